@@ -1,0 +1,35 @@
+"""The errors a user can act on: one line each, with what, where, the value and what would do.
+
+A stage prints the message alone, without a traceback, and exits with `exit_code`.
+Every other exception is a defect of ganpipe and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class GanpipeError(Exception):
+    """Base of all errors addressed to the user; the message is one complete line."""
+
+    exit_code = 1
+
+
+class ConfigError(GanpipeError):
+    """params.yaml, a recipe or a command-line value is not acceptable. Nothing has been written."""
+
+    exit_code = 2
+
+
+class DataError(GanpipeError):
+    """Raw, packed or sampled data is missing, damaged or of the wrong kind."""
+
+
+class TrainingDiverged(GanpipeError):
+    """A loss, score or parameter is no longer finite."""
+
+
+class CheckpointError(GanpipeError):
+    """No checkpoint can be used, or a published generator cannot be loaded."""
+
+
+class MetricError(GanpipeError):
+    """A metric cannot be computed honestly from what it was given."""

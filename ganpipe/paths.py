@@ -1,0 +1,45 @@
+"""Where everything lies, relative to the folder a stage runs in (a checkout, or the copy DVC makes of one)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+
+RAW = Path("data/raw")
+PACKED = Path("data/packed")
+PACKED_FILE = PACKED / "data.h5"
+MANIFEST = PACKED / "manifest.json"
+REFERENCE = Path("data/reference")
+MODEL = Path("data/model")
+PREVIEWS = Path("data/previews")
+HISTORY = Path("data/history.csv")
+SAMPLES = Path("data/samples")
+SAMPLES_FILE = SAMPLES / "samples.h5"
+METRICS = Path("data/metrics.json")
+CLASSES = Path("data/classes.csv")
+
+_DVC_COPIES = ".dvc.dvc-tmp"
+
+
+def main_root() -> Path:
+    """Return the user's checkout, also when the stage runs in a copy made by `dvc exp run --temp` or the queue.
+
+    DVC names it in `DVC_ROOT`. Run by hand, the nearest parent folder with a `.dvc` folder is taken, else the
+    current folder. Everything that must outlive an experiment (MLflow store, checkpoints, locks) is kept under it.
+    """
+    named = os.environ.get("DVC_ROOT")
+    if named and Path(named, ".dvc").is_dir():
+        return Path(named).resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if folder.name == _DVC_COPIES:
+            return folder.parent
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+
+
+def state_dir() -> Path:
+    """Return `<main checkout>/.ganpipe`: checkpoints in progress and locks; ignored by git and DVC."""
+    return main_root() / ".ganpipe"
