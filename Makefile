@@ -1,0 +1,37 @@
+# Both targets set everything up on a machine that has Python 3.11+ and make. The plain commands are in README.md.
+PYTHON ?= python3
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+.PHONY: repro test lint setup lock clean
+
+repro: setup  ## run the pipeline: download, pack, train, sample, evaluate
+	$(RUN) dvc repro
+
+test: setup  ## run the test suite
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest
+
+lint: setup  ## check style and types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --python $(VENV) --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --quiet --python $(VENV) --no-deps --editable .
+	touch $@
+
+.uv/bin/uv:
+	($(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv) \
+		|| $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv uv
+
+lock:  ## resolve the dependencies anew
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev \
+		pyproject.toml --output-file requirements.lock
+
+clean:  ## remove the environment; data, models and the MLflow store stay
+	rm -rf $(VENV) .uv

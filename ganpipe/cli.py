@@ -1,0 +1,97 @@
+"""The `ganpipe` command. Nothing heavy is imported until a command needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganpipe import paths
+from ganpipe.stage import one_line_errors
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Every classic GAN in one reproducible, cached, tracked pipeline.")
+recipe = typer.Typer(no_args_is_help=True, help="Complete params files that come with ganpipe.")
+params = typer.Typer(no_args_is_help=True, help="The params of this workspace.")
+track = typer.Typer(no_args_is_help=True, help="The MLflow store.")
+app.add_typer(recipe, name="recipe")
+app.add_typer(params, name="params")
+app.add_typer(track, name="track")
+
+Name = Annotated[str, typer.Argument(help="Name of a recipe, see `ganpipe recipe list`.")]
+File = Annotated[Path, typer.Option("--params", help="The params file.")]
+
+
+@recipe.command("list")
+def list_recipes() -> None:
+    """List all recipes, with one sentence each."""
+    from ganpipe import recipes
+
+    width = max(map(len, recipes.names()))
+    for name in recipes.names():
+        typer.echo(f"{name:<{width}}  {recipes.title_of(name)}")
+
+
+@recipe.command("show")
+def show_recipe(name: Name) -> None:
+    """Print a recipe."""
+    from ganpipe import recipes
+
+    with one_line_errors():
+        typer.echo(recipes.path_of(name).read_text(encoding="utf-8"), nl=False)
+
+
+@recipe.command("use")
+def use_recipe(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Replace uncommitted changes too.")] = False,
+    file: File = paths.PARAMS,
+) -> None:
+    """Make a recipe this workspace's params.yaml; then run `dvc repro`."""
+    from ganpipe import recipes
+
+    with one_line_errors():
+        recipes.use(name, file, force)
+        typer.echo(f"{file} is now the recipe {name}. Run `dvc repro`.")
+
+
+@recipe.command("diff")
+def diff_recipe(name: Name, file: File = paths.PARAMS) -> None:
+    """Print what params.yaml changes in a recipe; nothing when they agree."""
+    from ganpipe import recipes
+
+    with one_line_errors():
+        for line in recipes.difference(name, file):
+            typer.echo(line)
+
+
+@params.command("check")
+def check_params(file: File = paths.PARAMS) -> None:
+    """Check a params file completely; exits with 2 and one line if anything is wrong."""
+    with one_line_errors():
+        from ganpipe.params import load
+
+        load(file)
+        typer.echo(f"{file} is good.")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the page in a browser.")] = False,
+) -> None:
+    """Open the MLflow UI on this checkout's store, on 127.0.0.1."""
+    with one_line_errors():
+        from ganpipe.tracking.server import serve
+
+        serve(port, browser)
+
+
+@track.command("sync")
+def sync() -> None:
+    """Bring the MLflow row of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""
+    with one_line_errors():
+        from ganpipe.params import load
+        from ganpipe.tracking.mlflow import sync_workspace
+
+        typer.echo(sync_workspace(load()))

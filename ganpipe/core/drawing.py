@@ -1,0 +1,47 @@
+"""Drawing from a generator so that the same seed gives the same items, however many are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganpipe.core.batch import to_uint8
+from ganpipe.core.system import System
+from ganpipe.errors import TrainingDiverged
+
+BLOCK = 64  # latents are drawn and generated in blocks of this many: the first 10 of 100 are the same as 10 of 10
+
+
+def draw_latents(system: System, n: int, seed: int) -> Tensor:
+    """Return the first `n` latents of this seed."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = [system.latents(BLOCK, generator) for _ in range(0, n, BLOCK)]
+    return torch.cat(blocks)[:n]
+
+
+@torch.no_grad()
+def render(system: System, latents: Tensor) -> Iterator[np.ndarray]:
+    """Yield what the system generates from latents, block by block: uint8 NHWC images or float32 vectors.
+
+    Every block is filled up to the same size, since results may differ in the last bit between batch sizes. The system
+    must be in evaluation mode. Raises `TrainingDiverged` for non-finite output.
+    """
+    for block in latents.split(BLOCK):
+        full = torch.cat([block, block[:1].expand(BLOCK - len(block), *block.shape[1:])])
+        yield _finished(system.generate(full))[: len(block)].cpu().numpy()
+
+
+def draw(system: System, n: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the first `n` items of this seed, block by block."""
+    return render(system, draw_latents(system, n, seed))
+
+
+def _finished(generated: Tensor) -> Tensor:
+    if generated.dim() == 4:
+        return to_uint8(generated)
+    if not torch.isfinite(generated).all():
+        raise TrainingDiverged("the generator returns non-finite numbers; train again with a lower train.lr")
+    return generated.float()

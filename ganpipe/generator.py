@@ -1,0 +1,111 @@
+"""The published generator: safetensors weights and a JSON description, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load, save
+
+from ganpipe import systems
+from ganpipe.config import SystemSection
+from ganpipe.core.batch import DataSpec
+from ganpipe.core.drawing import draw
+from ganpipe.core.system import System
+from ganpipe.errors import CheckpointError
+from ganpipe.files import write_bytes, write_json
+
+FORMAT = "ganpipe/generator/1"
+
+
+def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
+    """Write the generators of `system` as they are to `generator.safetensors`, with `generator.json` beside it.
+
+    The same weights give the same bytes: neither file holds a time or a machine's name.
+    """
+    weights = save({name: value.contiguous().cpu() for name, value in _published(system).items()})
+    options = system.cfg.model_dump(mode="json")
+    description = {
+        "format": FORMAT,
+        "system": {"name": _name_of(system), **options},
+        "data": system.data.model_dump(mode="json"),
+        "train_fingerprint": fingerprint,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    write_bytes(folder / "generator.safetensors", weights)
+    write_json(folder / "generator.json", description)
+
+
+class Generator:
+    """A trained generator, ready to draw from."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system.eval().requires_grad_(False)
+
+    @property
+    def data(self) -> DataSpec:
+        """What the generator was trained on: name, kind, shape and classes."""
+        return self.system.data
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """Return `n` uint8 images (n, height, width, channels), or float32 vectors (n, length).
+
+        The same seed gives the same items in the same order, and more of them when `n` is larger.
+        """
+        if n < 1:
+            raise ValueError(f"n = {n}: draw at least one sample")
+        return np.concatenate(list(draw(self.system, n, seed)))
+
+
+def load_generator(path: str | Path) -> Generator:
+    """Load a published generator from its folder, or from either of its two files.
+
+    Raises `CheckpointError` when a file is missing, of another format, or not the one that was described.
+    """
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    description = _read_description(folder / "generator.json")
+    weights = _read_weights(folder / "generator.safetensors", description["sha256"])
+    section = SystemSection(**description["system"])
+    spec = DataSpec.model_validate_json(json.dumps(description["data"]))
+    system = systems.build(section, spec, seed=0)
+    for adversary in system.adversaries:
+        delattr(system, adversary)
+    system.load_state_dict(load(weights), strict=True)
+    return Generator(system)
+
+
+def _published(system: System) -> dict:
+    return {
+        f"{player}.{name}": value
+        for player in system.generators
+        for name, value in system.get_submodule(player).state_dict().items()
+    }
+
+
+def _name_of(system: System) -> str:
+    target = f"{type(system).__module__}:{type(system).__qualname__}"
+    return next(name for name, entry in systems.SYSTEMS.items() if entry == target)
+
+
+def _read_description(path: Path) -> dict:
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not the description of a generator ({error}); run `dvc checkout`") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not of format {FORMAT!r}; it was written by another program or version")
+    return description
+
+
+def _read_weights(path: Path, sha256: str) -> bytes:
+    try:
+        weights = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back") from None
+    if hashlib.sha256(weights).hexdigest() != sha256:
+        raise CheckpointError(f"{path}: damaged, or not the weights that generator.json describes; run `dvc checkout`")
+    return weights

@@ -1,0 +1,111 @@
+"""The training history: means of named scalars between log points, and the CSV file behind every curve.
+
+Nothing in it depends on the clock or on the machine's speed: the same training writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganpipe.errors import DataError
+
+Row = dict[str, float]
+"""One log point: `kimg` (thousands of real images shown so far) and the mean of every scalar seen since the last."""
+
+LEADING = ("kimg", "loss_generator", "loss_discriminator", "score_generator", "score_discriminator")
+
+
+class History:
+    """Collects scalars between log points and keeps one row of means per log point."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All closed rows, oldest first."""
+        return self._rows
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Take one observation of each named scalar into the open row. Raises `ValueError` for the name `kimg`."""
+        if "kimg" in values:
+            raise ValueError("'kimg' is the clock of the history and cannot be the name of a scalar")
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def close_row(self, kimg: float) -> Row:
+        """Close the open row at `kimg` thousand images, return it and start the next; unseen scalars are absent."""
+        row = {"kimg": float(kimg)} | {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
+        self._rows.append(row)
+        self._sums, self._counts = {}, {}
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything, the open row included, as lists, mappings, floats and ints."""
+        return {"rows": [dict(row) for row in self._rows], "sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned; the rows to come are the same bit for bit."""
+        self._rows = [dict(row) for row in state["rows"]]
+        self._sums = dict(state["sums"])
+        self._counts = dict(state["counts"])
+
+    def write_csv(self, path: Path) -> None:
+        """Write all closed rows, see `write_csv`."""
+        write_csv(path, self._rows)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write rows as CSV in one step: the leading columns, then all others by name; a blank cell is an absent value.
+
+    Every number is written so that reading it back gives the same double.
+    """
+    columns = [*LEADING, *sorted({name for row in rows for name in row} - set(LEADING))]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".tmp")
+    with draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([repr(float(row[name])) if name in row else "" for name in columns] for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Read what `write_csv` wrote. Raises `DataError` for a missing or damaged file."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run `dvc repro train`") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _damaged(path, str(error)) from None
+    if not lines or tuple(lines[0][: len(LEADING)]) != LEADING or len(set(lines[0])) != len(lines[0]):
+        raise _damaged(path, f"row 1 is not {','.join(LEADING)},...")
+    if not text.endswith("\n"):  # a number cut off in its middle is still a number
+        raise _damaged(path, f"row {len(lines)} is cut off")
+    return [_row(path, number, lines[0], cells) for number, cells in enumerate(lines[1:], start=2)]
+
+
+def _row(path: Path, number: int, columns: Sequence[str], cells: Sequence[str]) -> Row:
+    if len(cells) != len(columns):
+        raise _damaged(path, f"row {number} has {len(cells)} cells instead of {len(columns)}")
+    if not cells[0]:
+        raise _damaged(path, f"row {number} has no kimg")
+    try:
+        return {name: float(cell) for name, cell in zip(columns, cells, strict=True) if cell}
+    except ValueError as error:
+        raise _damaged(path, f"row {number}: {error}") from None
+
+
+def _damaged(path: Path, problem: str) -> DataError:
+    return DataError(f"{path}: damaged training history: {problem}; restore it with `dvc checkout {path}`")

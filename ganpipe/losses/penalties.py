@@ -1,0 +1,23 @@
+"""Penalties that keep a discriminator or critic smooth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Float[Tensor, "n *shape"], fake: Float[Tensor, "n *shape"]
+) -> Float[Tensor, ""]:
+    """Return the two-sided penalty mean (||grad f(x_hat)|| - 1)^2, without its weight.
+
+    x_hat lies on the line between a real and a fake sample at a uniform place drawn per pair; the norm runs over all
+    but the batch dimension. Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 without lambda; Algorithm 1, lines 5-7.
+    """
+    place = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    mixed = torch.lerp(fake, real, place).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

@@ -1,0 +1,63 @@
+"""Refuse what cannot be scored honestly, in one line, before any number is computed.
+
+The common libraries return NaN, ignore bad rows or give a plausible number here; ganpipe raises `MetricError`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from ganpipe.errors import MetricError
+
+
+def check_features(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbours: int = 0) -> None:
+    """Raise `MetricError` unless both sets are finite, (N, d) with one d, and hold at least `neighbours` + 2 rows.
+
+    Two rows are the least for a covariance or an unbiased kernel mean; with k neighbours a row needs k others and one
+    to spare, or every ball of `prdc` reaches the farthest row.
+    """
+    for name, features in (("real", real), ("fake", fake)):
+        _check_one_set(name, features, neighbours)
+    if real.shape[1] != fake.shape[1]:
+        raise MetricError(f"real features have {real.shape[1]} numbers, fake features {fake.shape[1]}: use one extractor for both")
+
+
+def check_image_array(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> None:
+    """Raise `MetricError` unless `images` is a non-empty uint8 array (N, height, width, 1 or 3); `name` names the set."""
+    if images.dtype != np.uint8:
+        raise MetricError(f"{name} set: pixels are {images.dtype}, expected uint8 0..255 (quantise with ganpipe.core.batch.to_uint8)")
+    if images.ndim != 4:
+        raise MetricError(f"{name} set: shape {images.shape} has {images.ndim} axes, expected 4 (N, height, width, channels)")
+    if images.shape[3] not in (1, 3):
+        raise MetricError(f"{name} set: shape {images.shape} has {images.shape[3]} channels, expected 1 or 3 as the last axis")
+    if images.size == 0:
+        raise MetricError(f"{name} set: shape {images.shape} is empty, expected at least one image")
+
+
+def check_pixels(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> None:
+    """Raise `MetricError` unless `images` is a set of images (see `check_image_array`) that can be scored.
+
+    Rule: a set in which every image is the same picture is refused. All its neighbour distances are 0, so that
+    precision, recall, density and coverage say nothing but how ties are broken (0 with `<`, 1 with `<=`), and its usual
+    origin is a generator that diverged or collapsed to black. Repeated pictures among different ones are scored: mode
+    collapse is what the metrics are there to show. One image is for `check_features` to refuse.
+    """
+    check_image_array(images, name)
+    if len(images) > 1 and all(np.array_equal(images[0], image) for image in images[1:]):
+        grey = "" if np.ptp(images[0]) else f", all pixels {images[0].flat[0]}"
+        raise MetricError(f"{name} set: all {len(images)} images are the same picture{grey}; the metrics would mean nothing")
+
+
+def _check_one_set(name: str, features: Float[np.ndarray, "n d"], neighbours: int) -> None:
+    if features.ndim != 2:
+        raise MetricError(f"{name} features have shape {features.shape}, expected (N, d)")
+    if features.size == 0:
+        raise MetricError(f"{name} features are empty: shape {features.shape}")
+    least = neighbours + 2
+    if len(features) < least:
+        because = f" for evaluate.neighbours = {neighbours}" if neighbours else ""
+        raise MetricError(f"{name} set holds {len(features)} samples, at least {least} are needed{because}")
+    bad = len(features) - int(np.isfinite(features).all(axis=1).sum())
+    if bad:
+        raise MetricError(f"{bad} of {len(features)} {name} feature rows are not finite (NaN or infinity)")

@@ -1,0 +1,57 @@
+"""Classifier score: the inception score (Salimans et al. 2016, arXiv:1606.03498) with a classifier of one's choice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ganpipe.errors import MetricError
+
+SPLITS = 10
+SPLIT_FROM = 5000
+
+
+class ClassifierScore(NamedTuple):
+    """Mean and population standard deviation over the splits; no deviation with a single split."""
+
+    mean: float
+    std: float | None
+
+
+def default_splits(n: int) -> int:
+    """Return the number of splits for `n` samples: the customary 10 where each still holds 500 of them, else 1."""
+    return SPLITS if n >= SPLIT_FROM else 1
+
+
+def classifier_score(probabilities: Float[np.ndarray, "n classes"], splits: int) -> ClassifierScore:
+    """Return exp(E_x KL(p(y|x) || p(y))), between 1 and the number of classes, over consecutive splits, in float64.
+
+    The samples must be in random order if there is more than one split. Logarithms are clipped at 1e-300: a class
+    with probability 0 contributes 0, where 0 * log 0 would be NaN.
+    Raises `MetricError` for rows that are no distributions and for fewer samples than splits.
+    """
+    _check(probabilities, splits)
+    scores = [_score(part) for part in np.array_split(probabilities.astype(np.float64), splits)]
+    return ClassifierScore(float(np.mean(scores)), float(np.std(scores)) if splits > 1 else None)
+
+
+def _score(probabilities: Float[np.ndarray, "n classes"]) -> float:
+    divergence = probabilities * (_log(probabilities) - _log(probabilities.mean(axis=0)))
+    return float(np.exp(divergence.sum(axis=1).mean()))
+
+
+def _log(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return np.log(values.clip(min=1e-300))
+
+
+def _check(probabilities: Float[np.ndarray, "n classes"], splits: int) -> None:
+    if probabilities.ndim != 2 or probabilities.size == 0:
+        raise MetricError(f"class probabilities have shape {probabilities.shape}, expected (N, classes) with at least one row")
+    if not 1 <= splits <= len(probabilities):
+        raise MetricError(f"{len(probabilities)} samples cannot be split into {splits}: use 1 to {len(probabilities)} splits")
+    distributions = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-3)
+    if not distributions.all():
+        bad = len(probabilities) - int(distributions.sum())
+        raise MetricError(f"{bad} of {len(probabilities)} rows of class probabilities are not finite, not >= 0 or do not sum to 1")

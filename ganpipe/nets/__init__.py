@@ -1,0 +1,1 @@
+"""Networks only: explicit arguments, no config, no losses."""

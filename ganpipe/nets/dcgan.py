@@ -1,0 +1,78 @@
+"""The convolutional networks of DCGAN (Radford et al. 2016, arXiv:1511.06434) at any size that halves down to 4 to 7."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganpipe.errors import ConfigError
+
+
+def halvings(height: int, width: int) -> int:
+    """Return how often an image is halved until its shorter side is below 8: 4 times for 64x64, twice for 28x28.
+
+    Raises `ConfigError` when a side does not halve evenly that often, or not even once.
+    """
+    times = 0
+    while min(height, width) >> times >= 8:
+        times += 1
+    if times == 0 or height % (1 << times) or width % (1 << times):
+        raise ConfigError(f"images of {height}x{width} do not halve evenly to a side of 4 to 7; resize to a multiple such as 28, 32, 64 or 128")
+    return times
+
+
+class Generator(nn.Module):
+    """Transposed convolutions from a latent vector to an image in [-1, 1].
+
+    The latent is spread to the coarsest grid, then each 4x4 convolution of stride 2 doubles the side and halves the
+    channels, down to `features` before the image. Batch norm and ReLU between, tanh at the end. At 64x64x3, latent 100
+    and 64 features it has the 3,576,704 parameters of the paper's authors.
+    """
+
+    def __init__(self, latent: int, shape: tuple[int, int, int], features: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        times = halvings(height, width)
+        widths = [features << k for k in range(times - 1, -1, -1)]
+        coarsest = (height >> times, width >> times)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], coarsest, bias=False)]
+        for wide, narrow in zip(widths, widths[1:], strict=False):
+            layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
+        layers += [nn.BatchNorm2d(features), nn.ReLU(inplace=True), nn.ConvTranspose2d(features, channels, 4, 2, 1, bias=False)]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+
+    def forward(self, latents: Float[Tensor, "n z"]) -> Float[Tensor, "n c h w"]:
+        """Draw one image per row of latents."""
+        return self.layers(latents[:, :, None, None])
+
+
+class Discriminator(nn.Module):
+    """The generator's mirror: 4x4 convolutions of stride 2 from an image to ONE number, unsquashed.
+
+    LeakyReLU 0.2, batch norm from the second convolution on unless `batch_norm` is off (a WGAN-GP critic must do
+    without: its penalty holds per image). At 64x64x3 and 64 features it has the authors' 2,765,568 parameters.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], features: int, batch_norm: bool = True) -> None:
+        super().__init__()
+        channels, height, width = shape
+        times = halvings(height, width)
+        layers: list[nn.Module] = [nn.Conv2d(channels, features, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+        for k in range(times - 1):
+            layers.append(nn.Conv2d(features << k, features << (k + 1), 4, 2, 1, bias=not batch_norm))
+            layers += [nn.BatchNorm2d(features << (k + 1))] if batch_norm else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers.append(nn.Conv2d(features << (times - 1), 1, (height >> times, width >> times), bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Score each image."""
+        return self.layers(images).flatten()
+
+
+def init_dcgan(module: nn.Module) -> None:
+    """Initialise as the paper does: weights N(0, 0.02), batch norm scales N(1, 0.02). For `nn.Module.apply`."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

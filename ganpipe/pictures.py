@@ -1,0 +1,66 @@
+"""Pictures of data and samples: grids, interpolation strips and heat maps, drawn with NumPy and saved with Pillow."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image
+
+from ganpipe.data import replacing
+
+BACKGROUND = 128  # grey: neither black nor white images melt into it
+EASY_TO_SEE = 64  # pixels; smaller images are enlarged to at least this side
+
+
+def grid(images: UInt8[np.ndarray, "n h w c"], columns: int, pad: int = 2, scale: int | None = None) -> Image.Image:
+    """Lay images (1 or 3 channels) out in rows of `columns`, `pad` grey pixels around each.
+
+    Every pixel becomes `scale` x `scale` pixels; None: as many as make the longer side at least 64.
+    """
+    count, height, width, channels = images.shape
+    if scale is None:
+        scale = max(1, -(-EASY_TO_SEE // max(height, width)))
+    rows = -(-count // columns)
+    cells = np.full((rows * columns, height * scale + pad, width * scale + pad, channels), BACKGROUND, np.uint8)
+    cells[:count, pad:, pad:] = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    _, cell_height, cell_width, _ = cells.shape
+    sheet = cells.reshape(rows, columns, cell_height, cell_width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * cell_height, columns * cell_width, channels)
+    return _picture(np.pad(sheet, ((0, pad), (0, pad), (0, 0)), constant_values=BACKGROUND))
+
+
+def strip(paths: UInt8[np.ndarray, "pairs steps h w c"], pad: int = 2, scale: int | None = None) -> Image.Image:
+    """Lay interpolations out: one row per pair of end points, one column per step."""
+    pairs, steps, *image = paths.shape
+    return grid(paths.reshape(pairs * steps, *image), columns=steps, pad=pad, scale=scale)
+
+
+def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = (8, 32)) -> Image.Image:
+    """Draw each vector as a row of grey cells of (height, width) pixels: 0 is black, 1 white; outside is clamped.
+
+    Raises `ValueError` for numbers that are not finite: they have no grey.
+    """
+    if not np.isfinite(vectors).all():
+        raise ValueError("a heat map of numbers that are not finite")
+    grey = np.round(255 * np.clip(vectors.astype(np.float64), 0, 1)).astype(np.uint8)
+    return _picture(grey.repeat(cell[0], axis=0).repeat(cell[1], axis=1)[..., np.newaxis])
+
+
+def sheet(items: Shaped[np.ndarray, "n ..."], columns: int | None = None) -> Image.Image:
+    """Draw samples of either kind: images as a grid (None: as square as can be), vectors as a heat map."""
+    if items.ndim == 2:
+        return heat_map(items)
+    return grid(items, columns or math.isqrt(len(items) - 1) + 1)
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a picture atomically; the same pixels give the same bytes."""
+    with replacing(path) as part:
+        image.save(part, format="PNG", compress_level=6)
+
+
+def _picture(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

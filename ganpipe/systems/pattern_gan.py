@@ -1,0 +1,64 @@
+"""The smallest GAN worth training: the 1010 pattern."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from ganpipe.config import Closed
+from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.system import Iteration, System, Terms, Update, Updates
+from ganpipe.losses.adversarial import scores, squared_error
+from ganpipe.nets.mlp import mlp
+
+
+class PatternGAN(System):
+    """Two sigmoid networks learn to write 1010 (Rashid, "Make Your First GAN with PyTorch", 2020, notebook 06).
+
+    The generator sees the constant 0.5 and nothing else, so it learns one good answer, not a distribution. The
+    discriminator steps on a real vector, then on a generated one. Squared error on sigmoid outputs.
+    Deviation: any batch size works (the book's, and the recipe's, is 1).
+    """
+
+    class Config(Closed):
+        seed_value: float = 0.5  # what the generator is fed
+        hidden: PositiveInt = 3  # width of the one hidden layer of either network
+
+    cfg: Config
+
+    def __init__(self, cfg: Config, data: DataSpec) -> None:
+        super().__init__(cfg, data)
+        length = data.vector_length("pattern_gan")
+        self.generator = nn.Sequential(mlp((1, cfg.hidden, length), nn.Sigmoid), nn.Sigmoid())
+        self.discriminator = nn.Sequential(mlp((length, cfg.hidden, 1), nn.Sigmoid), nn.Flatten(0))
+
+    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 1"]:
+        """Return the constant input; nothing is drawn."""
+        return torch.full((n, 1), self.cfg.seed_value, device=self.device)
+
+    def updates(self, it: Iteration) -> Updates:
+        """A discriminator step on real data, one on generated data, then a generator step."""
+        batch = it.next_batch()
+        real = yield Update("discriminator", self.real_loss, batch)
+        fake = yield Update("discriminator", self.fake_loss, batch)
+        it.observe(scores(real.kept["logits"], fake.kept["logits"]))
+        yield Update("generator", self.generator_loss, batch)
+
+    def real_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        """(D(x) - 1)^2."""
+        logits = self.discriminator(batch["vector"])
+        return {"real": squared_error(logits, target=1.0)}, {"logits": logits}
+
+    def fake_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        """D(G(z))^2."""
+        with torch.no_grad():
+            vectors = self.generator(self.latents(batch_size(batch)))
+        logits = self.discriminator(vectors)
+        return {"fake": squared_error(logits, target=0.0)}, {"logits": logits}
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """(D(G(z)) - 1)^2."""
+        logits = self.discriminator(self.generator(self.latents(batch_size(batch))))
+        return {"adversarial": squared_error(logits, target=1.0)}

@@ -1,0 +1,100 @@
+"""What can be said about an experiment: the things that travel from a stage to its MLflow row."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+
+class Point(NamedTuple):
+    """One finite value of a metric at `step` (real images shown), taken at `milliseconds` since 1970."""
+
+    key: str
+    value: float
+    step: int
+    milliseconds: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image shown with a step slider in the MLflow UI; `step` counts real images shown."""
+
+    key: str
+    step: int
+    image: Image.Image | Path
+
+    def load(self) -> Image.Image | None:
+        """Return the pixels, or None when the file is gone or is no image: a picture is never worth an error."""
+        if isinstance(self.image, Image.Image):
+            return self.image
+        try:
+            with Image.open(self.image) as image:
+                image.load()
+                return image
+        except OSError:
+            return None
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to be kept with the row, in `folder` (None: at the top)."""
+
+    path: Path
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text to be kept with the row as the file `name`."""
+
+    text: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Facts to be set on the row; a later value replaces an earlier one."""
+
+    values: Mapping[str, str]
+
+
+Note = Picture | File | Text | Tags
+
+
+def now() -> int:
+    """Return the time a point is taken at: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def points(values: Mapping[str, float], step: int, milliseconds: int) -> tuple[list[Point], list[str]]:
+    """Turn named scalars into points; return them and the keys left out because their value is not finite.
+
+    MLflow would store infinity as 1.8e308 and draw it.
+    """
+    clean = {clean_key(key): float(value) for key, value in values.items()}
+    kept = [Point(key, value, step, milliseconds) for key, value in clean.items() if math.isfinite(value)]
+    return kept, [key for key, value in clean.items() if not math.isfinite(value)]
+
+
+def clean_key(key: str) -> str:
+    """Replace what MLflow does not allow in a key and collapse empty path parts: `a[0]//b` becomes `a_0_/b`."""
+    allowed = re.sub(r"[^a-zA-Z0-9_\-. :/]", "_", key)
+    return "/".join(part for part in allowed.split("/") if part not in ("", ".", "..")) or "_"
+
+
+def flat_scores(nested: Mapping[str, Any], prefix: str = "eval") -> dict[str, float]:
+    """Flatten nested scores to `eval/<extractor>/<metric>`; anything but a number is no score and is left out."""
+    flat: dict[str, float] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flat_scores(value, f"{prefix}/{name}")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            flat[f"{prefix}/{name}"] = float(value)
+    return flat

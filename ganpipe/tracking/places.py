@@ -1,0 +1,47 @@
+"""Where tracking keeps its things: the MLflow store and the locks, always at the user's main checkout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ganpipe.paths import main_root, state_dir
+
+EXPERIMENT = "ganpipe"
+_SQLITE = "sqlite:///"
+
+
+def store_uri() -> str:
+    """Return `MLFLOW_TRACKING_URI`, or the sqlite file of the main checkout; never relative to the current folder.
+
+    MLflow looks for a relative sqlite file in the current folder: in a queued experiment a copy that DVC deletes.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    if uri.startswith(_SQLITE):
+        return _SQLITE + str(main_root() / uri.removeprefix(_SQLITE))
+    return uri
+
+
+def is_server(uri: str) -> bool:
+    """Whether the store is a tracking server, which looks after the artifacts itself."""
+    return uri.startswith(("http://", "https://"))
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the database file of a sqlite store, None for any other store."""
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+
+
+def artifact_root() -> Path:
+    """Return the folder of all artifacts, unless the store is a tracking server."""
+    return main_root() / "mlartifacts"
+
+
+def store_lock() -> Path:
+    """Return the lock file under which the store is created and rows are found, created or closed."""
+    return state_dir() / "mlflow.lock"
+
+
+def row_lock(row_id: str) -> Path:
+    """Return the lock file that a process holds for as long as it writes to a row."""
+    return state_dir() / "runs" / f"{row_id}.lock"

@@ -1,0 +1,68 @@
+"""What a stage sees of its row: a few verbs that return at once and never raise because of MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, Text, clean_key, flat_scores, now, points
+
+
+class Outbox(Protocol):
+    """Takes what a stage says."""
+
+    def put_points(self, points: Sequence[Point]) -> None:
+        """Take metrics."""
+
+    def put(self, note: Note) -> None:
+        """Take anything else."""
+
+
+class Silence:
+    """The outbox of all processes of a distributed training but the first."""
+
+    def put_points(self, points: Sequence[Point]) -> None:
+        """Drop metrics."""
+
+    def put(self, note: Note) -> None:
+        """Drop anything else."""
+
+
+class Row:
+    """One experiment in the MLflow table. Files that are handed over must stay until the stage ends."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._not_finite: set[str] = set()
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log named scalars at `step` (real images shown). NaN and infinity are left out; a tag names such metrics."""
+        kept, not_finite = points(values, step, now())
+        self._outbox.put_points(kept)
+        if not self._not_finite.issuperset(not_finite):
+            self._not_finite.update(not_finite)
+            self.tags({"ganpipe.non_finite": ", ".join(sorted(self._not_finite))})
+
+    def scores(self, nested: Mapping[str, Any]) -> None:
+        """Log scores nested by extractor as `eval/<extractor>/<metric>`."""
+        self.metrics(flat_scores(nested), step=0)
+
+    def image(self, key: str, step: int, picture: Path | str | Image.Image) -> None:
+        """Show a picture, given as such or as a file, under `key` at `step` (real images shown)."""
+        held = picture.copy() if isinstance(picture, Image.Image) else Path(picture).absolute()
+        self._outbox.put(Picture(clean_key(key), step, held))
+
+    def artifact(self, path: Path | str, folder: str | None = None) -> None:
+        """Keep a file with the row, in `folder` of its artifacts."""
+        self._outbox.put(File(Path(path).absolute(), folder))
+
+    def text(self, text: str, name: str) -> None:
+        """Keep a text with the row as the file `name`."""
+        self._outbox.put(Text(text, name))
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set facts about the run by which rows can be searched."""
+        self._outbox.put(Tags({clean_key(key): str(value) for key, value in values.items()}))

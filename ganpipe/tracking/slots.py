@@ -1,0 +1,110 @@
+"""What belongs into a row, stage by stage, read from the files the stages leave behind.
+
+This table is the only place that knows it. A stage that has just finished, a cached stage whose row is built anew and
+`ganpipe track sync` all fill a row from here, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganpipe import paths
+from ganpipe.errors import DataError
+from ganpipe.history import Row, read_csv
+from ganpipe.tracking.notes import File, Picture, flat_scores
+
+STAGES = ("train", "sample", "evaluate")
+PREVIEW_KEY = "samples"
+
+Curve = Sequence[tuple[int, Mapping[str, float]]]
+"""Named metrics by step (real images shown)."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one stage contributes to a row; `digest` is the sha256 over all files it is made of."""
+
+    curve: Curve
+    pictures: Sequence[Picture]
+    files: Sequence[File]
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """How to fill one slot. Without `proof` the stage has not run here. Patterns that match nothing are left out."""
+
+    proof: Path
+    files: Sequence[tuple[str, str | None]]  # pattern, folder in the row
+    curve: Callable[[], Curve] = tuple
+    pictures: Callable[[], Sequence[Picture]] = tuple
+
+
+def read_slot(stage: str) -> Content | None:
+    """Read what `stage` left in the current folder, None if it left nothing. Raises `DataError` for damaged files."""
+    slot = _SLOTS[stage]
+    if not slot.proof.exists():
+        return None
+    files = [File(path, folder) for pattern, folder in slot.files for path in sorted(Path().glob(pattern))]
+    pictures = slot.pictures()
+    shown = [picture.image for picture in pictures if isinstance(picture.image, Path)]
+    return Content(slot.curve(), pictures, files, _digest([file.path for file in files] + shown))
+
+
+def train_metrics(row: Row) -> dict[str, float]:
+    """Return the metrics of one history row, named `train/...` for the group of charts they appear in."""
+    return {f"train/{name}": value for name, value in row.items() if name != "kimg"}
+
+
+def images_shown(kimg: float) -> int:
+    """Return the step of a metric: the number of real images shown."""
+    return round(kimg * 1000)
+
+
+def _training_curve() -> Curve:
+    return [(images_shown(row["kimg"]), train_metrics(row)) for row in read_csv(paths.HISTORY)]
+
+
+def _previews() -> Sequence[Picture]:
+    """The preview images by step; the name of a preview ends in its kimg: `kimg-00100.png`."""
+    named = ((re.search(r"(\d+(?:\.\d+)?)$", path.stem), path) for path in sorted(paths.PREVIEWS.glob("*.png")))
+    return [Picture(PREVIEW_KEY, images_shown(float(kimg[1])), path) for kimg, path in named if kimg]
+
+
+def _scores() -> Curve:
+    try:
+        return [(0, flat_scores(json.loads(paths.METRICS.read_text(encoding="utf-8"))))]
+    except (ValueError, AttributeError):
+        raise DataError(f"{paths.METRICS}: no JSON mapping; run `dvc repro --force evaluate`") from None
+
+
+def _digest(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+_SLOTS: Mapping[str, _Slot] = {
+    "train": _Slot(
+        proof=paths.HISTORY,
+        files=(
+            (f"{paths.MODEL}/generator.safetensors", "model"),
+            (f"{paths.MODEL}/generator.json", "model"),
+            (f"{paths.HISTORY}", None),
+        ),
+        curve=_training_curve,
+        pictures=_previews,
+    ),
+    "sample": _Slot(proof=paths.SAMPLES, files=((f"{paths.SAMPLES}/*.png", "samples"),)),
+    "evaluate": _Slot(
+        proof=paths.METRICS,
+        files=((f"{paths.METRICS}", None), (f"{paths.CLASSES}", None)),
+        curve=_scores,
+    ),
+}

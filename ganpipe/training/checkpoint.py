@@ -1,0 +1,79 @@
+"""Checkpoints in progress: `<main checkout>/.ganpipe/checkpoints/<train fingerprint>/`, outside all DVC outs.
+
+DVC deletes outs before a stage, and a `persist: true` out would hand one experiment's weights to the next. Here
+another learning rate has another fingerprint and can never pick them up, while a copy of the checkout can.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from ganpipe.errors import CheckpointError
+from ganpipe.files import replacing
+
+FORMAT = "ganpipe/checkpoint/1"
+
+
+class Checkpoints:
+    """The checkpoints of one training, held by one process at a time."""
+
+    def __init__(self, root: Path, fingerprint: str) -> None:
+        self.folder = root / "checkpoints" / fingerprint
+        self.fingerprint = fingerprint
+        self._last, self._previous = self.folder / "last.pt", self.folder / "previous.pt"
+
+    @property
+    def previews(self) -> Path:
+        """Where preview pictures wait for the end of training; a resume finds the earlier ones here."""
+        return self.folder / "previews"
+
+    def lock(self) -> FileLock:
+        """Return the lock to train under; says so when another process holds it and must be waited for."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("The same training is running in another process: waiting for it to end.", flush=True)
+            lock.acquire()
+        return lock
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write a checkpoint completely, then put it in place; the one before stays as a fallback."""
+        with replacing(self._last) as part:
+            torch.save({"format": FORMAT, "fingerprint": self.fingerprint, **state}, part)
+            if self._last.exists():
+                self._last.replace(self._previous)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the newest readable checkpoint, or None when there is none.
+
+        Raises `CheckpointError` when files are there but none can be read.
+        """
+        found = [path for path in (self._last, self._previous) if path.exists()]
+        for path in found:
+            state = self._read(path)
+            if state is not None:
+                return state
+        if found:
+            raise CheckpointError(f"{self.folder}: no checkpoint in it can be read; delete the folder to train from the start")
+        return None
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises half a dozen kinds for a damaged file
+            print(f"{path.name} cannot be read ({type(error).__name__}): trying the one before.", flush=True)
+            return None
+        usable = isinstance(state, dict) and state.get("format") == FORMAT and state.get("fingerprint") == self.fingerprint
+        return state if usable else None
+
+    def discard(self) -> None:
+        """Delete the checkpoints and previews: the training is published and recorded."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.with_suffix(".lock").unlink(missing_ok=True)

@@ -1,0 +1,190 @@
+"""The training loop: performs what a system yields, and is the only place that freezes, differentiates and steps."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganpipe import config
+from ganpipe.core.batch import Batch, batch_size, pieces
+from ganpipe.core.optim import build_optimizer, learning_rate
+from ganpipe.core.system import Iteration, Outcome, System, Terms, Update
+from ganpipe.errors import TrainingDiverged
+from ganpipe.history import History
+from ganpipe.training import distributed
+from ganpipe.training.ema import Ema
+from ganpipe.training.precision import autocast
+
+_ITERATIONS_BETWEEN_SYNCS = 32  # on a GPU, where reading a loss waits for it
+
+
+class Trainer:
+    """A system in training: its optimizers, moving average, history and progress in real images shown (`nimg`).
+
+    `batches(nimg)` returns the endless stream of this process's batches from a position on. Randomness within an
+    iteration depends on (seed, rank, nimg) alone, so that `state` and `restore` need no generator state and a resumed
+    training is bit for bit the uninterrupted one.
+    """
+
+    def __init__(self, system: System, train: config.Train, batches: Callable[[int], Iterator[Batch]]) -> None:
+        self.system = system.train()
+        self.train = train
+        self.ema = Ema(system, train.ema_half_life_kimg)
+        self.history = History()
+        self.nimg = 0
+        self._batches = batches
+        self._stream = batches(0)
+        self._unread: list[dict[str, Tensor]] = []
+        self._optimizers = {
+            player: build_optimizer(train.optimizer, system.get_submodule(player).parameters(), train.lr)
+            for player in system.players
+        }
+
+    @property
+    def total_nimg(self) -> int:
+        """The number of real images after which training is complete."""
+        return round(self.train.kimg * 1000)
+
+    def iterate(self) -> int:
+        """Perform one iteration of the system's updates and return how many real images it showed.
+
+        Raises `TrainingDiverged` when a loss is not finite; the step that would follow is not taken.
+        """
+        seed_iteration(self.train.seed, distributed.rank(), self.nimg)
+        it = Iteration(self.nimg, lambda: next(self._stream), distributed.world())
+        noted: dict[str, list[Tensor]] = {}
+        steps = self.system.updates(it)
+        outcome: Outcome | None = None
+        with contextlib.suppress(StopIteration):
+            while True:
+                update = steps.send(outcome) if outcome is not None else next(steps)
+                outcome = self._perform(update)
+                self._note(noted, update.player, outcome.terms)
+        if not it.shown:
+            raise RuntimeError(f"{type(self.system).__name__}.updates drew no batch: training would never end")
+        self.nimg += it.shown
+        self.ema.update(self.system, it.shown, self.nimg)
+        distributed.broadcast_buffers(self.system)
+        self._keep({**noted, **it.observed})
+        return it.shown
+
+    def _perform(self, update: Update) -> Outcome:
+        """Take one optimizer step for one player, all others frozen."""
+        optimizer = self._optimizers[update.player]
+        adversary = update.player in self.system.adversaries
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(self.train, self.nimg, adversary)
+        found: list[Outcome] = []
+
+        def closure() -> Tensor:
+            optimizer.zero_grad(set_to_none=True)
+            found[:] = [self._differentiate(update)]
+            return total(found[0].terms)
+
+        with only_trains(self.system, update.player):
+            optimizer.step(closure)
+        return found[0]
+
+    def _differentiate(self, update: Update) -> Outcome:
+        """Accumulate the gradients of the update's loss over its micro-batches, and average them over the processes."""
+        items = batch_size(update.batch)
+        terms: dict[str, Tensor] = {}
+        kept: list[Mapping[str, Tensor]] = []
+        for piece in pieces(update.batch, self.train.micro_batch):
+            share = batch_size(piece) / items
+            with autocast(self.system.device, self.train.precision):
+                result = update.loss(piece)
+            found, keep = result if isinstance(result, tuple) else (result, {})
+            (total(found) * share).backward()
+            for name, value in found.items():
+                terms[name] = terms.get(name, 0) + value.detach() * share
+            kept.append({name: value.detach() for name, value in keep.items()})
+        if self.system.device.type == "cpu":
+            self._check(update.player, {name: value.item() for name, value in terms.items()})
+        distributed.average_gradients(self.system.get_submodule(update.player).parameters())
+        return Outcome(terms, {name: torch.cat([part[name] for part in kept]) for name in kept[0]})
+
+    def _note(self, noted: dict[str, list[Tensor]], player: str, terms: Terms) -> None:
+        role = "loss_discriminator" if player in self.system.adversaries else "loss_generator"
+        noted.setdefault(role, []).append(total(terms))
+        for name, value in terms.items():
+            noted.setdefault(f"{player}/{name}", []).append(value)
+
+    def _keep(self, noted: Mapping[str, list[Tensor]]) -> None:
+        """Remember the iteration's means; read them at once on the CPU, now and then on a GPU."""
+        self._unread.append({name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()})
+        if self.system.device.type == "cpu" or len(self._unread) >= _ITERATIONS_BETWEEN_SYNCS:
+            self.read_losses()
+
+    def read_losses(self) -> None:
+        """Move all remembered means into the history. Raises `TrainingDiverged` when one is not finite."""
+        names = [list(means) for means in self._unread]
+        flat = [value for means in self._unread for value in means.values()]
+        numbers = iter(torch.stack(flat).tolist() if flat else [])
+        self._unread.clear()
+        for row in names:
+            values = {name: next(numbers) for name in row}
+            self._check("", values)
+            self.history.add(values)
+
+    def _check(self, player: str, values: Mapping[str, float]) -> None:
+        bad = next((name for name, value in values.items() if not np.isfinite(value)), None)
+        if bad is not None:
+            name = f"{player}/{bad}" if player else bad
+            raise TrainingDiverged(
+                f"{name} is {values[bad]} after {self.nimg / 1000:g} kimg: lower train.lr ({self.train.lr:g}) or use train.precision fp32"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """Return everything a resume needs. Raises `TrainingDiverged` rather than save broken weights."""
+        self.read_losses()
+        for name, value in self.system.state_dict().items():
+            if torch.is_tensor(value) and not torch.isfinite(value).all():
+                raise TrainingDiverged(f"weights {name} are not finite after {self.nimg / 1000:g} kimg: lower train.lr ({self.train.lr:g})")
+        return {
+            "nimg": self.nimg,
+            "system": self.system.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": {player: optimizer.state_dict() for player, optimizer in self._optimizers.items()},
+            "history": self.history.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.nimg = state["nimg"]
+        self.system.load_state_dict(state["system"])
+        self.ema.load_state_dict(state["ema"])
+        for player, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][player])
+        self.history.load_state_dict(state["history"])
+        self._stream = self._batches(self.nimg)
+
+
+def total(terms: Terms) -> Tensor:
+    """Return the sum of a loss's terms."""
+    return functools.reduce(torch.add, terms.values())
+
+
+def seed_iteration(seed: int, rank: int, nimg: int) -> None:
+    """Seed torch for the iteration that starts after `nimg` images: the same numbers whenever it is run."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, rank, nimg]).generate_state(1, np.uint64)[0]) >> 1)
+
+
+@contextlib.contextmanager
+def only_trains(system: System, player: str) -> Iterator[None]:
+    """Freeze every parameter but the player's: no gradients are computed for networks that do not move."""
+    mine = {id(parameter) for parameter in system.get_submodule(player).parameters()}
+    before = [(parameter, parameter.requires_grad) for parameter in system.parameters()]
+    for parameter, wanted in before:
+        parameter.requires_grad_(wanted and id(parameter) in mine)
+    try:
+        yield
+    finally:
+        for parameter, wanted in before:
+            parameter.requires_grad_(wanted)

@@ -1,0 +1,23 @@
+"""Stage 1: bring the raw files of the data set to data/raw."""
+
+from __future__ import annotations
+
+import typer
+
+from ganpipe.stage import checked_params
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main() -> None:
+    """Bring the raw files of data.name (params.yaml) to data/raw, verified."""
+    with checked_params() as params:
+        from ganpipe import paths
+        from ganpipe.data.fetch import download
+
+        download(params.data, paths.RAW)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,32 @@
+"""Stage 5: judge the samples against the packed data; writes data/metrics.json."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ganpipe.stage import checked_params
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    reference: Annotated[bool, typer.Option(help="Only prepare data/reference: extractors and features of the real data.")] = False,
+) -> None:
+    """Compare data/samples with data/packed through the extractors of params.yaml."""
+    with checked_params() as params:
+        from ganpipe.metrics.run import evaluate, prepare_reference
+        from ganpipe.tracking.identity import identify_workspace
+        from ganpipe.tracking.mlflow import track
+
+        if reference:
+            prepare_reference(params)
+            return
+        with track("evaluate", params, identify_workspace(params)):
+            evaluate(params)
+
+
+if __name__ == "__main__":
+    app()

