@@ -11,7 +11,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic import model_validator
@@ -95,7 +95,7 @@ class Train(Closed):
     log_kimg: PositiveFloat
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> Train:
         if self.micro_batch is not None and self.micro_batch > self.batch:
             raise ValueError(f"micro_batch {self.micro_batch} is larger than batch {self.batch}")
         if self.lr_decay_from_kimg is not None and self.lr_decay_from_kimg >= self.kimg:

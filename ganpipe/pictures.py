@@ -1,4 +1,4 @@
-"""Pictures of data and samples: grids, interpolation strips and heat maps, drawn with NumPy and saved with Pillow."""
+"""Pictures of data and samples: grids of images or vectors and heat maps, drawn with NumPy, saved with Pillow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
-from ganpipe.data import replacing
+from ganpipe.files import replacing
 
 BACKGROUND = 128  # grey: neither black nor white images melt into it
 EASY_TO_SEE = 64  # pixels; smaller images are enlarged to at least this side
@@ -32,12 +32,6 @@ def grid(images: UInt8[np.ndarray, "n h w c"], columns: int, pad: int = 2, scale
     return _picture(np.pad(sheet, ((0, pad), (0, pad), (0, 0)), constant_values=BACKGROUND))
 
 
-def strip(paths: UInt8[np.ndarray, "pairs steps h w c"], pad: int = 2, scale: int | None = None) -> Image.Image:
-    """Lay interpolations out: one row per pair of end points, one column per step."""
-    pairs, steps, *image = paths.shape
-    return grid(paths.reshape(pairs * steps, *image), columns=steps, pad=pad, scale=scale)
-
-
 def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = (8, 32)) -> Image.Image:
     """Draw each vector as a row of grey cells of (height, width) pixels: 0 is black, 1 white; outside is clamped.
 
@@ -50,7 +44,10 @@ def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = (8, 32))
 
 
 def sheet(items: Shaped[np.ndarray, "n ..."], columns: int | None = None) -> Image.Image:
-    """Draw samples of either kind: images as a grid (None: as square as can be), vectors as a heat map."""
+    """Draw samples of either kind: images as a grid (None: as square as can be), vectors as a heat map.
+
+    Walks between latents are a sheet with one row per pair of end points and one column per step.
+    """
     if items.ndim == 2:
         return heat_map(items)
     return grid(items, columns or math.isqrt(len(items) - 1) + 1)

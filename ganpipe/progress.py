@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Never, Protocol, SupportsFloat
+from typing import Never, SupportsFloat
 
 from tqdm import tqdm
 
@@ -15,22 +15,10 @@ BAR_SECONDS = 0.1
 LINE_SECONDS = 15.0
 
 
-class Display(Protocol):
-    """Where progress is shown; `done` and `total` are counted in the unit of the bar."""
-
-    seconds: float  # between two updates
-
-    def show(self, done: int, values: Mapping[str, float]) -> None:
-        """Show that `done` units are done, with the latest values."""
-
-    def close(self, done: int, finished: bool) -> None:
-        """Show the end; `finished` is False where an exception ended the step."""
-
-
 class Progress:
     """Counts what is done of one long step and shows it, at most once per `display.seconds`."""
 
-    def __init__(self, display: Display | None, initial: int = 0) -> None:
+    def __init__(self, display: Bar | Lines | None, initial: int = 0) -> None:
         self.done = initial
         self._display = display
         self._due = 0.0
@@ -65,10 +53,15 @@ def progress(title: str, total: int | None = None, unit: str = "it", initial: in
     bar.close()
 
 
-def _display(title: str, total: int | None, unit: str, initial: int) -> Display | None:
+def _display(title: str, total: int | None, unit: str, initial: int) -> Bar | Lines | None:
     if os.environ.get("RANK", "0") != "0":
         return None
-    return (Bar if sys.stderr.isatty() else Lines)(title, total, unit, initial)
+    return (Bar if _has_width() else Lines)(title, total, unit, initial)
+
+
+def _has_width() -> bool:
+    """Return whether stderr is a terminal that knows its width; those of some containers say 0."""
+    return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
 
 
 class Bar:

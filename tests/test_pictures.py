@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganpipe.pictures import BACKGROUND, grid, heat_map, save_png, strip
+from ganpipe.pictures import BACKGROUND, grid, heat_map, save_png, sheet
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -39,11 +39,19 @@ def test_small_images_are_enlarged(side: int, scale: int) -> None:
     assert grid(noise(1, side, side, 1), columns=1, pad=0).size == (side * scale, side * scale)
 
 
-def test_a_strip_has_one_row_per_pair() -> None:
-    paths = noise(2, 5, 4, 4, 3)
-    picture = np.asarray(strip(paths, pad=0, scale=1))
-    assert picture.shape == (8, 20, 3)
-    assert np.array_equal(picture[4:, 8:12], paths[1, 2])
+def test_a_sheet_shows_walks_in_rows() -> None:
+    walks = noise(2, 5, 64, 64, 3)
+    assert np.array_equal(np.asarray(sheet(walks.reshape(10, 64, 64, 3), columns=5))[68:132, 134:198], walks[1, 2])
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (9, 3), (10, 4), (100, 10)])
+def test_a_sheet_is_about_square(count: int, columns: int) -> None:
+    assert sheet(noise(count, 64, 64, 1)).width == columns * 66 + 2
+
+
+def test_a_sheet_of_vectors_is_a_heat_map() -> None:
+    vectors = np.random.default_rng(0).random((5, 4), np.float32)
+    assert np.array_equal(np.asarray(sheet(vectors)), np.asarray(heat_map(vectors)))
 
 
 def test_a_heat_map_is_white_where_one() -> None:

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -113,9 +114,10 @@ with progress("Training", total=300, unit="img") as bar:
 """
 
 
-def on_a_terminal(script: str) -> str:
+def on_a_terminal(script: str, columns: int) -> str:
     ours, theirs = pty.openpty()
-    environment = {name: value for name, value in os.environ.items() if name != "RANK"} | {"COLUMNS": "120"}
+    termios.tcsetwinsize(theirs, (24, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "RANK"}
     process = subprocess.Popen([sys.executable, "-c", script], stderr=theirs, stdout=subprocess.PIPE, env=environment)
     os.close(theirs)
     shown = b""
@@ -131,9 +133,13 @@ def on_a_terminal(script: str) -> str:
 
 
 def test_a_terminal_gets_a_live_bar() -> None:
-    shown = on_a_terminal(SCRIPT)
-    states = shown.split("\r")
-    assert 4 <= len(states) <= 20
-    final = states[-2] if states[-1].strip() == "" else states[-1]
+    states = on_a_terminal(SCRIPT, columns=120).split("\r")
+    drawn = [state for state in states if "Training: " in state]
+    assert 4 <= len(drawn) <= 20
+    assert any("Training:  " in state and "<" in state and "300/300" not in state for state in drawn)
+    final = drawn[-1]
     assert "Training: 100%" in final and "300/300" in final and " img/s" in final and "loss=0.25" in final
-    assert any("Training:  " in state and "<" in state and "100%" not in state for state in states)
+
+
+def test_a_terminal_without_a_width_gets_lines() -> None:
+    assert on_a_terminal(SCRIPT, columns=0).startswith("Training: 300 img in ")

@@ -22,7 +22,6 @@ def draw_latents(system: System, n: int, seed: int) -> Tensor:
     return torch.cat(blocks)[:n]
 
 
-@torch.no_grad()
 def render(system: System, latents: Tensor) -> Iterator[np.ndarray]:
     """Yield what the system generates from latents, block by block: uint8 NHWC images or float32 vectors.
 
@@ -31,7 +30,9 @@ def render(system: System, latents: Tensor) -> Iterator[np.ndarray]:
     """
     for block in latents.split(BLOCK):
         full = torch.cat([block, block[:1].expand(BLOCK - len(block), *block.shape[1:])])
-        yield _finished(system.generate(full))[: len(block)].cpu().numpy()
+        with torch.no_grad():
+            items = _finished(system.generate(full))[: len(block)]
+        yield items.cpu().numpy()
 
 
 def draw(system: System, n: int, seed: int) -> Iterator[np.ndarray]:

@@ -7,15 +7,15 @@ import hashlib
 import importlib.util
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from ganpipe.config import Data
-from ganpipe.data import replacing, write_json
 from ganpipe.data.catalogue import Content, Embedded, Generated, RawFile, lookup
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import replacing, write_json
 from ganpipe.paths import PARAMS, main_root
 from ganpipe.progress import progress
 
@@ -143,8 +143,8 @@ def _content_problem(path: Path, content: Content) -> str | None:
     return None if digest == content.sha256 else "expands to the right size, but its content was changed"
 
 
-def _measure(opened: BinaryIO | gzip.GzipFile, at_most: int) -> tuple[int, str]:
-    """Return the size and the sha256 of what can be read, but stop after `at_most` bytes: it may be a bomb."""
+def _measure(opened: gzip.GzipFile, at_most: int) -> tuple[int, str]:
+    """Return the size and the sha256 of what a file expands to, but stop after `at_most` bytes: it may be a bomb."""
     size, digest = 0, hashlib.sha256()
     while size < at_most and (block := opened.read(min(_BLOCK, at_most - size))):
         size += len(block)

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from ganpipe.data import replacing
 from ganpipe.data.catalogue import Kind
 from ganpipe.errors import DataError
+from ganpipe.files import replacing
 
 if TYPE_CHECKING:
     from ganpipe.core.batch import DataSpec
@@ -153,7 +153,7 @@ def _attributes(about: About, count: int, class_counts: list[int], content: str)
 
 
 def _set_attributes(target: h5py.Group, values: Mapping[str, str | int]) -> None:
-    """Store texts with a fixed length: those of variable length lie outside the checksummed header."""
+    """Store texts with a fixed length: those of variable length lie outside what HDF5 checksums."""
     for name, value in values.items():
         if isinstance(value, str):
             encoded = value.encode()
@@ -179,7 +179,7 @@ class Packed:
         self.content_sha256: str = attributes["content_sha256"]
 
     @classmethod
-    def open(cls, path: Path, stage: str = "pack") -> Self:
+    def open(cls, path: Path, stage: str = "pack") -> Packed:
         """Read the attributes and the layout of `path`, not its rows.
 
         Raises `DataError` where it is missing, truncated, damaged or of another schema; the message advises to run
@@ -273,7 +273,7 @@ class _Stored:
     offset: int | None
 
     @classmethod
-    def of(cls, dataset: h5py.Dataset, path: Path) -> Self:
+    def of(cls, dataset: h5py.Dataset, path: Path) -> _Stored:
         return cls(path, dataset.name, dataset.dtype, dataset.shape, dataset.id.get_offset())
 
     def __len__(self) -> int:
@@ -324,10 +324,9 @@ def _new_file(path: Path) -> Iterator[h5py.File]:
 
 
 def _untimed(kind: Any) -> Any:
-    """Return a property list for objects without times, with all attributes inside their checksummed header."""
+    """Return a property list for objects that do not record when they were made."""
     properties = h5py.h5p.create(kind)
     properties.set_obj_track_times(False)
-    properties.set_attr_phase_change(32, 24)
     return properties
 
 

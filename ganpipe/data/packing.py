@@ -16,11 +16,11 @@ from PIL import Image
 
 from ganpipe import pictures
 from ganpipe.config import Data
-from ganpipe.data import replacing, write_json
 from ganpipe.data.catalogue import Dataset, lookup
 from ganpipe.data.fetch import SOURCE
 from ganpipe.data.packed import About, Block, Packed, write_packed
 from ganpipe.errors import DataError
+from ganpipe.files import replacing, write_json
 from ganpipe.paths import MANIFEST, PACKED_FILE
 from ganpipe.progress import progress
 
@@ -94,8 +94,7 @@ def _manifest(packed: Packed) -> dict[str, Any]:
 def _preview(packed: Packed) -> Image.Image:
     """Draw 100 rows drawn with a fixed seed."""
     order = np.random.Generator(np.random.PCG64(_PREVIEW_SEED)).permutation(len(packed))
-    rows = packed.read(order[:_PREVIEW_ROWS], packed.kind)
-    return pictures.grid(rows, columns=10) if packed.kind == "image" else pictures.heat_map(rows)
+    return pictures.sheet(packed.read(order[:_PREVIEW_ROWS], packed.kind))
 
 
 def _digits(dataset: Dataset, raw: Path) -> Iterator[Block]:

@@ -7,12 +7,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ganpipe.config import choose
-
-if TYPE_CHECKING:
-    from ganpipe.metrics.extractor import Extractor
 
 EXTRACTORS: dict[str, str] = {
     "domain": "ganpipe.metrics.domain:DomainExtractor",
@@ -21,8 +18,8 @@ EXTRACTORS: dict[str, str] = {
 }
 
 
-def load_extractor_class(name: str) -> type[Extractor]:
-    """Import the class of an extractor, and with it torch. Raises `ConfigError` for a name not in `EXTRACTORS`."""
+def load_extractor_class(name: str) -> type[Any]:
+    """Import a class that is an `Extractor`, and with it torch. Raises `ConfigError` for a name not in `EXTRACTORS`."""
     module, _, attribute = EXTRACTORS[choose("extractor", name, EXTRACTORS, "evaluate.extractors")].partition(":")
-    loaded: type[Extractor] = getattr(importlib.import_module(module), attribute)
+    loaded: type[Any] = getattr(importlib.import_module(module), attribute)
     return loaded

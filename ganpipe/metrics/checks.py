@@ -20,19 +20,19 @@ def check_features(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"
     for name, features in (("real", real), ("fake", fake)):
         _check_one_set(name, features, neighbours)
     if real.shape[1] != fake.shape[1]:
-        raise MetricError(f"real features have {real.shape[1]} numbers, fake features {fake.shape[1]}: use one extractor for both")
+        raise MetricError(
+            f"real features have {real.shape[1]} numbers, fake features {fake.shape[1]}: use one extractor for both"
+        )
 
 
 def check_image_array(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> None:
-    """Raise `MetricError` unless `images` is a non-empty uint8 array (N, height, width, 1 or 3); `name` names the set."""
+    """Raise `MetricError` unless `images` is a non-empty uint8 array (N, height, width, 1 or 3) of the set `name`."""
     if images.dtype != np.uint8:
-        raise MetricError(f"{name} set: pixels are {images.dtype}, expected uint8 0..255 (quantise with ganpipe.core.batch.to_uint8)")
-    if images.ndim != 4:
-        raise MetricError(f"{name} set: shape {images.shape} has {images.ndim} axes, expected 4 (N, height, width, channels)")
-    if images.shape[3] not in (1, 3):
-        raise MetricError(f"{name} set: shape {images.shape} has {images.shape[3]} channels, expected 1 or 3 as the last axis")
+        raise MetricError(f"{name} set: pixels are {images.dtype}, expected uint8 (see ganpipe.core.batch.to_uint8)")
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise MetricError(f"{name} set: shape is {images.shape}, expected (N, height, width, channels 1 or 3)")
     if images.size == 0:
-        raise MetricError(f"{name} set: shape {images.shape} is empty, expected at least one image")
+        raise MetricError(f"{name} set: shape is {images.shape}, expected at least one image")
 
 
 def check_pixels(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> None:
@@ -45,8 +45,8 @@ def check_pixels(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> N
     """
     check_image_array(images, name)
     if len(images) > 1 and all(np.array_equal(images[0], image) for image in images[1:]):
-        grey = "" if np.ptp(images[0]) else f", all pixels {images[0].flat[0]}"
-        raise MetricError(f"{name} set: all {len(images)} images are the same picture{grey}; the metrics would mean nothing")
+        value = "" if np.ptp(images[0]) else f", all its pixels {images[0].flat[0]}"
+        raise MetricError(f"{name} set: all {len(images)} images are the same picture{value}: no score would be honest")
 
 
 def _check_one_set(name: str, features: Float[np.ndarray, "n d"], neighbours: int) -> None:

@@ -9,7 +9,7 @@ from ganpipe.errors import MetricError
 
 
 def class_shares(labels: Int[np.ndarray, " n"], n_classes: int) -> Float64[np.ndarray, " classes"]:
-    """Return the share of each class, summing to 1. Raises `MetricError` for no labels or labels outside 0..n_classes-1."""
+    """Return the share of each class, summing to 1. Raises `MetricError` for no labels or any not in 0..n_classes-1."""
     if labels.ndim != 1 or len(labels) == 0:
         raise MetricError(f"labels have shape {labels.shape}, expected (N,) with at least one")
     if labels.min() < 0 or labels.max() >= n_classes:

@@ -47,11 +47,12 @@ def _log(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
 
 
 def _check(probabilities: Float[np.ndarray, "n classes"], splits: int) -> None:
+    n = len(probabilities)
     if probabilities.ndim != 2 or probabilities.size == 0:
-        raise MetricError(f"class probabilities have shape {probabilities.shape}, expected (N, classes) with at least one row")
-    if not 1 <= splits <= len(probabilities):
-        raise MetricError(f"{len(probabilities)} samples cannot be split into {splits}: use 1 to {len(probabilities)} splits")
+        raise MetricError(f"class probabilities have shape {probabilities.shape}, expected (N, classes), N at least 1")
+    if not 1 <= splits <= n:
+        raise MetricError(f"{n} samples cannot be split into {splits} parts, only into 1 to {n}")
     distributions = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-3)
     if not distributions.all():
-        bad = len(probabilities) - int(distributions.sum())
-        raise MetricError(f"{bad} of {len(probabilities)} rows of class probabilities are not finite, not >= 0 or do not sum to 1")
+        bad = n - int(distributions.sum())
+        raise MetricError(f"{bad} of {n} rows of class probabilities are not finite, not >= 0 or do not sum to 1")

@@ -11,12 +11,12 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import safetensors.torch
 import torch
-from jaxtyping import Float, Float64, Int, Int64, UInt8
+from jaxtyping import Float, Float64, Int, Int64, Shaped, UInt8
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -35,6 +35,9 @@ CARD = "extractor.json"
 FEATURES = 84
 _SMALLEST = 16  # pixels a side: two poolings leave 4 x 4
 _GRID = 16  # larger first-stage maps are averaged down to this, so that cost and weights do not grow with the image
+
+Images = UInt8[np.ndarray, "n h w c"]
+Indices = Int64[np.ndarray, " _"]
 
 _BATCH = 64
 _LR = 3e-3
@@ -57,7 +60,7 @@ class Card(Closed):
 
 
 class LeNet(nn.Module):
-    """LeNet-5 (LeCun et al. 1998) with 16 and 32 maps, ReLU, max pooling and one hidden layer of 84 (here: the features)."""
+    """LeNet-5 (LeCun et al. 1998) with 16 and 32 maps, ReLU, max pooling and a single hidden layer: the 84 features."""
 
     pixel_mean: Tensor
     pixel_std: Tensor
@@ -111,7 +114,7 @@ class DomainExtractor:
         seed: int,
         required_accuracy: float,
         progress: Progress | None = None,
-    ) -> Self:
+    ) -> DomainExtractor:
         """Train on a stratified 80 % of the labelled images and measure the accuracy on the rest.
 
         A pure function of its arguments: the global random state is neither read nor changed.
@@ -126,8 +129,9 @@ class DomainExtractor:
         accuracy = float(np.mean(logits.argmax(dim=1).numpy() == labels[held_out]))
         if accuracy < required_accuracy:
             raise MetricError(
-                f"the domain extractor reached accuracy {accuracy:.4f} on {len(held_out)} held-out images, required is "
-                f"evaluate.extractor_accuracy = {required_accuracy:g}: raise evaluate.extractor_epochs (now {epochs}) or label more data"
+                f"the domain extractor reached accuracy {accuracy:.4f} on {len(held_out)} held-out images, but "
+                f"evaluate.extractor_accuracy = {required_accuracy:g}: raise evaluate.extractor_epochs (now {epochs}) "
+                "or label more data"
             )
         network.feature_scale.fill_(1 / features.square().mean().sqrt())
         card = Card(
@@ -148,7 +152,7 @@ class DomainExtractor:
         """
         check_image_array(images, "domain")
         if _shape(images) != self.card.shape:
-            raise MetricError(f"images are {_shape(images)} (height, width, channels), the domain extractor was trained on {self.card.shape}")
+            raise MetricError(f"images are {_shape(images)}, the domain extractor was trained on {self.card.shape}")
         features, logits = _apply(self._network, images, progress)
         return Extracted(features.numpy(), logits.softmax(dim=1).numpy())
 
@@ -158,18 +162,22 @@ class DomainExtractor:
         write_json(folder / CARD, self.card.model_dump(mode="json"))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises `MetricError` if a file is missing, damaged or not the one the card describes."""
+    def load(cls, folder: Path) -> DomainExtractor:
+        """Read what `save` wrote. Raises `MetricError` if a file is missing or damaged, or both do not fit together."""
         try:
             card = Card.model_validate_json((folder / CARD).read_bytes())
             content = (folder / WEIGHTS).read_bytes()
         except OSError as error:
-            raise MetricError(f"no domain extractor in {folder}: {error.strerror} ({error.filename}); run `dvc repro reference`") from None
+            raise MetricError(f"{error.filename}: {error.strerror}; run `dvc repro reference`") from None
         except ValidationError as error:
-            raise MetricError(f"{folder / CARD}: not the card of an extractor: {error.errors()[0]['msg']}") from None
+            problem = error.errors()[0]["msg"].splitlines()[0]
+            raise MetricError(f"{folder / CARD}: not the card of an extractor: {problem}") from None
         found = hashlib.sha256(content).hexdigest()
         if found != card.sha256:
-            raise MetricError(f"{folder / WEIGHTS}: sha256 {found[:8]}... is not the {card.sha256[:8]}... of {CARD}; run `dvc repro reference`")
+            raise MetricError(
+                f"{folder / WEIGHTS}: sha256 {found[:8]}... is not the {card.sha256[:8]}... of {CARD}; "
+                "run `dvc repro reference`"
+            )
         network = _blank(card.shape, len(card.classes))
         try:
             network.load_state_dict(safetensors.torch.load(content))
@@ -178,28 +186,30 @@ class DomainExtractor:
         return cls(network, card)
 
 
-def _shape(images: UInt8[np.ndarray, "n h w c"]) -> tuple[int, int, int]:
+def _shape(images: Images) -> tuple[int, int, int]:
     _, height, width, channels = images.shape
     return height, width, channels
 
 
-def _check_labelled(images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"], classes: tuple[str, ...]) -> None:
+def _check_labelled(
+    images: Shaped[np.ndarray, "*shape"], labels: Shaped[np.ndarray, "*others"], classes: tuple[str, ...]
+) -> None:
     check_pixels(images, "domain")
     if min(images.shape[1:3]) < _SMALLEST:
-        raise MetricError(f"domain set: images are {_shape(images)}, at least {_SMALLEST} x {_SMALLEST} pixels are needed; use the pixel extractor")
+        raise MetricError(f"domain set: images are {_shape(images)}, 16 x 16 is the least; use the pixel extractor")
     if labels.shape != images.shape[:1]:
         raise MetricError(f"domain set: {len(images)} images, but labels of shape {labels.shape}")
     if len(classes) < 2:
-        raise MetricError(f"domain set: {len(classes)} classes, at least 2 are needed to train a classifier; use the pixel extractor")
+        raise MetricError(f"domain set: {len(classes)} classes, a classifier needs 2; use the pixel extractor")
     counts = dict(zip(*np.unique(labels, return_counts=True), strict=True))
     if not set(counts) <= set(range(len(classes))):
         raise MetricError(f"domain set: labels lie in {min(counts)}..{max(counts)}, expected 0..{len(classes) - 1}")
     for label, name in enumerate(classes):
         if counts.get(label, 0) < _HELD_OUT:
-            raise MetricError(f"domain set: class {name!r} has {counts.get(label, 0)} images, at least {_HELD_OUT} of each class are needed")
+            raise MetricError(f"domain set: class {name!r} has {counts.get(label, 0)} images, {_HELD_OUT} are needed")
 
 
-def _split(labels: Int[np.ndarray, " n"], seed: int) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " held_out"]]:
+def _split(labels: Int[np.ndarray, " n"], seed: int) -> tuple[Indices, Indices]:
     """Return the indices to train on and those held out: a fifth of every class, rounded down."""
     rng = np.random.default_rng(seed)
     by_class = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
@@ -214,7 +224,7 @@ def _blank(shape: tuple[int, int, int], classes: int) -> LeNet:
         return LeNet(shape, classes)
 
 
-def _initialised(images: UInt8[np.ndarray, "n h w c"], train: Int64[np.ndarray, " train"], classes: int, seed: int) -> LeNet:
+def _initialised(images: Images, train: Indices, classes: int, seed: int) -> LeNet:
     """Build a network with torch's usual initial weights, drawn from `seed`, that standardises these pixels."""
     network = _blank(_shape(images), classes)
     generator = torch.Generator().manual_seed(seed)
@@ -230,9 +240,9 @@ def _initialised(images: UInt8[np.ndarray, "n h w c"], train: Int64[np.ndarray, 
 
 def _train(
     network: LeNet,
-    images: UInt8[np.ndarray, "n h w c"],
+    images: Images,
     labels: Int[np.ndarray, " n"],
-    train: Int64[np.ndarray, " train"],
+    train: Indices,
     epochs: int,
     seed: int,
     progress: Progress | None,
@@ -254,7 +264,7 @@ def _train(
             progress(done, epochs * len(train))
 
 
-def _batches(train: Int64[np.ndarray, " train"], epochs: int, rng: np.random.Generator) -> Iterator[Int64[np.ndarray, " batch"]]:
+def _batches(train: Indices, epochs: int, rng: np.random.Generator) -> Iterator[Indices]:
     """Yield indices in a new random order each epoch."""
     for _ in range(epochs):
         order = rng.permutation(train)
@@ -263,8 +273,8 @@ def _batches(train: Int64[np.ndarray, " train"], epochs: int, rng: np.random.Gen
 
 
 def _shifted(
-    images: UInt8[np.ndarray, "n h w c"], chosen: Int64[np.ndarray, " batch"], rng: np.random.Generator
-) -> UInt8[np.ndarray, "batch h w c"]:
+    images: Images, chosen: Int64[np.ndarray, " chosen"], rng: np.random.Generator
+) -> UInt8[np.ndarray, "chosen h w c"]:
     """Copy the chosen images, each moved by up to 2 pixels both ways; the border pixels fill the gap."""
     height, width, _ = _shape(images)
     down, right = rng.integers(-_SHIFT, _SHIFT + 1, size=(2, len(chosen), 1))
@@ -274,7 +284,7 @@ def _shifted(
 
 
 def _apply(
-    network: LeNet, images: UInt8[np.ndarray, "n h w c"], progress: Progress | None = None
+    network: LeNet, images: Images, progress: Progress | None = None
 ) -> tuple[Float64[Tensor, "n 84"], Float64[Tensor, "n classes"]]:
     """Return the features and logits of all images."""
     features, logits = [], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Shaped
@@ -21,6 +21,7 @@ class Extracted:
     probabilities: Float64[np.ndarray, "n classes"] | None = None  # None: the extractor knows no classes
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """Turns stored samples into features; a pure function of the samples, whatever their order or grouping."""
 

@@ -19,7 +19,7 @@ def valid_pattern_share(vectors: Float[np.ndarray, "n 4"]) -> float:
     """
     _check(vectors)
     ones, zeros = vectors[:, 0::2], vectors[:, 1::2]
-    return float((_between(ones, 1 - TOLERANCE, 1) & _between(zeros, 0, TOLERANCE)).mean())
+    return float((_between(ones, 1 - TOLERANCE, 1.0) & _between(zeros, 0.0, TOLERANCE)).mean())
 
 
 class PatternExtractor:
@@ -36,7 +36,7 @@ class PatternExtractor:
 
 
 def _between(values: Float[np.ndarray, "n 2"], low: float, high: float) -> Bool[np.ndarray, " n"]:
-    """Whether all numbers of a row lie in [low, high]; numpy 2 compares in the type of `values`, so float32 0.2 is 0.2."""
+    """Whether a whole row lies in [low, high]; numpy 2 compares in the type of `values`, so float32 0.2 is 0.2."""
     return np.asarray(((values >= low) & (values <= high)).all(axis=1))
 
 

@@ -21,7 +21,7 @@ class PixelExtractor:
     identity = f"pixel{MOST}"
 
     def extract(self, images: UInt8[np.ndarray, "n h w c"], /, progress: Progress | None = None) -> Extracted:
-        """Return float64 features (N, d), d <= 1024, and no probabilities. Raises `MetricError` if these are no images."""
+        """Return float64 features (N, d), d <= 1024, no probabilities. Raises `MetricError` for what is no image."""
         check_image_array(images, "pixel")
         parts = []
         for start in range(0, len(images), _CHUNK):

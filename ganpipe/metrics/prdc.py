@@ -1,4 +1,8 @@
-"""Precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020, arXiv:2002.09797)."""
+"""Scores by nearest neighbours: how far the fakes lie among the reals, and the reals among the fakes.
+
+Precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1-2. Density and coverage: Naeem et al. 2020,
+arXiv:2002.09797, eq. 4 and 6.
+"""
 
 from __future__ import annotations
 

@@ -24,6 +24,13 @@ HOST = "127.0.0.1"
 START_SECONDS = 120.0  # until the server answers; the first start on a slow disk takes most of a minute
 STOP_SECONDS = 10.0  # until a server that was asked to stop is killed
 
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nine processes for judging language models
+    "MLFLOW_LOGGING_LEVEL": "INFO",  # to the log file; our own process has turned it down
+}
+
 
 def serve(port: int, open_browser: bool) -> None:
     """Show the table of experiments in the browser until Ctrl-C or SIGTERM.
@@ -79,7 +86,7 @@ def _running_server(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server in a process group of its own, which ends with the block: it starts workers that outlive it."""
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST, "--port", str(port)]
     command += ["--backend-store-uri", uri, "--artifacts-destination", str(artifact_root())]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    environment = os.environ | _SETTINGS
     _log().parent.mkdir(parents=True, exist_ok=True)
     with _log().open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)

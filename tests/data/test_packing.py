@@ -82,7 +82,8 @@ def test_preview_is_a_shuffled_grid(packed_digits: Path) -> None:
     cell = 28 * 3 + 2
     assert shown.shape == (10 * cell + 2, 10 * cell + 2)
     images = {image.tobytes(): number for number, image in enumerate(packed.all("image"))}
-    tiles = [shown[y + 2 : y + cell : 3, x + 2 : x + cell : 3] for y in range(0, 860, cell) for x in range(0, 860, cell)]
+    corners = [(y, x) for y in range(2, 860, cell) for x in range(2, 860, cell)]
+    tiles = [shown[y : y + 84 : 3, x : x + 84 : 3] for y, x in corners]
     rows = [images[np.ascontiguousarray(tile).tobytes()] for tile in tiles]
     assert len(set(rows)) == 100 and rows != sorted(rows)
     assert len(set(packed.all("label")[rows])) == 10
@@ -204,6 +205,11 @@ def refused(name: str, raw: Path, into: Path, problem: str) -> None:
     message = str(caught.value)
     assert "\n" not in message and message.endswith("run `dvc repro download`") and str(raw) in message
     assert not into.exists() or list(into.iterdir()) == []
+
+
+def test_a_bomb_is_not_expanded_whole(tmp_path: Path) -> None:
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"0" * 10**6))
+    assert len(packing._expanded(tmp_path / "bomb.gz", at_most=1000)) == 1000
 
 
 def test_an_unknown_set_is_refused(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_a_restart_continues_exactly(
 
 @given(sizes, seeds, st.integers(1, 9), positions, st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_the_ranks_partition_the_global_batch(numbered, count: int, seed: int, batch: int, nimg: int, world: int) -> None:
+def test_the_ranks_partition_the_global_batch(
+    numbered, count: int, seed: int, batch: int, nimg: int, world: int
+) -> None:
     packed = numbered(count)
     alone = Sampler(packed, batch * world, seed).batches(nimg)
     ranks = [Sampler(packed, batch, seed, rank=rank, world=world).batches(nimg) for rank in range(world)]
@@ -80,7 +82,9 @@ def test_the_ranks_partition_the_global_batch(numbered, count: int, seed: int, b
 
 @given(sizes, seeds, positions, st.integers(0, 120))
 @settings(max_examples=60, deadline=None)
-def test_a_position_does_not_depend_on_how_it_is_reached(numbered, count: int, seed: int, nimg: int, ahead: int) -> None:
+def test_a_position_does_not_depend_on_how_it_is_reached(
+    numbered, count: int, seed: int, nimg: int, ahead: int
+) -> None:
     sampler = Sampler(numbered(count), 1, seed)
     assert sampler.order(nimg, ahead + 1)[-1] == sampler.order(nimg + ahead, 1)[0]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import NamedTuple
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -32,3 +34,11 @@ def digits() -> Digits:
 def extractor(digits: Digits) -> DomainExtractor:
     """The extractor as the digits recipe trains it; fails unless it reaches the default accuracy."""
     return DomainExtractor.fit(digits.images, digits.labels, CLASSES, epochs=10, seed=0, required_accuracy=0.97)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Let arrays of the wrong shape or type in, as outside the tests, where no annotation is checked."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

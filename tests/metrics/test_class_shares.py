@@ -13,6 +13,7 @@ def test_shares() -> None:
     assert class_shares(np.array([0, 0, 2, 2]), 4).tolist() == [0.5, 0, 0.5, 0]
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
@@ -30,8 +31,8 @@ def test_bad_labels_are_refused(labels: np.ndarray, message: str) -> None:
 def test_a_class_is_covered_from_a_tenth_of_its_real_share() -> None:
     real = class_shares(np.repeat([0, 1, 2], [300, 300, 400]), 3)
     below, exactly, above = ([count, 30, 970 - count] for count in (29, 30, 31))
-    covered = [classes_covered(real, class_shares(np.repeat([0, 1, 2], counts), 3)) for counts in (below, exactly, above)]
-    assert covered == [2, 3, 3]
+    fakes = [class_shares(np.repeat([0, 1, 2], counts), 3) for counts in (below, exactly, above)]
+    assert [classes_covered(real, fake) for fake in fakes] == [2, 3, 3]
 
 
 @pytest.mark.parametrize("n", [10, 70, 300, 1230, 4990])
@@ -53,6 +54,7 @@ def test_total_variation() -> None:
     assert total_variation(np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])) == pytest.approx(0.3)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("score", [classes_covered, total_variation])
 def test_different_numbers_of_classes_are_refused(score) -> None:
     with pytest.raises(MetricError, match=r"\(2,\), fake ones \(3,\)"):

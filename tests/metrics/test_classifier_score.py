@@ -51,6 +51,7 @@ def test_default_splits(n: int, splits: int) -> None:
     assert default_splits(n) == splits
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("probabilities", "splits", "message"),
     [

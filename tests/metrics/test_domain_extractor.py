@@ -31,7 +31,8 @@ def test_gate_is_passed_on_the_digits(extractor) -> None:
 
 
 def test_gate_refuses_what_is_not_reached(digits) -> None:
-    with pytest.raises(MetricError, match=r"reached accuracy 0\.\d{4} on \d+ held-out images.*extractor_accuracy = 1:.*extractor_epochs \(now 3\)") as caught:
+    message = r"accuracy 0\.\d{4} on \d+ held-out images.*extractor_accuracy = 1:.*extractor_epochs \(now 3\)"
+    with pytest.raises(MetricError, match=message) as caught:
         quick(digits, required=1.0)
     assert "\n" not in str(caught.value)
 
@@ -63,7 +64,7 @@ def test_card_describes_the_weights(extractor, tmp_path) -> None:
     card = json.loads(text)
     assert card["sha256"] == hashlib.sha256(weights).hexdigest()
     assert extractor.identity == f"lenet84@{card['sha256'][:8]}"
-    assert list(card) == sorted(card) == ["accuracy", "architecture", "classes", "epochs", "feature_scale", "seed", "sha256", "shape"]
+    assert list(card) == ["accuracy", "architecture", "classes", "epochs", "feature_scale", "seed", "sha256", "shape"]
     assert card["shape"] == [28, 28, 1] and card["classes"] == list(CLASSES)
 
 
@@ -71,8 +72,8 @@ def test_card_describes_the_weights(extractor, tmp_path) -> None:
     ("file", "damage", "message"),
     [
         (WEIGHTS, lambda content: content[:-1] + bytes([content[-1] ^ 1]), "sha256 .* is not the .* of extractor.json"),
-        (WEIGHTS, lambda content: None, "no domain extractor in"),
-        (CARD, lambda content: None, "no domain extractor in"),
+        (WEIGHTS, lambda content: None, "No such file or directory; run `dvc repro reference`"),
+        (CARD, lambda content: None, "No such file or directory; run `dvc repro reference`"),
         (CARD, lambda content: content[:20], "not the card of an extractor"),
         (CARD, lambda content: content.replace(b"lenet84", b"resnet9"), "not the card of an extractor"),
         (CARD, lambda content: content.replace(b'"9"', b'"9", "10"'), "does not fit extractor.json"),
@@ -107,10 +108,9 @@ def test_grouping_changes_nothing(digits, extractor, size: int) -> None:
 
 
 def test_order_changes_nothing(digits, extractor) -> None:
-    order = np.random.default_rng(0).permutation(300)
-    np.testing.assert_allclose(
-        extractor.extract(digits.images[:300][order]).features, extractor.extract(digits.images[:300]).features[order], atol=1e-5
-    )
+    images, order = digits.images[:300], np.random.default_rng(0).permutation(300)
+    shuffled = extractor.extract(images[order]).features
+    np.testing.assert_allclose(shuffled, extractor.extract(images).features[order], atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (16, 40, 1)])
@@ -126,6 +126,7 @@ def test_other_shapes(shape: tuple[int, int, int], tmp_path) -> None:
     assert DomainExtractor.load(tmp_path).card.shape == shape
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_images_of_another_shape_are_refused(extractor) -> None:
     with pytest.raises(MetricError, match=r"images are \(32, 32, 1\).*trained on \(28, 28, 1\)"):
         extractor.extract(np.zeros((2, 32, 32, 1), dtype=np.uint8))
@@ -137,16 +138,17 @@ def noise(n: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("images", "labels", "classes", "message"),
     [
-        (noise(20, 15, 20, 1), np.arange(20) % 2, ("a", "b"), r"images are \(15, 20, 1\), at least 16 x 16"),
+        (noise(20, 15, 20, 1), np.arange(20) % 2, ("a", "b"), r"images are \(15, 20, 1\), 16 x 16 is the least"),
         (noise(20, 16, 16, 1), np.arange(19) % 2, ("a", "b"), r"20 images, but labels of shape \(19,\)"),
         (noise(20, 16, 16, 1), np.arange(20) % 3, ("a", "b"), r"labels lie in 0\.\.2, expected 0\.\.1"),
-        (noise(20, 16, 16, 1), np.zeros(20, dtype=int), ("a",), "1 classes, at least 2"),
-        (noise(20, 16, 16, 1), (np.arange(20) > 15).astype(int), ("a", "b"), "class 'b' has 4 images, at least 5"),
+        (noise(20, 16, 16, 1), np.zeros(20, dtype=int), ("a",), "1 classes, a classifier needs 2"),
+        (noise(20, 16, 16, 1), (np.arange(20) > 15).astype(int), ("a", "b"), "class 'b' has 4 images, 5 are needed"),
         (noise(20, 16, 16, 1), np.zeros(20, dtype=int), ("a", "b"), "class 'b' has 0 images"),
-        (np.zeros((20, 16, 16, 1), dtype=np.uint8), np.arange(20) % 2, ("a", "b"), "all 20 images are the same picture"),
+        (0 * noise(20, 16, 16, 1), np.arange(20) % 2, ("a", "b"), "all 20 images are the same picture"),
     ],
 )
 def test_data_that_cannot_be_learned_from_is_refused(images, labels, classes, message) -> None:
@@ -170,8 +172,9 @@ def test_held_out_is_a_fifth_of_every_class(digits) -> None:
 def test_images_are_shifted_by_up_to_two_pixels_both_ways() -> None:
     images = noise(1, 20, 24, 3)
     shifted = domain._shifted(images, np.zeros(1000, dtype=np.int64), np.random.default_rng(0))
-    inner = {images[0, 2 - down : 18 - down, 2 - right : 22 - right].tobytes() for down in range(-2, 3) for right in range(-2, 3)}
-    assert {image[2:18, 2:22].tobytes() for image in shifted} == inner and len(inner) == 25
+    moves = [(down, right) for down in range(-2, 3) for right in range(-2, 3)]
+    moved = {images[0, 2 - down : 18 - down, 2 - right : 22 - right].tobytes() for down, right in moves}
+    assert {image[2:18, 2:22].tobytes() for image in shifted} == moved and len(moved) == 25
 
 
 def test_progress_counts_images_to_the_end(digits) -> None:

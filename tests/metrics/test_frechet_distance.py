@@ -102,7 +102,9 @@ def test_copies_of_the_same_samples_change_almost_nothing() -> None:
     assert copied != pytest.approx(once, rel=1e-6)  # the N - 1 of the covariance
 
 
-@pytest.mark.parametrize(("d", "n", "documented"), [(16, 500, 0.336), (64, 1000, 2.208), (64, 5000, 0.4416), (128, 2000, 4.256)])
+@pytest.mark.parametrize(
+    ("d", "n", "documented"), [(16, 500, 0.336), (64, 1000, 2.208), (64, 5000, 0.4416), (128, 2000, 4.256)]
+)
 def test_bias_between_equal_gaussians(d: int, n: int, documented: float) -> None:
     rng = np.random.default_rng(5)
     found = np.mean([frechet_distance(rng.normal(size=(n, d)), rng.normal(size=(n, d))) for _ in range(10)])

@@ -30,6 +30,7 @@ BAD = [
 ]
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("score", [check_features, frechet_distance, kernel_distance, prdc])
 @pytest.mark.parametrize(("real", "fake", "message"), BAD)
 def test_bad_features_are_refused_everywhere(score: Callable, real: np.ndarray, fake: np.ndarray, message: str) -> None:
@@ -40,7 +41,7 @@ def test_bad_features_are_refused_everywhere(score: Callable, real: np.ndarray, 
 
 def test_neighbours_need_two_more_samples() -> None:
     check_features(FINE[:7], FINE[:7], 5)
-    with pytest.raises(MetricError, match="fake set holds 6 samples, at least 7 are needed for evaluate.neighbours = 5"):
+    with pytest.raises(MetricError, match="fake set holds 6 samples, at least 7 are needed for .*neighbours = 5"):
         check_features(FINE[:7], FINE[:6], 5)
 
 
@@ -52,14 +53,15 @@ def images(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("array", "message"),
     [
         (images(4, 8, 8, 1).astype(np.float32), "pixels are float32, expected uint8"),
-        (images(4, 8, 8), r"shape \(4, 8, 8\) has 3 axes"),
-        (images(4, 1, 8, 8), "8 channels, expected 1 or 3"),
-        (images(0, 8, 8, 3), r"shape \(0, 8, 8, 3\) is empty"),
-        (images(4, 0, 8, 3), r"shape \(4, 0, 8, 3\) is empty"),
+        (images(4, 8, 8), r"shape is \(4, 8, 8\), expected \(N, height"),
+        (images(4, 1, 8, 8), r"shape is \(4, 1, 8, 8\), .*channels 1 or 3"),
+        (images(0, 8, 8, 3), r"shape is \(0, 8, 8, 3\), expected at least one"),
+        (images(4, 0, 8, 3), r"shape is \(4, 0, 8, 3\), expected at least one"),
     ],
 )
 @pytest.mark.parametrize("check", [check_image_array, check_pixels])
@@ -70,9 +72,9 @@ def test_bad_images_are_refused(check: Callable, array: np.ndarray, message: str
 
 
 def test_a_set_of_one_picture_is_refused() -> None:
-    with pytest.raises(MetricError, match=r"all 3 images are the same picture; "):
+    with pytest.raises(MetricError, match="all 3 images are the same picture: "):
         check_pixels(np.repeat(images(1, 8, 8, 3), 3, axis=0))
-    with pytest.raises(MetricError, match="all 5 images are the same picture, all pixels 0; "):
+    with pytest.raises(MetricError, match="all 5 images are the same picture, all its pixels 0: "):
         check_pixels(np.zeros((5, 8, 8, 1), dtype=np.uint8))
 
 

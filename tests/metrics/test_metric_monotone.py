@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -30,9 +32,9 @@ def halves(digits, extractor) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("damage", "amounts"), [(noisy, (5, 10, 20, 40)), (blurred, (0.5, 1, 2))])
 def test_distances_rise_with_damage(halves, extractor, damage, amounts) -> None:
     real, images = halves
-    sets = [extractor.extract(images).features] + [extractor.extract(damage(images, amount)).features for amount in amounts]
+    sets = [extractor.extract(x).features for x in (images, *(damage(images, amount) for amount in amounts))]
     for distances in ([frechet_distance(real, x) for x in sets], [kernel_distance(real, x).value for x in sets]):
-        assert all(less < more for less, more in zip(distances, distances[1:], strict=False)), distances
+        assert all(less < more for less, more in pairwise(distances)), distances
 
 
 def test_lost_classes_cost_distance_and_coverage(digits, halves, extractor) -> None:

@@ -27,7 +27,8 @@ def sets(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("n", "m", "d", "tolerance"), [(600, 500, 48, 1e-10), (60, 50, 96, 1e-6)])
 def test_frechet_distance(n: int, m: int, d: int, tolerance: float) -> None:
     real, fake = sets(n, m, d)
-    theirs = fid_statistics_to_metric(*(fid_features_to_statistics(torch.from_numpy(x)) for x in (fake, real)), verbose=False)
+    statistics = [fid_features_to_statistics(torch.from_numpy(x)) for x in (fake, real)]
+    theirs = fid_statistics_to_metric(*statistics, verbose=False)
     assert frechet_distance(real, fake) == pytest.approx(theirs["frechet_inception_distance"], rel=tolerance)
 
 

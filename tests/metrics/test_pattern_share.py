@@ -29,6 +29,7 @@ def test_share() -> None:
     assert valid_pattern_share(np.array([[0.1, 0.9, 0.1, 0.9]])) == 0
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("vectors", "message"),
     [
@@ -47,7 +48,8 @@ def test_bad_input_is_refused(vectors: np.ndarray, message: str) -> None:
 
 def test_extractor_gives_the_numbers_themselves() -> None:
     seen: list[tuple[int, int]] = []
-    found = PatternExtractor().extract(np.array([GOOD] * 3, dtype=np.float32), lambda done, total: seen.append((done, total)))
+    vectors = np.array([GOOD] * 3, dtype=np.float32)
+    found = PatternExtractor().extract(vectors, lambda done, total: seen.append((done, total)))
     assert found.features.dtype == np.float64 and found.features.shape == (3, 4) and found.probabilities is None
     np.testing.assert_allclose(found.features, [GOOD] * 3, rtol=1e-6)
     assert seen == [(3, 3)] and PatternExtractor().identity == "pattern4"

@@ -1,0 +1,55 @@
+"""The 1010 GAN: the book's sizes, its three steps, and that it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from miniatures import start_training
+
+from ganpipe import paths
+from ganpipe.config import Params
+from ganpipe.core.batch import DataSpec
+from ganpipe.core.system import Iteration, Outcome
+from ganpipe.generator import load_generator
+from ganpipe.metrics.pattern import valid_pattern_share
+from ganpipe.systems.pattern_gan import PatternGAN
+
+SPEC = DataSpec(name="pattern", kind="vector", shape=(4,))
+
+
+def build() -> PatternGAN:
+    torch.manual_seed(0)
+    return PatternGAN(PatternGAN.Config(), SPEC)
+
+
+def test_parameter_counts_of_the_book() -> None:
+    system = build()
+    assert sum(p.numel() for p in system.generator.parameters()) == 22
+    assert sum(p.numel() for p in system.discriminator.parameters()) == 19
+
+
+def test_the_generator_is_fed_a_constant() -> None:
+    assert torch.equal(build().latents(3), torch.full((3, 1), 0.5))
+
+
+def test_discriminator_on_real_then_on_fake_then_generator() -> None:
+    system = build()
+    steps = system.updates(Iteration(0, lambda: {"vector": torch.rand(2, 4)}))
+    outcome = Outcome({}, {"logits": torch.zeros(2)})
+    order = [next(steps), steps.send(outcome), steps.send(outcome)]
+    assert [update.player for update in order] == ["discriminator", "discriminator", "generator"]
+    assert [update.loss.__name__ for update in order] == ["real_loss", "fake_loss", "generator_loss"]
+
+
+def test_the_recipe_learns_the_pattern_and_both_losses_end_at_a_quarter(workspace: Callable[[str], Params]) -> None:
+    training = start_training(workspace("pattern-1010"), "pattern")
+    assert training.wait() == 0
+    vectors = load_generator(paths.MODEL).sample(100)
+    assert np.abs(vectors.mean(axis=0) - [0.9, 0.1, 0.9, 0.1]).max() < 0.15  # the book: 0.94, 0.05, 0.94, 0.05
+    assert valid_pattern_share(vectors) > 0.95
+    last = paths.HISTORY.read_text().splitlines()[-1].split(",")
+    generator, both_discriminator_steps = float(last[1]), float(last[2])
+    assert abs(generator - 0.25) < 0.05
+    assert abs(both_discriminator_steps - 0.25) < 0.05  # the mean over its two steps

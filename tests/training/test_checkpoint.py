@@ -1,0 +1,96 @@
+"""Checkpoints: whole or not at all, the one before as a fallback, never another experiment's."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganpipe.errors import CheckpointError
+from ganpipe.training.checkpoint import Checkpoints
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path, "mine")
+
+
+def test_the_newest_is_loaded(checkpoints: Checkpoints) -> None:
+    assert checkpoints.load() is None
+    for nimg in (1, 2, 3):
+        checkpoints.save({"nimg": nimg, "system": {"w": torch.full((2,), float(nimg))}})
+    state = checkpoints.load()
+    assert state is not None
+    assert state["nimg"] == 3
+    assert torch.equal(state["system"]["w"], torch.full((2,), 3.0))
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["last.pt", "previous.pt"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_damaged_newest_falls_back_to_the_one_before(
+    checkpoints: Checkpoints, damage: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints.save({"nimg": 1})
+    checkpoints.save({"nimg": 2})
+    last = checkpoints.folder / "last.pt"
+    last.write_bytes(last.read_bytes()[:-300] if damage is None else damage)
+    state = checkpoints.load()
+    assert state is not None
+    assert state["nimg"] == 1
+    assert "last.pt cannot be read" in capsys.readouterr().out
+
+
+def test_when_none_can_be_read_nothing_is_overwritten(checkpoints: Checkpoints) -> None:
+    checkpoints.save({"nimg": 1})
+    (checkpoints.folder / "last.pt").write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="delete the folder to train from the start"):
+        checkpoints.load()
+    assert (checkpoints.folder / "last.pt").read_bytes() == b"junk"
+
+
+def test_a_failed_save_leaves_the_newest(checkpoints: Checkpoints) -> None:
+    checkpoints.save({"nimg": 1})
+    with pytest.raises(Exception, match="(?i)pickle"):
+        checkpoints.save({"nimg": 2, "bad": lambda: None})
+    state = checkpoints.load()
+    assert state is not None
+    assert state["nimg"] == 1
+    assert not list(checkpoints.folder.glob(".*"))
+
+
+def test_another_experiments_checkpoint_is_not_taken(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    checkpoints.save({"nimg": 1})
+    other = Checkpoints(tmp_path, "other")
+    assert other.load() is None
+    other.folder.mkdir(parents=True)
+    (other.folder / "last.pt").write_bytes((checkpoints.folder / "last.pt").read_bytes())
+    with pytest.raises(CheckpointError):
+        other.load()
+
+
+def test_a_second_training_waits_for_the_first(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    order: list[str] = []
+    lock = checkpoints.lock()
+
+    def second() -> None:
+        with Checkpoints(tmp_path, "mine").lock():
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    thread.join(timeout=0.3)
+    assert thread.is_alive()
+    order.append("first")
+    lock.release()
+    thread.join(timeout=10)
+    assert order == ["first", "second"]
+
+
+def test_discarding_leaves_nothing(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    checkpoints.save({"nimg": 1})
+    checkpoints.lock().release()
+    checkpoints.discard()
+    checkpoints.discard()
+    assert not list((tmp_path / "checkpoints").iterdir())

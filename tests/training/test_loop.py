@@ -1,0 +1,179 @@
+"""The loop: who moves and who does not, micro-batches, the guard, schedules, observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganpipe.config import Closed, Train
+from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.system import Iteration, System, Terms, Update, Updates
+from ganpipe.errors import TrainingDiverged
+from ganpipe.training.loop import Trainer, only_trains, seed_iteration
+
+SPEC = DataSpec(name="toy", kind="vector", shape=(2,))
+
+
+class Toy(System):
+    """A generator and a discriminator of one layer each, whose losses record what they see."""
+
+    class Config(Closed):
+        latent: int = 3
+
+    def __init__(self, poison: float | None = None) -> None:
+        super().__init__(self.Config(), SPEC)
+        torch.manual_seed(0)
+        self.generator = nn.Linear(3, 2)
+        self.discriminator = nn.Linear(2, 1)
+        self.poison = poison
+        self.seen: list[Any] = []
+
+    def updates(self, it: Iteration) -> Updates:
+        batch = it.next_batch()
+        outcome = yield Update("discriminator", self.discriminator_loss, batch)
+        self.seen.append(outcome)
+        it.observe({"score": outcome.kept["logits"].mean()})
+        yield Update("generator", self.generator_loss, batch)
+
+    def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        self.seen.append([p.requires_grad for p in self.generator.parameters()])
+        logits = self.discriminator(batch["vector"]).flatten()
+        terms = {"square": (logits - 1).square().mean(), "pull": 0.1 * logits.mean()}
+        if self.poison is not None:
+            terms["poison"] = logits.mean() * self.poison
+        return terms, {"logits": logits}
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        fixed = self.generator(torch.ones(len(batch["vector"]), 3, dtype=batch["vector"].dtype))
+        return {"adversarial": self.discriminator(fixed).square().mean()}
+
+
+def stream(nimg: int, batch: int = 8) -> Iterator[Batch]:
+    generator = torch.Generator().manual_seed(nimg)
+    while True:
+        yield {"vector": torch.randn(batch, 2, generator=generator, dtype=torch.float64)}
+
+
+def trainer(system: System, **values: Any) -> Trainer:
+    base = {
+        "kimg": 1,
+        "batch": 8,
+        "lr": 0.1,
+        "optimizer": {"name": "sgd"},
+        "preview_kimg": 1,
+        "log_kimg": 1,
+    }
+    return Trainer(system.double(), Train.model_validate(base | values), stream)
+
+
+def weights(module: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def test_each_update_moves_its_player_alone() -> None:
+    system = Toy()
+    with only_trains(system, "generator"):
+        assert all(p.requires_grad for p in system.generator.parameters())
+        assert not any(p.requires_grad for p in system.discriminator.parameters())
+    assert all(p.requires_grad for p in system.parameters())
+    trainer(system).iterate()
+    assert system.seen[0] == [False, False]
+
+
+def test_a_step_is_plain_gradient_descent_on_the_sum_of_the_terms() -> None:
+    system, expected = Toy(), Toy().double()
+    batch = next(stream(0))
+    trainer(system).iterate()
+    logits = expected.discriminator(batch["vector"]).flatten()
+    loss = (logits - 1).square().mean() + 0.1 * logits.mean()
+    gradients = torch.autograd.grad(loss, list(expected.discriminator.parameters()))
+    for now, before, gradient in zip(weights(system.discriminator), weights(expected.discriminator), gradients, strict=True):
+        torch.testing.assert_close(now, before - 0.1 * gradient, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("micro", [1, 3, 7, 8])
+def test_micro_batches_change_nothing(micro: int) -> None:
+    whole, cut = Toy(), Toy()
+    trainer(whole).iterate()
+    trainer(cut, micro_batch=micro).iterate()
+    for a, b in zip(weights(whole), weights(cut), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(whole.seen[-1].kept["logits"], cut.seen[-1].kept["logits"])
+    torch.testing.assert_close(whole.seen[-1].terms["square"], cut.seen[-1].terms["square"])
+
+
+def test_what_an_update_returns_is_detached_and_history_holds_means() -> None:
+    system = Toy()
+    training = trainer(system)
+    training.iterate()
+    first = system.seen[-1]
+    assert not first.terms["square"].requires_grad
+    assert not first.kept["logits"].requires_grad
+    training.iterate()
+    row = training.history.close_row(training.nimg / 1000)
+    second = system.seen[-1]
+    for name, value in {"square": "discriminator/square", "pull": "discriminator/pull"}.items():
+        assert row[value] == pytest.approx((first.terms[name] + second.terms[name]).item() / 2)
+    assert row["loss_discriminator"] == pytest.approx(row["discriminator/square"] + row["discriminator/pull"])
+    assert row["loss_generator"] == row["generator/adversarial"]
+    assert row["score"] == pytest.approx((first.kept["logits"].mean() + second.kept["logits"].mean()).item() / 2)
+    assert row["kimg"] == 0.016
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_term_that_is_not_finite_is_named_and_no_step_is_taken(poison: float) -> None:
+    system = Toy(poison)
+    before = weights(system)
+    with pytest.raises(TrainingDiverged, match=r"discriminator/poison is (nan|-?inf) after 0 kimg.*train.lr \(0.1\)"):
+        trainer(system).iterate()
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(system), strict=True))
+
+
+def test_broken_weights_are_not_saved() -> None:
+    training = trainer(Toy())
+    with torch.no_grad():
+        training.system.get_parameter("generator.bias")[0] = float("inf")
+    with pytest.raises(TrainingDiverged, match="generator.bias are not finite"):
+        training.state()
+
+
+def test_learning_rates_of_both_sides_and_their_schedule() -> None:
+    training = trainer(Toy(), lr=0.1, lr_discriminator=0.3, lr_decay_from_kimg=0)
+    training.nimg = 500
+    training.iterate()
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in training._optimizers.items()}
+    assert rates == pytest.approx({"generator": 0.05, "discriminator": 0.15})
+
+
+def test_a_system_that_draws_no_batch_is_a_defect_and_does_not_run_for_ever() -> None:
+    class Idle(Toy):
+        def updates(self, it: Iteration) -> Updates:
+            yield Update("generator", self.generator_loss, next(stream(0)))
+
+    with pytest.raises(RuntimeError, match="Idle.updates drew no batch"):
+        trainer(Idle()).iterate()
+
+
+def test_random_numbers_of_an_iteration_depend_on_seed_rank_and_progress() -> None:
+    drawn = {}
+    for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 64)]:
+        seed_iteration(*key)
+        drawn[key] = torch.rand(3).tolist()
+    seed_iteration(0, 0, 64)
+    assert torch.rand(3).tolist() == drawn[(0, 0, 64)]
+    assert len({tuple(values) for values in drawn.values()}) == 4
+
+
+def test_bf16_is_close_to_fp32_but_not_the_same() -> None:
+    exact, fast = trainer(Toy()), trainer(Toy(), precision="bf16")
+    exact.system.float(), fast.system.float()
+    for training in (exact, fast):
+        training._stream = ({"vector": batch["vector"].float()} for batch in stream(0))
+        training.iterate()
+    pairs = list(zip(weights(exact.system), weights(fast.system), strict=True))
+    assert all(torch.allclose(a, b, atol=0.05) for a, b in pairs)
+    assert any(not torch.equal(a, b) for a, b in pairs)
