@@ -11,7 +11,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic import model_validator
@@ -169,6 +169,7 @@ def parse(model: type[ClosedModel], content: Mapping[str, Any], where: str, pref
         return model.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=True)
+        problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # a misspelt key is also a missing one
         line = _explain(model, problems[0], prefix)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigError(f"{where}: {line}{more}") from None
@@ -234,15 +235,21 @@ def _keys_at(model: type[BaseModel], loc: Iterable[str | int]) -> list[str]:
         fields = [found.model_fields[part].annotation for found in here if part in found.model_fields]
         if fields:
             here = [found for field in fields for found in _models_in(field)]
-        else:  # the tag of a union
-            here = [found for found in here if part in getattr(found.model_fields.get("name"), "annotation", Any).__args__]
+        else:
+            here = [found for found in here if _has_tag(found, part)]
     return [key for found in here for key in found.model_fields]
+
+
+def _has_tag(model: type[BaseModel], tag: str | int) -> bool:
+    """Whether `model` is the member of a tagged union that goes by this name."""
+    name = model.model_fields.get("name")
+    return name is not None and tag in get_args(name.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
+    return [found for part in get_args(annotation) for found in _models_in(part)]
 
 
 def _nearest(name: str, allowed: list[str]) -> str:

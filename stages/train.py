@@ -14,7 +14,8 @@ def main() -> None:
     """Train the system of params.yaml on data/packed; an interrupted training is taken up where it was saved."""
     with checked_params() as params:
         from ganpipe.tracking.identity import identify_workspace
-        from ganpipe.tracking.mlflow import track, train_metrics
+        from ganpipe.tracking.mlflow import track
+        from ganpipe.tracking.slots import train_metrics
         from ganpipe.training.run import Listeners, train
 
         identity = identify_workspace(params)

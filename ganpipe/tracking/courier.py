@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ganpipe.errors import GanpipeError
 from ganpipe.tracking.notes import Note, Point
@@ -26,6 +26,7 @@ KILLED_SECONDS = 5.0  # the same for a stage that was told to stop: its patience
 LONGEST_BATCH = 1000  # points, MLflow's limit
 
 
+@runtime_checkable
 class Recipient(Protocol):
     """Who the courier delivers to. Any method may raise whatever it likes; what has been taken is not offered again."""
 

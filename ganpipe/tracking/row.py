@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
 from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, Text, clean_key, flat_scores, now, points
 
 
+@runtime_checkable
 class Outbox(Protocol):
     """Takes what a stage says."""
 

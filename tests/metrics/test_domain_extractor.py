@@ -124,6 +124,7 @@ def test_other_shapes(shape: tuple[int, int, int], tmp_path) -> None:
     assert extractor.extract(images).features.shape == (150, 84)
     extractor.save(tmp_path)
     assert DomainExtractor.load(tmp_path).card.shape == shape
+    assert (tmp_path / WEIGHTS).stat().st_size < 800_000  # does not grow with the image
 
 
 @pytest.mark.usefixtures("unchecked")

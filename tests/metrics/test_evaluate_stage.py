@@ -1,0 +1,116 @@
+"""The evaluate stage: its protocol, on known samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from miniatures import changed
+
+from ganpipe import paths
+from ganpipe.config import Params
+from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.errors import MetricError
+from ganpipe.metrics.run import evaluate, load_reference, prepare_reference, rounded
+
+
+def write_samples(items: np.ndarray, kind: str) -> None:
+    about = About(name="samples", kind=kind, source="", licence="", citation="", transform="")
+    write_packed(paths.SAMPLES_FILE, about, len(items), [{kind: items}])
+
+
+def scores() -> dict[str, Any]:
+    return json.loads(paths.METRICS.read_text())
+
+
+@pytest.fixture
+def digits(workspace: Callable[[str], Params]) -> Params:
+    params = changed(workspace("digits-mlp"), evaluate={"extractor_epochs": 4, "extractor_accuracy": 0.9})
+    prepare_reference(params)
+    return params
+
+
+def test_real_digits_as_samples_score_like_the_floor_and_broken_ones_do_not(digits: Params) -> None:
+    images = Packed.open(paths.PACKED_FILE).all("image")
+    write_samples(images[np.random.default_rng(7).permutation(5000)[:1000]], "image")
+    evaluate(digits)
+    real = scores()
+    assert (real["n_real"], real["n_fake"]) == (1000, 1000)
+    domain = real["domain"]
+    assert domain["extractor"].startswith("lenet84@")
+    assert 0.5 < domain["fd_ratio"] < 2
+    assert domain["fd_ratio"] == pytest.approx(domain["fd"] / domain["fd_floor"], rel=1e-5)
+    assert domain["classes_covered"] == domain["classes"] == 10
+    assert domain["class_tv"] < 0.08
+    assert min(domain["precision"], domain["recall"], domain["coverage"]) > 0.85
+    assert domain["fd_untrained"] > 100 * domain["fd"]
+
+    labels = Packed.open(paths.PACKED_FILE).all("label")
+    write_samples(images[labels < 3][::2], "image")
+    evaluate(digits)
+    three = scores()["domain"]
+    assert three["classes_covered"] == 3
+    assert three["class_tv"] == pytest.approx(0.7, abs=0.05)
+    assert three["fd"] > 20 * domain["fd"]
+    assert three["recall"] < 0.5
+
+
+def test_the_same_samples_give_the_same_bytes_and_every_float_is_rounded(digits: Params) -> None:
+    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
+    evaluate(digits)
+    first = paths.METRICS.read_bytes()
+    evaluate(digits)
+    assert paths.METRICS.read_bytes() == first
+    values = scores()["domain"]
+    assert rounded(values) == values
+    assert list(scores()) == sorted(scores())
+
+
+def test_halves_do_not_overlap_and_the_floor_is_between_them(digits: Params) -> None:
+    reference = load_reference("domain")
+    assert reference.half_a.shape == reference.half_b.shape == (2500, 84)
+    both = np.concatenate([reference.half_a, reference.half_b])
+    assert len(np.unique(both.round(9), axis=0)) == 5000
+
+
+def test_constant_or_wrong_samples_are_refused_and_nothing_is_written(digits: Params) -> None:
+    write_samples(np.zeros((100, 28, 28, 1), np.uint8), "image")
+    with pytest.raises(MetricError, match="same picture"):
+        evaluate(digits)
+    write_samples(np.zeros((100, 32, 32, 1), np.uint8), "image")
+    with pytest.raises(MetricError, match="run `dvc repro sample`"):
+        evaluate(digits)
+    write_samples(Packed.open(paths.PACKED_FILE).all("image")[:5], "image")
+    with pytest.raises(MetricError, match="at least 7"):
+        evaluate(digits)
+    assert not paths.METRICS.exists()
+
+
+def test_the_domain_extractor_asks_for_labels(workspace: Callable[[str], Params]) -> None:
+    params = changed(workspace("pattern-1010"), evaluate={"extractors": ["domain"]})
+    with pytest.raises(MetricError, match="domain needs labels, but pattern has none"):
+        prepare_reference(params)
+    assert not paths.REFERENCE.exists()
+
+
+def test_the_pattern_is_scored_by_its_valid_share(workspace: Callable[[str], Params]) -> None:
+    params = workspace("pattern-1010")
+    prepare_reference(params)
+    good = np.tile(np.array([0.9, 0.1, 0.9, 0.1], np.float32), (200, 1))
+    good[:50, 0] = 0.5
+    write_samples(good, "vector")
+    evaluate(params)
+    found = scores()["pattern"]
+    assert found["valid_share"] == 0.75
+    assert found["valid_share_untrained"] == 0
+    assert found["fd"] > found["fd_floor"]
+
+
+def test_an_extractor_without_a_reference_says_what_to_run(digits: Params) -> None:
+    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
+    with pytest.raises(MetricError, match="run `dvc repro reference`"):
+        evaluate(changed(digits, evaluate={"extractors": ["domain", "pixel"]}))
+    assert not paths.METRICS.exists()

@@ -1,0 +1,120 @@
+"""params.yaml is closed: whatever is wrong gives one line that says what, where, the value and what would do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import stages.train
+from ganpipe import params, paths, recipes
+from ganpipe.config import Params, flatten, load_params, read_yaml
+from ganpipe.errors import ConfigError
+
+HAND_EDITS = {
+    "misspelt key": ("  lr: 0.0005", "  lrr: 0.0005", r"train.lrr is an unknown key, did you mean 'lr'\?; allowed: kimg, .*"),
+    "misspelt section": ("sample:", "sampel:", "sampel is an unknown key, did you mean 'sample'"),
+    "unknown key of a system": ("  latent: 64", "  latnet: 64", "system.latnet is an unknown key, did you mean 'latent'"),
+    "unknown system": ("name: dcgan", "name: dcgann", "system.name 'dcgann' is unknown, did you mean 'dcgan'"),
+    "unknown data set": ("name: digits", "name: digit", "data.name 'digit' is unknown, did you mean 'digits'"),
+    "unknown extractor": ("- domain", "- inceptoin", "evaluate.extractors 'inceptoin' is unknown.*allowed: domain"),
+    "unknown optimizer": ("name: adam", "name: adamm", "train.optimizer.name 'adamm' is unknown, did you mean 'adam'"),
+    "key of another optimizer": ("weight_decay: 0.0", "momentum: 0.9", "train.optimizer.momentum is an unknown key"),
+    "word for a number": ("  lr: 0.0005", "  lr: fast", 'train.lr = "fast": should be a valid number'),
+    "quoted number": ("  lr: 0.0005", '  lr: "0.0005"', 'train.lr = "0.0005": should be a valid number'),
+    "fraction for a count": ("  batch: 64", "  batch: 64.5", "train.batch = 64.5: should be a valid integer"),
+    "truth for a number": ("  batch: 64", "  batch: true", "train.batch = true: should be a valid integer"),
+    "negative rate": ("  lr: 0.0005", "  lr: -0.0005", "train.lr = -0.0005: should be greater than 0"),
+    "zero batch": ("  batch: 64", "  batch: 0", "train.batch = 0: should be greater than 0"),
+    "beta out of range": ("    - 0.5", "    - 1.5", "train.optimizer.betas.0 = 1.5: should be less than 1"),
+    "one beta": ("    - 0.5\n", "", "train.optimizer.betas.1 is missing"),
+    "infinity": ("  kimg: 300", "  kimg: .inf", "train.kimg = Infinity: should be a finite number"),
+    "not a number": ("  lr: 0.0005", "  lr: .nan", "train.lr = NaN: should be a finite number"),
+    "blank that may not be": ("  lr: 0.0005", "  lr:", "train.lr = null: should be a valid number"),
+    "unknown precision": ("precision: fp32", "precision: fp16", "train.precision = \"fp16\" is unknown, did you mean 'bf16'"),
+    "missing key": ("  batch: 64\n", "", "train.batch is missing"),
+    "contradiction": ("micro_batch:", "micro_batch: 65 #", "train: micro_batch 65 is larger than batch 64"),
+    "section as a word": ("data:\n  name: digits", "data: digits\nx:\n  name: digits", 'data = "digits" is not a section'),
+    "key twice": ("  batch: 64", "  batch: 64\n  batch: 32", "not valid YAML: found duplicate key .*line"),
+    "broken yaml": ("  batch: 64", "  batch: [64", "not valid YAML: .*line"),
+    "optimizer as a word": ("optimizer:\n", "optimizer: adam\n  x:\n", 'train.optimizer = "adam": should be a section'),
+}
+
+
+def edited(case: str) -> tuple[str, str]:
+    old, new, message = HAND_EDITS[case]
+    text = recipes.path_of("digits-dcgan").read_text()
+    # the recipe's own numbers may be tuned; the edits name lines by key
+    pattern = re.escape(old) if ": " not in old else re.escape(old.split(": ")[0]) + r": " + (
+        r"[^\n#]*?(?=\s*(#|\n))" if re.fullmatch(r".*: [\d.]+", old) else re.escape(old.split(": ", 1)[1])
+    )
+    changed, count = re.subn(pattern, lambda _: new, text, count=1)
+    assert count == 1, old
+    assert changed != text
+    return changed, message
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("case", HAND_EDITS)
+def test_a_hand_edit_that_is_wrong_gives_one_line_exit_code_2_and_writes_nothing(case: str, empty_folder: Path) -> None:
+    content, message = edited(case)
+    paths.PARAMS.write_text(content)
+    result = CliRunner().invoke(stages.train.app)
+    assert result.exit_code == 2, result.output
+    assert re.fullmatch(rf"Error: params.yaml: {message}[^\n]*\n", result.stderr), result.stderr
+    assert [path.name for path in empty_folder.iterdir()] == ["params.yaml"]
+
+
+def test_no_params_at_all(empty_folder: Path) -> None:
+    result = CliRunner().invoke(stages.train.app)
+    assert result.exit_code == 2
+    assert result.stderr == "Error: params.yaml: no such file; run `ganpipe recipe use digits-dcgan` to make one\n"
+
+
+@pytest.mark.parametrize("content", ["", "- a\n", "quick\n", "42\n"])
+def test_a_file_that_is_no_mapping(content: str, empty_folder: Path) -> None:
+    paths.PARAMS.write_text(content)
+    with pytest.raises(ConfigError, match="expected the sections data, system, train, sample, evaluate, runtime"):
+        load_params(paths.PARAMS)
+
+
+def test_several_problems_are_counted(empty_folder: Path) -> None:
+    text = recipes.path_of("pattern-1010").read_text().replace("batch: 1", "batch: 0").replace("lr: 0.01", "lr: -1")
+    paths.PARAMS.write_text(text)
+    with pytest.raises(ConfigError, match=r"\(and 1 more\)$"):
+        load_params(paths.PARAMS)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_is_good_complete_and_in_the_normal_form_of_dvc(name: str) -> None:
+    path = recipes.path_of(name)
+    params.load(path)
+    shown = flatten(read_yaml(path))
+    known = flatten(load_params(path).model_dump(mode="json"))
+    assert shown == known, "a recipe shows every key there is"
+    text = path.read_text()
+    assert not re.search(r"[\[\]{}\"']|: null", re.sub(r"#.*", "", text)), "block lists, blank nulls, no quotes"
+
+
+def test_numbers_are_read_as_yaml_1_2(empty_folder: Path) -> None:
+    text = recipes.path_of("pattern-1010").read_text()
+    for written, value in {"1e-10": 1e-10, "2e-4": 2e-4, "3": 3.0, "0.5": 0.5}.items():
+        paths.PARAMS.write_text(text.replace("lr: 0.01", f"lr: {written}"))
+        assert load_params(paths.PARAMS).train.lr == value
+
+
+def test_params_cannot_be_changed_in_flight(workspace: Callable[[str], Params]) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        workspace("pattern-1010").train.lr = 1.0  # type: ignore[misc]
+
+
+def test_flatten() -> None:
+    assert flatten({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None}) == {"a.b.c": 1, "a.d": [1, 2], "e": None}

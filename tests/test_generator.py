@@ -1,0 +1,77 @@
+"""The published generator: three lines from a notebook, and what a damaged one says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miniatures import miniature
+
+import ganpipe
+from ganpipe import paths
+from ganpipe.config import Params
+from ganpipe.errors import CheckpointError
+from ganpipe.training.run import train
+
+
+@pytest.fixture
+def model(workspace: Callable[[str], Params]) -> Path:
+    train(miniature(workspace("digits-mlp")), "fingerprint")
+    return paths.MODEL
+
+
+def test_three_lines_from_a_notebook(model: Path) -> None:
+    generator = ganpipe.load_generator(model)
+    images = generator.sample(16, seed=0)
+    assert images.shape == (16, 28, 28, 1)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images, ganpipe.load_generator(model / "generator.safetensors").sample(16, seed=0))
+    assert np.array_equal(images[:3], generator.sample(3))
+    assert not np.array_equal(images, generator.sample(16, seed=1))
+    assert generator.data.classes == tuple("0123456789")
+
+
+def test_it_describes_itself_completely_and_holds_only_the_generator(model: Path) -> None:
+    description = json.loads((model / "generator.json").read_text())
+    assert description["system"]["name"] == "mlp_gan"
+    assert description["system"]["latent"] == 96
+    assert description["data"]["shape"] == [1, 28, 28]
+    assert description["train_fingerprint"] == "fingerprint"
+    system = ganpipe.load_generator(model).system
+    assert not hasattr(system, "discriminator")
+    assert not any(parameter.requires_grad for parameter in system.parameters())
+
+
+def test_it_is_what_training_averaged(model: Path) -> None:
+    """The last preview was drawn from the same weights with the training's seed."""
+    from ganpipe.pictures import save_png, sheet
+
+    last = sorted(paths.PREVIEWS.iterdir())[-1]
+    save_png(sheet(ganpipe.load_generator(model).sample(64, seed=0)), Path("again.png"))
+    assert Path("again.png").read_bytes() == last.read_bytes()
+
+
+def test_damage_is_named(model: Path) -> None:
+    weights, description = model / "generator.safetensors", model / "generator.json"
+    good_weights, good_description = weights.read_bytes(), description.read_text()
+    cases = [
+        (weights, good_weights[:-1], "damaged, or not the weights"),
+        (weights, None, "generator.safetensors: no such file; run `dvc repro train`"),
+        (description, b"{", "not the description of a generator"),
+        (description, b"{}", "not of format 'ganpipe/generator/1'"),
+        (description, None, "generator.json: no such file"),
+    ]
+    for path, content, message in cases:
+        weights.write_bytes(good_weights)
+        description.write_text(good_description)
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=message):
+            ganpipe.load_generator(model)
+
+
+def test_less_than_one_sample_is_refused(model: Path) -> None:
+    with pytest.raises(ValueError, match="n = 0"):
+        ganpipe.load_generator(model).sample(0)

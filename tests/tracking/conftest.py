@@ -1,0 +1,170 @@
+"""Fixtures of the tracking tests: a checkout with git, and a real sqlite store that was migrated once per session."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+from PIL import Image
+
+from ganpipe import paths
+from ganpipe.config import Params, parse
+from ganpipe.history import History
+from ganpipe.tracking import courier
+from ganpipe.tracking.identity import identify_workspace
+from ganpipe.tracking.mlflow import track, train_metrics
+from ganpipe.tracking.row import Row
+
+CONTENT: dict[str, Any] = {
+    "data": {"name": "digits", "source": None},
+    "system": {"name": "dcgan", "latent": 8},
+    "train": {
+        "kimg": 3.0,
+        "batch": 4,
+        "lr": 1e-3,
+        "optimizer": {"name": "adam", "betas": [0.5, 0.9]},
+        "preview_kimg": 1.0,
+        "log_kimg": 1.0,
+    },
+    "sample": {"count": 10},
+    "evaluate": {"extractors": ["domain"]},
+    "runtime": {"device": "cpu"},
+}
+PIPELINE = """\
+stages:
+  train:
+    cmd: python -m stages.train
+    deps:
+    - data/packed
+    - ganpipe/nets
+    - stages/train.py
+  evaluate:
+    cmd: python -m stages.evaluate
+    deps:
+    - ganpipe/metrics
+"""
+
+
+class Checkout:
+    """A user's checkout as the current folder. Its stages write the files real ones would, in no time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+
+    def params(self, **changes: Any) -> Params:
+        """The params with changes by dotted key, dots written as two underscores."""
+        content = copy.deepcopy(CONTENT)
+        for dotted, value in changes.items():
+            *sections, key = dotted.split("__")
+            section = content
+            for name in sections:
+                section = section[name]
+            section[key] = value
+        return parse(Params, content, "test")
+
+    def train(self, params: Params, upto: int = 3, error: BaseException | None = None, noise: float = 0.0) -> None:
+        """Train to `upto` kimg, raising `error` after the last; always from the start, as resumed points are equal."""
+        with track("train", params, identify_workspace(params)) as row:
+            self.training(row, upto, noise)
+            if error:
+                raise error
+
+    def training(self, row: Row, upto: int, noise: float = 0.0) -> None:
+        """What the training stage does: live points and previews, then the files."""
+        history = History()
+        for kimg in range(1, upto + 1):
+            history.add({"loss_generator": 1 / kimg + noise, "loss_discriminator": kimg / 3})
+            row.metrics(train_metrics(history.close_row(float(kimg))), kimg * 1000)
+            preview = paths.PREVIEWS / f"kimg-{kimg:09.3f}.png"
+            self.picture(preview, kimg)
+            row.image("samples", kimg * 1000, preview)
+        history.write_csv(paths.HISTORY)
+        paths.MODEL.mkdir(exist_ok=True)
+        (paths.MODEL / "generator.safetensors").write_bytes(b"weights" + repr(noise).encode())
+        (paths.MODEL / "generator.json").write_text("{}")
+
+    def sample(self, params: Params, shade: int = 7) -> None:
+        with track("sample", params, identify_workspace(params)):
+            self.picture(paths.SAMPLES / "grid.png", shade)
+
+    def evaluate(self, params: Params, fd: float = 2.5, row_name: str = "domain") -> None:
+        with track("evaluate", params, identify_workspace(params)) as row:
+            scores = {row_name: {"fd": fd, "floor": {"fd": 0.5}, "images": 10}}
+            row.scores(scores)
+            paths.METRICS.write_text(json.dumps(scores))
+
+    def repro(self, params: Params) -> None:
+        self.train(params)
+        self.sample(params)
+        self.evaluate(params)
+
+    def picture(self, path: Path, shade: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), shade).save(path)
+
+    def rows(self) -> list[Run]:
+        """All rows, in the order of their creation."""
+        experiment = self.client.get_experiment_by_name("ganpipe")
+        return self.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]) if experiment else []
+
+    def points(self, row: Run, key: str) -> list[tuple[int, float]]:
+        """All stored points of a metric, duplicates included, by step."""
+        return sorted((point.step, point.value) for point in self.client.get_metric_history(row.info.run_id, key))
+
+    def files(self, row: Run, folder: str | None = None) -> set[str]:
+        return {file.path for file in self.client.list_artifacts(row.info.run_id, folder) if not file.is_dir}
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sqlite store with all tables and nothing in it; making one takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def fresh_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
+    """A checkout without a store, as the current folder; the courier hurries."""
+    for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_TRACKING", "RANK", "GIT_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(courier, "FLUSH_SECONDS", 0.02)
+    root = tmp_path / "checkout"
+    for folder in (".dvc", "data/packed", "ganpipe/nets", "ganpipe/metrics", "stages"):
+        (root / folder).mkdir(parents=True)
+    monkeypatch.chdir(root)
+    Path("dvc.yaml").write_text(PIPELINE)
+    Path("ganpipe/nets/dcgan.py").write_text("width = 8\n")
+    Path("ganpipe/metrics/frechet.py").write_text("order = 2\n")
+    Path("stages/train.py").write_text("pass\n")
+    Path(".gitignore").write_text("/data\n/mlflow.db\n/mlartifacts\n/.ganpipe\n")
+    paths.MANIFEST.write_text(json.dumps({"content_sha256": "d" * 64}))
+    checkout = Checkout(root)
+    checkout.git("init", "-q")
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "start")
+    yield checkout
+
+
+@pytest.fixture
+def checkout(fresh_checkout: Checkout, migrated_store: Path) -> Checkout:
+    """A checkout with an empty store."""
+    shutil.copy(migrated_store, fresh_checkout.root / "mlflow.db")
+    return fresh_checkout

@@ -1,0 +1,195 @@
+"""Rows go to the main checkout's store, survive processes that die or race, and do without a store."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from ganpipe.tracking import courier
+from ganpipe.tracking import mlflow as tracking
+from ganpipe.tracking.identity import identify_workspace
+from ganpipe.tracking.mlflow import sync_workspace, track
+from ganpipe.tracking.places import store_uri
+
+LOSS = "train/loss_generator"
+STAGE = """\
+import json, signal, sys, time
+from pathlib import Path
+from ganpipe.config import Params, parse
+from ganpipe.tracking.identity import identify_workspace
+from ganpipe.tracking.mlflow import track
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+params = parse(Params, json.loads(Path(sys.argv[1]).read_text()), "test")
+with track("train", params, identify_workspace(params)) as row:
+    for step in (1000, 2000):
+        row.metrics({"train/loss_generator": 1000 / step}, step)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def start(params, seconds: float) -> subprocess.Popen[str]:
+    """Start a training-like process in the current folder that logs two points and then works for some seconds."""
+    file = Path(f"params-{params.train.seed}.json")
+    file.write_text(params.model_dump_json())
+    command = [sys.executable, "-c", STAGE, str(file), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def test_an_experiment_in_a_temporary_copy_goes_to_the_main_store(checkout, monkeypatch) -> None:
+    root = checkout.root
+    copy = root / ".dvc/tmp/exps/standalone/tmp0"
+    shutil.copytree(root, copy, ignore=lambda folder, names: {"mlflow.db", "mlartifacts", "tmp"})
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.setenv("DVC_EXP_NAME", "queued")
+    checkout.train(checkout.params())
+    (row,) = checkout.rows()
+    assert row.info.run_name == "queued" and len(checkout.points(row, LOSS)) == 3
+    assert not (copy / "mlflow.db").exists() and not (copy / "mlartifacts").exists() and not (copy / "mlruns").exists()
+    shutil.rmtree(copy)
+    assert "history.csv" in checkout.files(row)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///other/runs.db", "sqlite:///{root}/other/runs.db"),
+        ("sqlite:////absolute/runs.db", "sqlite:////absolute/runs.db"),
+        ("http://tracker:5000", "http://tracker:5000"),
+    ],
+)
+def test_the_address_of_the_store_never_depends_on_the_current_folder(checkout, monkeypatch, given, expected) -> None:
+    if given:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    monkeypatch.setenv("DVC_ROOT", str(checkout.root))
+    monkeypatch.chdir(checkout.root / "data")
+    assert store_uri() == expected.format(root=checkout.root)
+
+
+def test_a_relative_sqlite_address_is_used_from_the_main_checkout(checkout, monkeypatch) -> None:
+    checkout.root.joinpath("mlflow.db").rename(checkout.root / "mine.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    checkout.train(checkout.params())
+    client = mlflow.MlflowClient(f"sqlite:///{checkout.root}/mine.db")
+    experiment = client.get_experiment_by_name("ganpipe")
+    assert experiment is not None and len(client.search_runs([experiment.experiment_id])) == 1
+
+
+def test_two_processes_may_open_a_fresh_store_at_once(fresh_checkout) -> None:
+    stages = [start(fresh_checkout.params(train__seed=seed), 0) for seed in (1, 2)]
+    output = "".join("".join(stage.communicate(timeout=120)) for stage in stages)
+    assert [stage.returncode for stage in stages] == [0, 0], output
+    assert [row.info.status for row in fresh_checkout.rows()] == ["FINISHED", "FINISHED"]
+    assert re.fullmatch(r"creating the MLflow store .*/mlflow\.db\n", output), output
+
+
+def test_a_terminated_stage_leaves_a_killed_row(checkout) -> None:
+    stage = start(checkout.params(), 60)
+    wait_for(lambda: bool(checkout.rows()) and bool(checkout.rows()[0].data.metrics))
+    stage.send_signal(signal.SIGTERM)
+    assert stage.wait(timeout=30) == 143
+    assert checkout.rows()[0].info.status == "KILLED"
+    assert stage.communicate() == ("", "")
+
+
+def test_a_row_of_a_process_that_vanished_is_closed_by_the_next_and_continued(checkout) -> None:
+    killed = checkout.params(train__seed=3)
+    stage = start(killed, 60)
+    wait_for(lambda: bool(checkout.rows()) and len(checkout.points(checkout.rows()[0], LOSS)) == 2)
+    checkout.train(checkout.params())
+    assert checkout.rows()[0].info.status == "RUNNING", "its process lives"
+    stage.kill()
+    stage.wait()
+    assert checkout.rows()[0].info.status == "RUNNING", "nobody has looked yet"
+    checkout.sample(checkout.params())
+    assert checkout.rows()[0].info.status == "KILLED"
+    checkout.train(killed)
+    row = checkout.rows()[0]
+    assert len(checkout.rows()) == 2
+    assert row.info.status == "FINISHED" and row.data.tags["ganpipe.resumed"] == "1"
+    assert checkout.points(row, LOSS) == [(1000, 1.0), (2000, 0.5), (3000, 1 / 3)]
+
+
+def test_rows_of_other_machines_are_left_alone(checkout) -> None:
+    checkout.train(checkout.params())
+    (row,) = checkout.rows()
+    checkout.client.update_run(row.info.run_id, "RUNNING")
+    checkout.client.set_tag(row.info.run_id, "ganpipe.host", "elsewhere")
+    checkout.train(checkout.params(train__seed=1))
+    assert checkout.rows()[0].info.status == "RUNNING"
+
+
+def test_training_does_without_a_store_and_sync_fills_in(checkout, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setattr(courier, "FIRST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(courier, "FINISH_SECONDS", 1.5)
+    begun = time.monotonic()
+    checkout.train(checkout.params())
+    assert time.monotonic() - begun < 20
+    out, err = capfd.readouterr()
+    assert out == "" and re.fullmatch(r"MLflow at http://127.0.0.1:1 unreachable \(.*\): run `ganpipe track sync`\n", err)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert checkout.rows() == []
+    monkeypatch.setattr(tracking, "finished_stages", lambda: ["train"])
+    assert "added train" in sync_workspace(checkout.params())
+    (row,) = checkout.rows()
+    assert len(checkout.points(row, LOSS)) == 3 and row.info.status == "FINISHED"
+
+
+def test_points_wait_for_a_store_that_comes_later(checkout, monkeypatch) -> None:
+    monkeypatch.setattr(courier, "FIRST_PAUSE_SECONDS", 0.1)
+    store, hidden = checkout.root / "mlflow.db", checkout.root / "hidden.db"
+    store.rename(hidden)
+    store.mkdir()  # nothing can open it as a database
+    params = checkout.params()
+    with track("train", params, identify_workspace(params)) as row:
+        row.metrics({LOSS: 1.0}, 1000)
+        store.rmdir()
+        hidden.rename(store)
+        wait_for(lambda: bool(checkout.rows()) and bool(checkout.rows()[0].data.metrics), seconds=20)
+        row.metrics({LOSS: 0.5}, 2000)
+    (done,) = checkout.rows()
+    assert done.info.status == "FINISHED" and checkout.points(done, LOSS) == [(1000, 1.0), (2000, 0.5)]
+
+
+def test_an_address_mlflow_does_not_know_costs_one_line(checkout, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "carrier-pigeon://roof")
+    monkeypatch.setattr(courier, "FINISH_SECONDS", 0.2)
+    checkout.train(checkout.params())
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1 and "carrier-pigeon" in err
+
+
+def test_a_damaged_history_costs_one_line_and_no_row_says_more_than_it_has(checkout, capfd) -> None:
+    params = checkout.params()
+    with track("train", params, identify_workspace(params)) as row:
+        checkout.training(row, 2)
+        Path("data/history.csv").write_text("damaged\n")
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1 and "history.csv" in err
+    (done,) = checkout.rows()
+    assert "ganpipe.slot.train" not in done.data.tags and len(checkout.points(done, LOSS)) == 2
+
+
+def test_a_store_on_disk_says_nothing(checkout, capfd) -> None:
+    checkout.repro(checkout.params())
+    assert capfd.readouterr() == ("", "")
+    assert "MLFLOW_TRACKING_URI" not in os.environ
