@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 import stages.train
@@ -37,10 +39,8 @@ HAND_EDITS = {
     "unknown precision": ("precision: fp32", "precision: fp16", "train.precision = \"fp16\" is unknown, did you mean 'bf16'"),
     "missing key": ("  batch: 64\n", "", "train.batch is missing"),
     "contradiction": ("micro_batch:", "micro_batch: 65 #", "train: micro_batch 65 is larger than batch 64"),
-    "section as a word": ("data:\n  name: digits", "data: digits\nx:\n  name: digits", 'data = "digits" is not a section'),
     "key twice": ("  batch: 64", "  batch: 64\n  batch: 32", "not valid YAML: found duplicate key .*line"),
     "broken yaml": ("  batch: 64", "  batch: [64", "not valid YAML: .*line"),
-    "optimizer as a word": ("optimizer:\n", "optimizer: adam\n  x:\n", 'train.optimizer = "adam": should be a section'),
 }
 
 
@@ -69,6 +69,31 @@ def test_a_hand_edit_that_is_wrong_gives_one_line_exit_code_2_and_writes_nothing
     paths.PARAMS.write_text(content)
     result = CliRunner().invoke(stages.train.app)
     assert result.exit_code == 2, result.output
+    assert re.fullmatch(rf"Error: params.yaml: {message}[^\n]*\n", result.stderr), result.stderr
+    assert [path.name for path in empty_folder.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("data", "digits", 'data = "digits" is not a section with keys; allowed: name, source'),
+        ("train", "quick", 'train = "quick" is not a section with keys; allowed: kimg, batch'),
+        ("train", None, "train = null is not a section"),
+        ("system", ["dcgan"], r'system = \["dcgan"\] is not a section'),
+        ("train.optimizer", "adam", 'train.optimizer = "adam": should be a section with keys'),
+        ("evaluate.extractors", "domain", 'evaluate.extractors = "domain": should be a list'),
+        ("evaluate.extractors", [], r"evaluate.extractors = \[\]: the list should have at least 1 item"),
+    ],
+)
+def test_a_section_or_list_replaced_by_something_else(
+    key: str, value: object, message: str, empty_folder: Path
+) -> None:
+    content = read_yaml(recipes.path_of("digits-dcgan"))
+    *sections, last = key.split(".")
+    functools.reduce(lambda here, name: here[name], sections, content)[last] = value
+    YAML().dump(content, paths.PARAMS)
+    result = CliRunner().invoke(stages.train.app)
+    assert result.exit_code == 2
     assert re.fullmatch(rf"Error: params.yaml: {message}[^\n]*\n", result.stderr), result.stderr
     assert [path.name for path in empty_folder.iterdir()] == ["params.yaml"]
 
