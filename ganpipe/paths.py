@@ -7,6 +7,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
 
 RAW = Path("data/raw")
 PACKED = Path("data/packed")
@@ -19,7 +20,6 @@ HISTORY = Path("data/history.csv")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 METRICS = Path("data/metrics.json")
-CLASSES = Path("data/classes.csv")
 
 _DVC_COPIES = ".dvc.dvc-tmp"
 

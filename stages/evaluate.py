@@ -8,7 +8,7 @@ import typer
 
 from ganpipe.stage import checked_params
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()

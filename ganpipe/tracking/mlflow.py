@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,8 +134,8 @@ class Store:
         for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
         file = sqlite_file(self._uri)
-        if file is not None and not file.exists():
-            _say(f"creating the MLflow store {file}")
+        if file is not None:
+            _check_sqlite(file)
         from mlflow import MlflowClient
 
         self._client = MlflowClient(self._uri)
@@ -218,6 +219,18 @@ class Store:
 
     def _search(self, condition: str) -> list[Found]:
         return [_found(run) for run in self._client.search_runs([self._experiment], condition)]
+
+
+def _check_sqlite(file: Path) -> None:
+    """Announce a store that is about to be created; raise at once for one that cannot be opened.
+
+    MLflow would try that again and again for a minute and a half.
+    """
+    if not file.exists():
+        _say(f"creating the MLflow store {file}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA schema_version")
 
 
 def _found(run: Run) -> Found:

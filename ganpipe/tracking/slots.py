@@ -104,7 +104,7 @@ _SLOTS: Mapping[str, _Slot] = {
     "sample": _Slot(proof=paths.SAMPLES, files=((f"{paths.SAMPLES}/*.png", "samples"),)),
     "evaluate": _Slot(
         proof=paths.METRICS,
-        files=((f"{paths.METRICS}", None), (f"{paths.CLASSES}", None)),
+        files=((f"{paths.METRICS}", None),),
         curve=_scores,
     ),
 }

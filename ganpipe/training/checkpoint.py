@@ -6,6 +6,7 @@ another learning rate has another fingerprint and can never pick them up, while 
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ganpipe.errors import CheckpointError
-from ganpipe.files import replacing
+from ganpipe.files import replacing, write_bytes
 
 FORMAT = "ganpipe/checkpoint/1"
 
@@ -26,6 +27,7 @@ class Checkpoints:
         self.folder = root / "checkpoints" / fingerprint
         self.fingerprint = fingerprint
         self._last, self._previous = self.folder / "last.pt", self.folder / "previous.pt"
+        self._published = self.folder / "published.md5"
 
     @property
     def previews(self) -> Path:
@@ -73,7 +75,16 @@ class Checkpoints:
         usable = isinstance(state, dict) and state.get("format") == FORMAT and state.get("fingerprint") == self.fingerprint
         return state if usable else None
 
+    def note_published(self, weights: Path) -> None:
+        """Remember the generator that was published from the finished checkpoint."""
+        write_bytes(self._published, hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest().encode())
+
+    def is_recorded(self, dvc_lock: Path) -> bool:
+        """Whether DVC has recorded the published generator: whoever then trains again wants it trained again."""
+        if not (self._published.exists() and dvc_lock.exists()):
+            return False
+        return self._published.read_text() in dvc_lock.read_text(encoding="utf-8")
+
     def discard(self) -> None:
         """Delete the checkpoints and previews: the training is published and recorded."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.with_suffix(".lock").unlink(missing_ok=True)

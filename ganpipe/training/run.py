@@ -94,8 +94,12 @@ class _Run:
             self.trainer.history.write_csv(paths.HISTORY)
             with self.trainer.ema.applied(self.trainer.system) as system:
                 publish_generator(system, paths.MODEL, fingerprint)
+            self.checkpoints.note_published(paths.MODEL / "generator.safetensors")
 
     def _resume(self) -> None:
+        if distributed.rank() == 0 and self.checkpoints.is_recorded(paths.LOCK):
+            self.checkpoints.discard()
+        distributed.barrier()
         state = self.checkpoints.load()
         if state is not None:
             self.trainer.restore(state)

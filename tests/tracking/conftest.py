@@ -118,7 +118,8 @@ class Checkout:
     def rows(self) -> list[Run]:
         """All rows, in the order of their creation."""
         experiment = self.client.get_experiment_by_name("ganpipe")
-        return self.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]) if experiment else []
+        ids = [experiment.experiment_id] if experiment else []
+        return list(self.client.search_runs(ids, order_by=["attributes.start_time"]))
 
     def points(self, row: Run, key: str) -> list[tuple[int, float]]:
         """All stored points of a metric, duplicates included, by step."""

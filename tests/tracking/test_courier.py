@@ -141,11 +141,15 @@ class Answer(Exception):
         return self.status
 
 
-@pytest.mark.parametrize("error", [Answer(400), Answer(404), ValueError(), TypeError(), FileNotFoundError(), DataError()])
+FINAL = [Answer(400), Answer(404), ValueError(), TypeError(), FileNotFoundError(), DataError()]
+PASSING = [*map(Answer, (401, 408, 429, 500, 503)), OSError(), ConnectionError(), RuntimeError()]
+
+
+@pytest.mark.parametrize("error", FINAL)
 def test_a_refusal_is_final(error: Exception) -> None:
     assert is_refusal(error)
 
 
-@pytest.mark.parametrize("error", [*map(Answer, (401, 408, 429, 500, 503)), OSError(), ConnectionError(), RuntimeError()])
+@pytest.mark.parametrize("error", PASSING)
 def test_an_outage_is_not(error: Exception) -> None:
     assert not is_refusal(error)

@@ -51,7 +51,7 @@ def test_a_server_elsewhere_is_only_pointed_at(checkout, monkeypatch, capsys) ->
 def test_the_ui_shows_rows_and_files_takes_new_rows_and_stops_cleanly(checkout, monkeypatch, free_port: int) -> None:
     checkout.train(checkout.params())
     (row,) = checkout.rows()
-    command = [sys.executable, "-c", UI, str(free_port)]
+    command = [sys.executable, "-P", "-c", UI, str(free_port)]  # -P: do not import the checkout's own ganpipe
     ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert ui.stdout is not None

@@ -38,10 +38,13 @@ with track("train", params, identify_workspace(params)) as row:
 
 
 def start(params, seconds: float) -> subprocess.Popen[str]:
-    """Start a training-like process in the current folder that logs two points and then works for some seconds."""
+    """Start a training-like process in the current folder that logs two points and then works for some seconds.
+
+    -P: the `ganpipe` folder of the test's checkout must not hide the package.
+    """
     file = Path(f"params-{params.train.seed}.json")
     file.write_text(params.model_dump_json())
-    command = [sys.executable, "-c", STAGE, str(file), str(seconds)]
+    command = [sys.executable, "-P", "-c", STAGE, str(file), str(seconds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -145,7 +148,8 @@ def test_training_does_without_a_store_and_sync_fills_in(checkout, monkeypatch, 
     checkout.train(checkout.params())
     assert time.monotonic() - begun < 20
     out, err = capfd.readouterr()
-    assert out == "" and re.fullmatch(r"MLflow at http://127.0.0.1:1 unreachable \(.*\): run `ganpipe track sync`\n", err)
+    line = r"MLflow at http://127.0.0.1:1 unreachable \(.*\): run `ganpipe track sync`\n"
+    assert out == "" and re.fullmatch(line, err)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert checkout.rows() == []
     monkeypatch.setattr(tracking, "finished_stages", lambda: ["train"])

@@ -18,7 +18,12 @@ from ganpipe.tracking.mlflow import sync_workspace, track
 LOSS = "train/loss_generator"
 PIPELINE = {
     "stages": {
-        "train": {"cmd": "true", "deps": ["ganpipe/nets"], "params": ["train"], "outs": [{"data/history.csv": {"cache": False}}]},
+        "train": {
+            "cmd": "true",
+            "deps": ["ganpipe/nets"],
+            "params": ["train"],
+            "outs": [{"data/history.csv": {"cache": False}}],
+        },
         "sample": {"cmd": "true", "deps": ["data/history.csv"], "params": ["sample"], "outs": ["data/samples"]},
         "evaluate": {
             "cmd": "true",
@@ -84,7 +89,8 @@ def test_sync_leaves_a_running_stage_alone(checkout, everything_is_up_to_date) -
 
 def test_sync_without_a_store_is_one_line(checkout, monkeypatch, everything_is_up_to_date) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    with pytest.raises(GanpipeError, match=r"MLflow at http://127.0.0.1:1 unreachable \(.*\); nothing was synced") as caught:
+    line = r"MLflow at http://127.0.0.1:1 unreachable \(.*\); nothing was synced"
+    with pytest.raises(GanpipeError, match=line) as caught:
         sync_workspace(checkout.params())
     assert "\n" not in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -93,4 +94,17 @@ def test_discarding_leaves_nothing(checkpoints: Checkpoints, tmp_path: Path) -> 
     checkpoints.lock().release()
     checkpoints.discard()
     checkpoints.discard()
-    assert not list((tmp_path / "checkpoints").iterdir())
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["mine.lock"]  # another may be waiting on it
+
+
+def test_a_recorded_generator_is_told_from_one_that_dvc_does_not_know_yet(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    weights, lock = tmp_path / "generator.safetensors", tmp_path / "dvc.lock"
+    weights.write_bytes(b"weights")
+    assert not checkpoints.is_recorded(lock)
+    checkpoints.save({"nimg": 1})
+    checkpoints.note_published(weights)
+    assert not checkpoints.is_recorded(lock)
+    lock.write_text("outs: [{path: a, md5: 0123}]")
+    assert not checkpoints.is_recorded(lock)
+    lock.write_text("outs: [{path: generator.safetensors, md5: " + hashlib.md5(b"weights").hexdigest() + "}]")
+    assert checkpoints.is_recorded(lock)

@@ -1,0 +1,244 @@
+"""What a user does, with the real commands in a real checkout: repro, experiments, mistakes, kills, recipes.
+
+The tests of this file share one checkout and one MLflow store and run in the order they are written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from ganpipe.data.packed import Packed
+
+SMALL = {  # the default recipe at a size that trains in seconds
+    "kimg": "4",
+    "lr_decay_from_kimg": "2",
+    "preview_kimg": "2",
+    "log_kimg": "0.5",
+    "count": "300",
+    "extractor_epochs": "4",
+    "extractor_accuracy": "0.9",
+    "checkpoint_seconds": "0.2",
+}
+
+
+class Checkout:
+    """A clone of this working tree, with the commands a user types there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_TRACKING"))}
+        self.environment |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+        }  # fmt: skip
+
+    def run(self, command: str, code: int | None = 0) -> str:
+        """Run a command line, check its exit code (None: any but 0), and return all it printed."""
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
+        )  # fmt: skip
+        assert done.returncode == code if code is not None else done.returncode != 0, done.stdout
+        return done.stdout
+
+    def commit(self) -> None:
+        self.run("git add -A && git commit -qm state")
+
+    def metrics(self) -> dict[str, Any]:
+        return json.loads((self.folder / "data/metrics.json").read_text())
+
+    def file(self, name: str) -> bytes:
+        return (self.folder / "data" / name).read_bytes()
+
+    def rows(self) -> list[Any]:
+        """The rows of the MLflow table, newest first."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
+        return list(client.search_runs([client.get_experiment_by_name("ganpipe").experiment_id]))
+
+    def artifacts(self, row: Any) -> set[str]:
+        """The names of all files of a row."""
+        folder = Path(row.info.artifact_uri.removeprefix("file://"))
+        return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).is_file() and not name.startswith("data/") and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    checkout = Checkout(folder)
+    checkout.run("ganpipe recipe use digits-dcgan --force")
+    text = (folder / "params.yaml").read_text()
+    for key, value in SMALL.items():
+        text, count = re.subn(rf"(?m)^  {key}: [\d.]+", f"  {key}: {value}", text)
+        assert count == 1, key
+    (folder / "params.yaml").write_text(text)
+    checkout.run("git init -q -b main")
+    checkout.commit()
+    yield checkout
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_repro_builds_everything_and_one_complete_row(checkout: Checkout) -> None:
+    out = checkout.run("dvc repro")
+    assert re.search(r"Training: 40\d\d img in [\d.]+ s, \d+ img/s", out)
+    assert "\r" not in out  # plain when not a terminal
+    checkout.commit()
+    assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts == [500] * 10
+    assert len(Packed.open(checkout.folder / "data/samples/samples.h5")) == 300
+    scores = checkout.metrics()["domain"]
+    assert {"fd", "fd_floor", "fd_untrained", "kd_x1000", "precision", "recall", "density", "coverage", "classes_covered"} <= scores.keys()
+
+    (row,) = checkout.rows()
+    assert row.info.status == "FINISHED"
+    assert row.data.params["train.lr"] == "0.0005"
+    assert row.data.params["system.name"] == "dcgan"
+    assert row.data.metrics["eval/domain/fd"] == pytest.approx(scores["fd"])
+    assert row.data.tags["mlflow.source.git.commit"] == checkout.run("git rev-parse HEAD~").strip()
+    manifest = json.loads(checkout.file("packed/manifest.json"))
+    assert row.data.tags["ganpipe.data_sha256"] == manifest["content_sha256"]
+    files = checkout.artifacts(row)
+    assert {"model/generator.safetensors", "model/generator.json", "samples/grid.png", "samples/interpolation.png"} <= files
+    assert len({name for name in files if re.match(r"images/samples\+step\+\d+\+.*png", name)}) == 3
+
+
+def test_a_second_repro_runs_nothing(checkout: Checkout) -> None:
+    out = checkout.run("dvc repro")
+    assert "Data and pipelines are up to date." in out
+    assert "Running stage" not in out
+    assert len(checkout.rows()) == 1
+
+
+def test_an_experiment_is_a_second_row_and_can_be_compared(checkout: Checkout) -> None:
+    checkout.run("dvc exp run -n slower -S train.lr=2e-4")
+    changed = checkout.run("git diff -U0 params.yaml")
+    assert [line for line in changed.splitlines() if re.match(r"[-+] ", line)] == [
+        line for line in changed.splitlines() if " lr: " in line
+    ], "one line changes"
+    first, second = checkout.rows()
+    assert (first.info.run_name, first.data.params["train.lr"]) == ("slower", "0.0002")
+    assert second.data.params["train.lr"] == "0.0005"
+    assert "slower" in checkout.run("dvc exp show --csv")
+    assert re.search(r"domain\.fd +[\d.]+ +[\d.]+ +-?[\d.]+", checkout.run("dvc metrics diff HEAD"))
+    page = checkout.run("dvc plots diff HEAD").strip().splitlines()[-1].removeprefix("file://")
+    assert "loss_generator" in Path(page).read_text()
+    checkout.run("git checkout -q . && dvc checkout -q")
+
+
+def test_an_experiment_in_a_copy_reaches_the_same_table(checkout: Checkout) -> None:
+    checkout.run("dvc exp run --temp -n apart -S sample.seed=5")
+    rows = checkout.rows()
+    assert [row.info.run_name for row in rows[:1]] == ["apart"]
+    assert len(rows) == 3
+    assert rows[0].data.params["sample.seed"] == "5"
+    assert rows[0].data.tags["ganpipe.slot.train"] == "replayed"  # trained by the first row, from DVC's cache
+    assert rows[0].data.metrics["train/loss_generator"] == rows[2].data.metrics["train/loss_generator"]
+    assert not (checkout.folder / ".dvc.dvc-tmp").exists() or not list((checkout.folder / ".dvc.dvc-tmp").rglob("mlflow.db"))
+
+
+def test_a_forced_retraining_gives_the_same_bytes_and_leaves_the_rest_valid(checkout: Checkout) -> None:
+    before = checkout.file("model/generator.safetensors"), checkout.file("history.csv")
+    for _ in range(2):
+        assert re.search(r"Training: 40\d\d img", checkout.run("dvc repro -f -s train"))  # really trained again
+    assert (checkout.file("model/generator.safetensors"), checkout.file("history.csv")) == before
+    assert "Data and pipelines are up to date." in checkout.run("dvc status")
+
+
+BAD = {
+    "-S train.lr=abc": 'train.lr = "abc": should be a valid number',
+    "-S train.batch=0": "train.batch = 0: should be greater than 0",
+    "-S train.batch=2.5": "train.batch = 2.5: should be a valid integer",
+    "-S train.optimizer.betas.0=1.5": "train.optimizer.betas.0 = 1.5: should be less than 1",
+    "-S train.optimizer.name=adamm": "train.optimizer.name 'adamm' is unknown, did you mean 'adam'?",
+    "-S train.precision=fp16": "train.precision = \"fp16\" is unknown, did you mean 'bf16'?",
+    "-S +train.lrr=1": "train.lrr is an unknown key, did you mean 'lr'?",
+    "-S +system.latnet=3": "system.latnet is an unknown key, did you mean 'latent'?",
+    "-S train=quick": 'train = "quick" is not a section with keys',
+    "-S system=dcgan": 'system = "dcgan" is not a section with keys',
+    "-S '~train.kimg'": "train.kimg is missing",
+    "-S system.name=dcgann": "system.name 'dcgann' is unknown, did you mean 'dcgan'?",
+    "-S 'evaluate.extractors=[inceptoin]'": "evaluate.extractors 'inceptoin' is unknown",
+    "-S system.name=pattern_gan": "system.latent is an unknown key",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_a_wrong_param_gives_one_clear_line_and_no_row(arguments: str, checkout: Checkout) -> None:
+    rows = len(checkout.rows())
+    out = checkout.run(f"dvc exp run {arguments}", code=None)
+    ours = [line for line in out.splitlines() if line.startswith("Error:")]
+    assert len(ours) == 1, out
+    assert ours[0].startswith(f"Error: params.yaml: {BAD[arguments]}"), out
+    assert "exited with 2" in out
+    assert "Traceback" not in out
+    assert len(checkout.rows()) == rows
+    checkout.run("git checkout -q . && dvc checkout -q")
+    assert not checkout.run("git status --short")
+
+
+def test_a_misspelt_override_is_refused_by_dvc_itself(checkout: Checkout) -> None:
+    out = checkout.run("dvc exp run -S train.lrr=1", code=None)
+    assert "Key 'lrr' is not in struct" in out
+    assert not checkout.run("git status --short")
+
+
+def test_kill_9_of_dvc_and_repro_again_is_one_row_and_the_same_bytes(checkout: Checkout) -> None:
+    checkout.run("sed -i 's/^  seed: 0 *$/  seed: 3/' params.yaml")
+    before = len(checkout.rows())
+    known = set((checkout.folder / ".ganpipe/checkpoints").glob("*/last.pt"))
+    process = subprocess.Popen(["dvc", "repro"], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not set((checkout.folder / ".ganpipe/checkpoints").glob("*/last.pt")) - known:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    out = checkout.run("dvc repro")
+    assert re.search(r"Resuming at [\d.]+ of 4 kimg", out)
+    resumed = checkout.file("model/generator.safetensors")
+    rows = checkout.rows()
+    assert len(rows) == before + 1
+    assert rows[0].info.status == "FINISHED"
+    assert rows[0].data.tags["ganpipe.resumed"] == "1"
+    checkout.run("dvc repro -f train")
+    assert checkout.file("model/generator.safetensors") == resumed
+
+
+@pytest.mark.parametrize("recipe", ["digits-mlp", "digits-wgan-gp"])
+def test_the_other_recipes_run_through_the_whole_pipeline(recipe: str, checkout: Checkout) -> None:
+    checkout.commit()
+    checkout.run(f"ganpipe recipe use {recipe}")
+    kimg = {"kimg": "2", "preview_kimg": "1", "log_kimg": "0.5", "count": "300"}
+    edits = " ".join(f"-e 's/^  {key}: [0-9.]*/  {key}: {value}/'" for key, value in kimg.items())
+    checkout.run(f"sed -i {edits} params.yaml && dvc repro")
+    assert checkout.metrics()["domain"]["fd"] > 0
+    assert checkout.rows()[0].data.params["system.name"] in recipe.replace("digits-", "").replace("-", "_") + "_gan"
+
+
+def test_the_1010_recipe_ends_with_the_pattern(checkout: Checkout) -> None:
+    checkout.commit()
+    checkout.run("ganpipe recipe use pattern-1010 && dvc repro")
+    assert checkout.metrics()["pattern"]["valid_share"] > 0.95
+    assert checkout.metrics()["pattern"]["valid_share_untrained"] == 0
+    assert checkout.rows()[0].data.metrics["eval/pattern/valid_share"] > 0.95
