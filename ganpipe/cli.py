@@ -10,7 +10,12 @@ import typer
 from ganpipe import paths
 from ganpipe.stage import one_line_errors
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Every classic GAN in one reproducible, cached, tracked pipeline.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Every classic GAN in one reproducible, cached, tracked pipeline.",
+)
 recipe = typer.Typer(no_args_is_help=True, help="Complete params files that come with ganpipe.")
 params = typer.Typer(no_args_is_help=True, help="The params of this workspace.")
 track = typer.Typer(no_args_is_help=True, help="The MLflow store.")

@@ -13,8 +13,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -120,7 +128,9 @@ class Evaluate(Closed):
     neighbours: PositiveInt = 5  # k of precision, recall, density and coverage
     seed: Seed = 0
     extractor_epochs: PositiveInt = 10  # of the `domain` classifier
-    extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.97  # held-out accuracy it must reach, or the stage fails
+    extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = (
+        0.97  # held-out accuracy it must reach, or the stage fails
+    )
 
 
 class Runtime(Closed):
@@ -212,7 +222,8 @@ def _explain(model: type[BaseModel], problem: Any, prefix: str) -> str:
             return f"{key}.name {tag!r} is unknown{_nearest(tag, tags)}; allowed: {', '.join(tags)}"
         case "literal_error":
             tags = [tag.strip("' ") for tag in problem["ctx"]["expected"].replace(" or ", ", ").split(",")]
-            return f"{key} = {_shown(problem['input'])} is unknown{_nearest(str(problem['input']), tags)}; allowed: {', '.join(tags)}"
+            value = problem["input"]
+            return f"{key} = {_shown(value)} is unknown{_nearest(str(value), tags)}; allowed: {', '.join(tags)}"
         case "model_type" | "model_attributes_type" if _keys_at(model, problem["loc"]):
             allowed = _keys_at(model, problem["loc"])
             return f"{key} = {_shown(problem['input'])} is not a section with keys; allowed: {', '.join(allowed)}"

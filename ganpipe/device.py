@@ -19,7 +19,7 @@ def prepare_device(runtime: Runtime) -> torch.device:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(runtime.threads or max(1, min(8, cores // 2)))
     if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("params.yaml: runtime.device = \"cuda\", but torch sees no GPU here; use auto or cpu")
+        raise ConfigError('params.yaml: runtime.device = "cuda", but torch sees no GPU here; use auto or cpu')
     if runtime.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -93,7 +93,9 @@ def _read_description(path: Path) -> dict:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back") from None
+        raise CheckpointError(
+            f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back"
+        ) from None
     except ValueError as error:
         raise CheckpointError(f"{path}: not the description of a generator ({error}); run `dvc checkout`") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
@@ -105,7 +107,9 @@ def _read_weights(path: Path, sha256: str) -> bytes:
     try:
         weights = path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back") from None
+        raise CheckpointError(
+            f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back"
+        ) from None
     if hashlib.sha256(weights).hexdigest() != sha256:
         raise CheckpointError(f"{path}: damaged, or not the weights that generator.json describes; run `dvc checkout`")
     return weights

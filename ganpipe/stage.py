@@ -25,7 +25,9 @@ def checked_params() -> Iterator[Params]:
     A `GanpipeError` raised in the block ends the process with its message alone and its exit code, before anything is
     written where the params are at fault. SIGTERM, also sent when `dvc` itself is killed, ends the block as an exit.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle OpenMP threads must not spin on shared cores
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # before torch: idle OpenMP threads must not spin on shared cores
     _end_with_parent()
     with one_line_errors():
         from ganpipe import params

@@ -13,7 +13,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    reference: Annotated[bool, typer.Option(help="Only prepare data/reference: extractors and features of the real data.")] = False,
+    reference: Annotated[
+        bool, typer.Option(help="Only prepare data/reference: extractors and features of the real data.")
+    ] = False,
 ) -> None:
     """Compare data/samples with data/packed through the extractors of params.yaml."""
     with checked_params() as params:

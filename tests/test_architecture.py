@@ -30,7 +30,8 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
     "data": {"config", "core", "errors", "files", "paths", "pictures", "progress"},
     "metrics": {"config", "core", "data", "device", "errors", "files", "paths", "progress", "systems"},
     "training": {
-        "config", "core", "data", "device", "errors", "files", "generator", "history", "paths", "pictures", "progress", "systems"
+        "config", "core", "data", "device", "errors", "files", "generator", "history", "paths", "pictures", "progress",
+        "systems",
     },
     "tracking": {"__version__", "config", "errors", "files", "history", "paths"},
 }  # fmt: skip
@@ -50,7 +51,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from ([f"{node.module}.{alias.name}" for alias in node.names] if node.module == "ganpipe" else [node.module])
+            yield from (
+                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "ganpipe" else [node.module]
+            )
 
 
 def top_level_imports(path: Path) -> set[str]:
@@ -94,7 +97,9 @@ def test_mlflow_is_imported_in_one_file() -> None:
     assert users == ["ganpipe/tracking/mlflow.py"]
 
 
-@pytest.mark.parametrize("path", [*STAGES, *(REPOSITORY / "ganpipe" / f"{n}.py" for n in ("cli", "stage", "config"))], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [*STAGES, *(REPOSITORY / "ganpipe" / f"{n}.py" for n in ("cli", "stage", "config"))], ids=name_of
+)
 def test_commands_import_nothing_heavy_before_they_run(path: Path) -> None:
     assert not {"torch", "mlflow", "numpy", "h5py", "torchvision", "PIL"} & top_level_imports(path)
 

@@ -94,7 +94,11 @@ def test_committed_changes_may_be_replaced(checkout: Path) -> None:
 
 def test_the_difference_to_a_recipe(checkout: Path) -> None:
     assert run("recipe", "diff", "digits-dcgan") == (0, "", "")
-    text = paths.PARAMS.read_text().replace("  batch: 64\n", "  batch: 32\n").replace("  micro_batch:", "  micro_batch: 8 #")
+    text = (
+        paths.PARAMS.read_text()
+        .replace("  batch: 64\n", "  batch: 32\n")
+        .replace("  micro_batch:", "  micro_batch: 8 #")
+    )
     paths.PARAMS.write_text(text)
     assert run("recipe", "diff", "digits-dcgan")[1] == "train.batch: 64 -> 32\ntrain.micro_batch: (blank) -> 8\n"
     assert "system.hidden: 3 -> (absent)" in run("recipe", "diff", "pattern-1010")[1]

@@ -17,9 +17,17 @@ from ganpipe.config import Params, flatten, load_params, read_yaml
 from ganpipe.errors import ConfigError
 
 HAND_EDITS = {
-    "misspelt key": ("  lr: 0.0005", "  lrr: 0.0005", r"train.lrr is an unknown key, did you mean 'lr'\?; allowed: kimg, .*"),
+    "misspelt key": (
+        "  lr: 0.0005",
+        "  lrr: 0.0005",
+        r"train.lrr is an unknown key, did you mean 'lr'\?; allowed: kimg, .*",
+    ),
     "misspelt section": ("sample:", "sampel:", "sampel is an unknown key, did you mean 'sample'"),
-    "unknown key of a system": ("  latent: 64", "  latnet: 64", "system.latnet is an unknown key, did you mean 'latent'"),
+    "unknown key of a system": (
+        "  latent: 64",
+        "  latnet: 64",
+        "system.latnet is an unknown key, did you mean 'latent'",
+    ),
     "unknown system": ("name: dcgan", "name: dcgann", "system.name 'dcgann' is unknown, did you mean 'dcgan'"),
     "unknown data set": ("name: digits", "name: digit", "data.name 'digit' is unknown, did you mean 'digits'"),
     "unknown extractor": ("- domain", "- inceptoin", "evaluate.extractors 'inceptoin' is unknown.*allowed: domain"),
@@ -36,7 +44,11 @@ HAND_EDITS = {
     "infinity": ("  kimg: 300", "  kimg: .inf", "train.kimg = Infinity: should be a finite number"),
     "not a number": ("  lr: 0.0005", "  lr: .nan", "train.lr = NaN: should be a finite number"),
     "blank that may not be": ("  lr: 0.0005", "  lr:", "train.lr = null: should be a valid number"),
-    "unknown precision": ("precision: fp32", "precision: fp16", "train.precision = \"fp16\" is unknown, did you mean 'bf16'"),
+    "unknown precision": (
+        "precision: fp32",
+        "precision: fp16",
+        "train.precision = \"fp16\" is unknown, did you mean 'bf16'",
+    ),
     "missing key": ("  batch: 64\n", "", "train.batch is missing"),
     "contradiction": ("micro_batch:", "micro_batch: 65 #", "train: micro_batch 65 is larger than batch 64"),
     "key twice": ("  batch: 64", "  batch: 64\n  batch: 32", "not valid YAML: found duplicate key .*line"),
@@ -48,8 +60,12 @@ def edited(case: str) -> tuple[str, str]:
     old, new, message = HAND_EDITS[case]
     text = recipes.path_of("digits-dcgan").read_text()
     # the recipe's own numbers may be tuned; the edits name lines by key
-    pattern = re.escape(old) if ": " not in old else re.escape(old.split(": ")[0]) + r": " + (
-        r"[^\n#]*?(?=\s*(#|\n))" if re.fullmatch(r".*: [\d.]+", old) else re.escape(old.split(": ", 1)[1])
+    pattern = (
+        re.escape(old)
+        if ": " not in old
+        else re.escape(old.split(": ")[0])
+        + r": "
+        + (r"[^\n#]*?(?=\s*(#|\n))" if re.fullmatch(r".*: [\d.]+", old) else re.escape(old.split(": ", 1)[1]))
     )
     changed, count = re.subn(pattern, lambda _: new, text, count=1)
     assert count == 1, old

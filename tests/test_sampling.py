@@ -50,7 +50,10 @@ def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(workspace: Calla
     images = load_generator(paths.MODEL).sample(4)[..., 0]
     cell = (strip.shape[1] - 2) // 5
     scale = (cell - 2) // 28
-    cells = [[strip[2 + r * cell :, 2 + c * cell :][: 28 * scale : scale, : 28 * scale : scale] for c in range(5)] for r in range(2)]
+    cells = [
+        [strip[2 + r * cell :, 2 + c * cell :][: 28 * scale : scale, : 28 * scale : scale] for c in range(5)]
+        for r in range(2)
+    ]
     for row in range(2):
         assert np.array_equal(cells[row][0], images[2 * row])
         assert np.array_equal(cells[row][4], images[2 * row + 1])

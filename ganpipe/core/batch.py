@@ -27,14 +27,19 @@ class DataSpec(Closed):
     def image_shape(self, system: str) -> tuple[int, int, int]:
         """Return (channels, height, width); raise `ConfigError` where `system` is asked to draw something else."""
         if self.kind != "image":
-            raise ConfigError(f"system.name = {system!r} learns images, but data.name = {self.name!r} holds vectors of {self.shape[0]} numbers")
+            raise ConfigError(
+                f"system.name = {system!r} learns images, "
+                f"but data.name = {self.name!r} holds vectors of {self.shape[0]} numbers"
+            )
         channels, height, width = self.shape
         return channels, height, width
 
     def vector_length(self, system: str) -> int:
         """Return the length of a vector; raise `ConfigError` where `system` is asked to draw images."""
         if self.kind != "vector":
-            raise ConfigError(f"system.name = {system!r} learns vectors, but data.name = {self.name!r} holds images of {self.shape}")
+            raise ConfigError(
+                f"system.name = {system!r} learns vectors, but data.name = {self.name!r} holds images of {self.shape}"
+            )
         return self.shape[0]
 
 
@@ -57,12 +62,14 @@ def to_float(pixels: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c h w"]:
 
 
 def to_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:
-    """Quantise network images in [-1, 1] (NCHW) to pixels 0..255 (NHWC), rounding to nearest, clamping what lies outside.
+    """Quantise network images in [-1, 1] (NCHW) to pixels 0..255 (NHWC), rounding to nearest, clamping the rest.
 
     The inverse of `to_float` for all 256 levels. Raises `TrainingDiverged` for non-finite pixels, which a cast
     would silently turn into black.
     """
     bad = int((~torch.isfinite(images)).flatten(1).any(dim=1).sum())
     if bad:
-        raise TrainingDiverged(f"{bad} of {len(images)} generated images hold non-finite pixels; train again with a lower train.lr")
+        raise TrainingDiverged(
+            f"{bad} of {len(images)} generated images hold non-finite pixels; train again with a lower train.lr"
+        )
     return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

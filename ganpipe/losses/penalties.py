@@ -10,12 +10,13 @@ from torch import Tensor
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Float[Tensor, "n *shape"], fake: Float[Tensor, "n *shape"]
+    critic: Callable[[Tensor], Tensor], real: Float[Tensor, n * shape], fake: Float[Tensor, n * shape]
 ) -> Float[Tensor, ""]:
     """Return the two-sided penalty mean (||grad f(x_hat)|| - 1)^2, without its weight.
 
     x_hat lies on the line between a real and a fake sample at a uniform place drawn per pair; the norm runs over all
-    but the batch dimension. Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 without lambda; Algorithm 1, lines 5-7.
+    but the batch dimension. Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 without lambda; Algorithm 1, lines
+    5-7.
     """
     place = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
     mixed = torch.lerp(fake, real, place).requires_grad_(True)

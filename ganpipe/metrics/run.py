@@ -70,7 +70,10 @@ def evaluate(params: Params) -> None:
     packed, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE, "sample")
     samples.verify("sample")
     if (packed.kind, packed.shape) != (samples.kind, samples.shape):
-        raise MetricError(f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: run `dvc repro sample`")
+        raise MetricError(
+            f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: "
+            "run `dvc repro sample`"
+        )
     n = min(len(samples), len(packed) // 2)
     fake = samples.all(samples.kind)[:n]
     if samples.kind == "image":
@@ -98,13 +101,16 @@ class Judge:
         if fake.probabilities is not None:
             scores |= self._class_scores(fake.probabilities)
         if isinstance(reference.extractor, PatternExtractor):
-            scores |= {"valid_share": valid_pattern_share(self.fake), "valid_share_untrained": valid_pattern_share(self.untrained)}
+            scores |= {
+                "valid_share": valid_pattern_share(self.fake),
+                "valid_share_untrained": valid_pattern_share(self.untrained),
+            }
         else:
             scores |= self._neighbour_scores(reference, fake)
         return scores
 
     def _distances(self, reference: Reference, fake: Extracted, untrained: Extracted) -> Scores:
-        """Fréchet and kernel distance to half A, with the floor between the halves and the untrained generator beside."""
+        """Fréchet and kernel distance to half A, with the floor between the halves and the untrained generator's."""
         n = len(self.fake)
         real, other = reference.half_a[:n], reference.half_b[:n]
         check_features(real, fake.features)
@@ -132,7 +138,11 @@ class Judge:
         real = class_shares(self.packed.all("label"), classes)
         fake = class_shares(probabilities.argmax(axis=1), classes)
         mean, std = classifier_score(probabilities, default_splits(len(probabilities)))
-        spread = {"classes": classes, "classes_covered": classes_covered(real, fake), "class_tv": total_variation(real, fake)}
+        spread = {
+            "classes": classes,
+            "classes_covered": classes_covered(real, fake),
+            "class_tv": total_variation(real, fake),
+        }
         return {"cs": mean, **({"cs_std": std} if std is not None else {}), **spread}
 
 
@@ -157,7 +167,10 @@ def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
     if not issubclass(cls, DomainExtractor):
         return cls()
     if not packed.classes:
-        raise MetricError(f"evaluate.extractors: domain needs labels, but {packed.name} has none; use pixel, or pattern for data.name = pattern")
+        raise MetricError(
+            f"evaluate.extractors: domain needs labels, but {packed.name} has none; "
+            "use pixel, or pattern for data.name = pattern"
+        )
     images, labels = packed.all("image"), packed.all("label")
     with progress("Domain extractor", unit="img") as bar:
         extractor = cls.fit(

@@ -1,4 +1,4 @@
-"""The convolutional networks of DCGAN (Radford et al. 2016, arXiv:1511.06434) at any size that halves down to 4 to 7."""
+"""The convolutional networks of DCGAN (Radford et al. 2016, arXiv:1511.06434), for sizes that halve down to 4 to 7."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def halvings(height: int, width: int) -> int:
     while min(height, width) >> times >= 8:
         times += 1
     if times == 0 or height % (1 << times) or width % (1 << times):
-        raise ConfigError(f"images of {height}x{width} do not halve evenly to a side of 4 to 7; resize to a multiple such as 28, 32, 64 or 128")
+        raise ConfigError(
+            f"images of {height}x{width} do not halve evenly to a side of 4 to 7; "
+            "resize to a multiple such as 28, 32, 64 or 128"
+        )
     return times
 
 
@@ -37,8 +40,16 @@ class Generator(nn.Module):
         coarsest = (height >> times, width >> times)
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], coarsest, bias=False)]
         for wide, narrow in zip(widths, widths[1:], strict=False):
-            layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
-        layers += [nn.BatchNorm2d(features), nn.ReLU(inplace=True), nn.ConvTranspose2d(features, channels, 4, 2, 1, bias=False)]
+            layers += [
+                nn.BatchNorm2d(wide),
+                nn.ReLU(inplace=True),
+                nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False),
+            ]
+        layers += [
+            nn.BatchNorm2d(features),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(features, channels, 4, 2, 1, bias=False),
+        ]
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, latents: Float[Tensor, "n z"]) -> Float[Tensor, "n c h w"]:

@@ -36,7 +36,10 @@ def use(name: str, params: Path, force: bool = False) -> None:
     content = path_of(name).read_bytes()
     if params.exists():
         if not force and not _is_safe(params):
-            raise ConfigError(f"{params} holds changes that are not committed: commit them, or add --force (a copy stays in {params}.bak)")
+            raise ConfigError(
+                f"{params} holds changes that are not committed: commit them, or add --force "
+                f"(a copy stays in {params}.bak)"
+            )
         write_bytes(params.with_name(params.name + ".bak"), params.read_bytes())
     write_bytes(params, content)
 
@@ -45,7 +48,11 @@ def difference(name: str, params: Path) -> list[str]:
     """Return one line `key: recipe -> params` for each value of `params` that is not the recipe's."""
     theirs, ours = flatten(read_yaml(path_of(name))), flatten(read_yaml(params))
     keys = [*theirs, *(key for key in ours if key not in theirs)]
-    return [f"{key}: {_value(theirs, key)} -> {_value(ours, key)}" for key in keys if _value(theirs, key) != _value(ours, key)]
+    return [
+        f"{key}: {_value(theirs, key)} -> {_value(ours, key)}"
+        for key in keys
+        if _value(theirs, key) != _value(ours, key)
+    ]
 
 
 def _value(flat: dict[str, object], key: str) -> str:

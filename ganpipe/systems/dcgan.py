@@ -7,7 +7,7 @@ from pydantic import PositiveInt
 
 from ganpipe.config import Closed
 from ganpipe.core.batch import Batch, DataSpec, batch_size
-from ganpipe.core.system import Iteration, System, Terms, Updates, Update
+from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, scores
 from ganpipe.nets import dcgan
 

@@ -60,6 +60,6 @@ class MLPGAN(System):
         return terms
 
 
-def signed_sigmoid(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:
     """Return 2 sigmoid(x) - 1: a sigmoid on the [0, 1] pixel scale, moved to [-1, 1]."""
     return 2 * torch.sigmoid(x) - 1

@@ -63,7 +63,9 @@ class Checkpoints:
             if state is not None:
                 return state
         if found:
-            raise CheckpointError(f"{self.folder}: no checkpoint in it can be read; delete the folder to train from the start")
+            raise CheckpointError(
+                f"{self.folder}: no checkpoint in it can be read; delete the folder to train from the start"
+            )
         return None
 
     def _read(self, path: Path) -> dict[str, Any] | None:
@@ -72,7 +74,9 @@ class Checkpoints:
         except Exception as error:  # torch raises half a dozen kinds for a damaged file
             print(f"{path.name} cannot be read ({type(error).__name__}): trying the one before.", flush=True)
             return None
-        usable = isinstance(state, dict) and state.get("format") == FORMAT and state.get("fingerprint") == self.fingerprint
+        usable = (
+            isinstance(state, dict) and state.get("format") == FORMAT and state.get("fingerprint") == self.fingerprint
+        )
         return state if usable else None
 
     def note_published(self, weights: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.distributed as dist
@@ -55,7 +55,7 @@ def broadcast_buffers(system: nn.Module) -> None:
         _exchange([b for b in system.buffers() if b.is_floating_point()], lambda flat: dist.broadcast(flat, src=0))
 
 
-def _exchange(tensors: list[Tensor], send) -> None:
+def _exchange(tensors: list[Tensor], send: Callable[[Tensor], object]) -> None:
     if not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class Trainer:
             return total(found[0].terms)
 
         with only_trains(self.system, update.player):
-            optimizer.step(closure)
+            optimizer.step(cast(Callable[[], float], closure))
         return found[0]
 
     def _differentiate(self, update: Update) -> Outcome:
@@ -119,7 +119,9 @@ class Trainer:
 
     def _keep(self, noted: Mapping[str, list[Tensor]]) -> None:
         """Remember the iteration's means; read them at once on the CPU, now and then on a GPU."""
-        self._unread.append({name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()})
+        self._unread.append(
+            {name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()}
+        )
         if self._device.type == "cpu" or len(self._unread) >= _ITERATIONS_BETWEEN_SYNCS:
             self.read_losses()
 
@@ -139,7 +141,8 @@ class Trainer:
         if bad is not None:
             name = f"{player}/{bad}" if player else bad
             raise TrainingDiverged(
-                f"{name} is {values[bad]} after {self.nimg / 1000:g} kimg: lower train.lr ({self.train.lr:g}) or use train.precision fp32"
+                f"{name} is {values[bad]} after {self.nimg / 1000:g} kimg: "
+                f"lower train.lr ({self.train.lr:g}) or use train.precision fp32"
             )
 
     def state(self) -> dict[str, Any]:
@@ -147,7 +150,9 @@ class Trainer:
         self.read_losses()
         for name, value in self.system.state_dict().items():
             if torch.is_tensor(value) and not torch.isfinite(value).all():
-                raise TrainingDiverged(f"weights {name} are not finite after {self.nimg / 1000:g} kimg: lower train.lr ({self.train.lr:g})")
+                raise TrainingDiverged(
+                    f"weights {name} are not finite after {self.nimg / 1000:g} kimg: lower train.lr ({self.train.lr:g})"
+                )
         return {
             "nimg": self.nimg,
             "system": self.system.state_dict(),

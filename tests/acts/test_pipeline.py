@@ -80,7 +80,11 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
         if (REPOSITORY / name).is_file() and not name.startswith("data/") and name != "dvc.lock":
@@ -107,7 +111,17 @@ def test_repro_builds_everything_and_one_complete_row(checkout: Checkout) -> Non
     assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts == [500] * 10
     assert len(Packed.open(checkout.folder / "data/samples/samples.h5")) == 300
     scores = checkout.metrics()["domain"]
-    assert {"fd", "fd_floor", "fd_untrained", "kd_x1000", "precision", "recall", "density", "coverage", "classes_covered"} <= scores.keys()
+    assert {
+        "fd",
+        "fd_floor",
+        "fd_untrained",
+        "kd_x1000",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "classes_covered",
+    } <= scores.keys()
 
     (row,) = checkout.rows()
     assert row.info.status == "FINISHED"
@@ -118,7 +132,12 @@ def test_repro_builds_everything_and_one_complete_row(checkout: Checkout) -> Non
     manifest = json.loads(checkout.file("packed/manifest.json"))
     assert row.data.tags["ganpipe.data_sha256"] == manifest["content_sha256"]
     files = checkout.artifacts(row)
-    assert {"model/generator.safetensors", "model/generator.json", "samples/grid.png", "samples/interpolation.png"} <= files
+    assert {
+        "model/generator.safetensors",
+        "model/generator.json",
+        "samples/grid.png",
+        "samples/interpolation.png",
+    } <= files
     assert len({name for name in files if re.match(r"images/samples\+step\+\d+\+.*png", name)}) == 3
 
 
@@ -153,7 +172,9 @@ def test_an_experiment_in_a_copy_reaches_the_same_table(checkout: Checkout) -> N
     assert rows[0].data.params["sample.seed"] == "5"
     assert rows[0].data.tags["ganpipe.slot.train"] == "replayed"  # trained by the first row, from DVC's cache
     assert rows[0].data.metrics["train/loss_generator"] == rows[2].data.metrics["train/loss_generator"]
-    assert not (checkout.folder / ".dvc.dvc-tmp").exists() or not list((checkout.folder / ".dvc.dvc-tmp").rglob("mlflow.db"))
+    assert not (checkout.folder / ".dvc.dvc-tmp").exists() or not list(
+        (checkout.folder / ".dvc.dvc-tmp").rglob("mlflow.db")
+    )
 
 
 def test_a_forced_retraining_gives_the_same_bytes_and_leaves_the_rest_valid(checkout: Checkout) -> None:
@@ -206,7 +227,9 @@ def test_kill_9_of_dvc_and_repro_again_is_one_row_and_the_same_bytes(checkout: C
     checkout.run("sed -i 's/^  seed: 0 *$/  seed: 3/' params.yaml")
     before = len(checkout.rows())
     known = set((checkout.folder / ".ganpipe/checkpoints").glob("*/last.pt"))
-    process = subprocess.Popen(["dvc", "repro"], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["dvc", "repro"], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while not set((checkout.folder / ".ganpipe/checkpoints").glob("*/last.pt")) - known:
         assert process.poll() is None

@@ -35,7 +35,11 @@ def test_linear_decay_ends_at_zero(nimg: int, share: float) -> None:
 @pytest.mark.parametrize(
     ("cfg", "cls", "expected"),
     [
-        (Adam(name="adam", betas=(0.5, 0.9), weight_decay=0.1), torch.optim.Adam, {"betas": (0.5, 0.9), "weight_decay": 0.1}),
+        (
+            Adam(name="adam", betas=(0.5, 0.9), weight_decay=0.1),
+            torch.optim.Adam,
+            {"betas": (0.5, 0.9), "weight_decay": 0.1},
+        ),
         (SGD(name="sgd", momentum=0.3), torch.optim.SGD, {"momentum": 0.3}),
         (RMSprop(name="rmsprop", alpha=0.8), torch.optim.RMSprop, {"alpha": 0.8}),
     ],

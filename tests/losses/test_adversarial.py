@@ -90,7 +90,9 @@ def test_a_trained_discriminator_is_the_optimal_one_and_its_value_gives_the_dive
     optimal = density_p / (density_p + density_q)
     assert (torch.sigmoid(logits) - optimal)[seen].abs().max() < 0.04
 
-    value = -torch.trapezoid(density_p * nn.functional.softplus(-logits) + density_q * nn.functional.softplus(logits), x)
+    value = -torch.trapezoid(
+        density_p * nn.functional.softplus(-logits) + density_q * nn.functional.softplus(logits), x
+    )
     middle = (density_p + density_q) / 2
     jsd = torch.trapezoid(density_p * (density_p / middle).log() + density_q * (density_q / middle).log(), x) / 2
     assert 0.1 < jsd < 0.6  # the densities overlap, but not wholly: the check says something

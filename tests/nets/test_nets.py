@@ -15,7 +15,9 @@ def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize(("channels", "generator", "discriminator"), [(3, 3_576_704, 2_765_568), (1, 3_574_656, 2_763_520)])
+@pytest.mark.parametrize(
+    ("channels", "generator", "discriminator"), [(3, 3_576_704, 2_765_568), (1, 3_574_656, 2_763_520)]
+)
 def test_dcgan_has_the_authors_parameter_counts(channels: int, generator: int, discriminator: int) -> None:
     assert count(Generator(100, (channels, 64, 64), 64)) == generator
     assert count(Discriminator((channels, 64, 64), 64)) == discriminator

@@ -14,10 +14,10 @@ from ganpipe.tracking.notes import Note, Point, Tags
 
 
 class Recipient:
-    """Takes everything, after failing as often as it is told to."""
+    """Takes everything, after failing as often as it is told to in the calls named `failing`."""
 
-    def __init__(self, failures: int = 0, error: Exception | None = None, seconds: float = 0.0) -> None:
-        self.failures, self.error, self.seconds = failures, error or ConnectionError("down"), seconds
+    def __init__(self, failures: int = 0, failing: str = "", seconds: float = 0.0) -> None:
+        self.failures, self.failing, self.seconds = failures, failing, seconds
         self.points: list[Point] = []
         self.notes: list[Note] = []
         self.calls: list[str] = []
@@ -25,9 +25,9 @@ class Recipient:
     def _answer(self, call: str) -> None:
         time.sleep(self.seconds)
         self.calls.append(call)
-        if self.failures > 0:
+        if self.failures > 0 and call.startswith(self.failing):
             self.failures -= 1
-            raise self.error
+            raise ConnectionError("down")
 
     def open(self) -> None:
         self._answer("open")
@@ -57,9 +57,10 @@ def points(count: int, start: int = 0) -> list[Point]:
     return [Point("a", float(step), step, 0) for step in range(start, start + count)]
 
 
-@pytest.mark.parametrize("failures", [0, 1, 2, 7])
-def test_everything_arrives_once_and_in_order(failures: int) -> None:
-    recipient = Recipient(failures)
+@pytest.mark.parametrize("failing", ["open", "points", "note", "publish", "close"])
+@pytest.mark.parametrize("failures", [0, 1, 7])
+def test_everything_arrives_once_and_in_order(failures: int, failing: str) -> None:
+    recipient = Recipient(failures, failing)
     messenger = Courier(recipient)
     messenger.start()
     for start in range(0, 60, 20):
@@ -116,12 +117,11 @@ def test_what_is_refused_is_reported_and_does_not_block_the_rest() -> None:
     recipient = Recipient()
     messenger = Courier(recipient)
     messenger.start()
-    recipient.error, recipient.failures = ValueError("bad key\nand more"), 0
     original = recipient.send
 
     def picky(note: Note) -> None:
         if note == Tags({"bad": "1"}):
-            raise recipient.error
+            raise ValueError("bad key\nand more")
         original(note)
 
     recipient.send = picky  # type: ignore[method-assign]

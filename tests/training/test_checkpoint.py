@@ -97,7 +97,9 @@ def test_discarding_leaves_nothing(checkpoints: Checkpoints, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["mine.lock"]  # another may be waiting on it
 
 
-def test_a_recorded_generator_is_told_from_one_that_dvc_does_not_know_yet(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_a_recorded_generator_is_told_from_one_that_dvc_does_not_know_yet(
+    checkpoints: Checkpoints, tmp_path: Path
+) -> None:
     weights, lock = tmp_path / "generator.safetensors", tmp_path / "dvc.lock"
     weights.write_bytes(b"weights")
     assert not checkpoints.is_recorded(lock)

@@ -18,6 +18,7 @@ from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
 from ganpipe.training.run import train
 
+
 def published() -> dict[str, str]:
     """The hash of every file that training leaves behind."""
     files = [*paths.MODEL.iterdir(), *paths.PREVIEWS.iterdir(), paths.HISTORY]

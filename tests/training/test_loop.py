@@ -91,7 +91,9 @@ def test_a_step_is_plain_gradient_descent_on_the_sum_of_the_terms() -> None:
     logits = expected.discriminator(batch["vector"]).flatten()
     loss = (logits - 1).square().mean() + 0.1 * logits.mean()
     gradients = torch.autograd.grad(loss, list(expected.discriminator.parameters()))
-    for now, before, gradient in zip(weights(system.discriminator), weights(expected.discriminator), gradients, strict=True):
+    for now, before, gradient in zip(
+        weights(system.discriminator), weights(expected.discriminator), gradients, strict=True
+    ):
         torch.testing.assert_close(now, before - 0.1 * gradient, rtol=1e-14, atol=1e-15)
 
 
