@@ -16,7 +16,8 @@ class Ema(nn.Module):
     """Exponential moving average of the generators' parameters and float buffers, by half-life in thousands of images.
 
     After n images the old value weighs 0.5^(n / half-life). In the beginning the half-life is at most a twentieth of
-    the images shown, so that the first weights are soon forgotten (Karras et al. 2020, arXiv:2006.06676, official code).
+    the images shown, so that the first weights are soon forgotten (Karras et al. 2020, arXiv:2006.06676, the authors'
+    code).
     A half-life of 0 keeps no average: the trained generators themselves are used.
     """
 
