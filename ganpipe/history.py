@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganpipe.errors import DataError
+from ganpipe.files import replacing
 
 Row = dict[str, float]
 """One log point: `kimg` (thousands of real images shown so far) and the mean of every scalar seen since the last."""
@@ -69,15 +69,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     Every number is written so that reading it back gives the same double.
     """
     columns = [*LEADING, *sorted({name for row in rows for name in row} - set(LEADING))]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".tmp")
-    with draft.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([repr(float(row[name])) if name in row else "" for name in columns] for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def read_csv(path: Path) -> list[Row]:

@@ -21,7 +21,7 @@ SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 METRICS = Path("data/metrics.json")
 
-_DVC_COPIES = ".dvc.dvc-tmp"
+_DVC_COPIES = (".dvc", "tmp", "exps")  # folders, below the checkout, in which DVC keeps its copies
 
 
 def main_root() -> Path:
@@ -35,8 +35,8 @@ def main_root() -> Path:
         return Path(named).resolve()
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if folder.name == _DVC_COPIES:
-            return folder.parent
+        if folder.parts[-3:] == _DVC_COPIES:
+            return folder.parents[2]
     return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
 
 

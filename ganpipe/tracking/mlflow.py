@@ -227,7 +227,7 @@ def _check_sqlite(file: Path) -> None:
     MLflow would try that again and again for a minute and a half.
     """
     if not file.exists():
-        _say(f"creating the MLflow store {file}")
+        _say(f"Creating the MLflow store {file}")
         file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA schema_version")

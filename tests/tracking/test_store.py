@@ -101,7 +101,7 @@ def test_two_processes_may_open_a_fresh_store_at_once(fresh_checkout) -> None:
     output = "".join("".join(stage.communicate(timeout=120)) for stage in stages)
     assert [stage.returncode for stage in stages] == [0, 0], output
     assert [row.info.status for row in fresh_checkout.rows()] == ["FINISHED", "FINISHED"]
-    assert re.fullmatch(r"creating the MLflow store .*/mlflow\.db\n", output), output
+    assert re.fullmatch(r"Creating the MLflow store .*/mlflow\.db\n", output), output
 
 
 def test_a_terminated_stage_leaves_a_killed_row(checkout) -> None:
