@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from ganpipe.config import Params
 from ganpipe.errors import GanpipeError
+
+if TYPE_CHECKING:
+    from ganpipe.config import Params
 
 _PR_SET_PDEATHSIG = 1
 

@@ -24,7 +24,7 @@ from ganpipe.data.packed import Packed
 
 SMALL = {  # the default recipe at a size that trains in seconds
     "kimg": "4",
-    "lr_decay_from_kimg": "2",
+  
     "preview_kimg": "2",
     "log_kimg": "0.5",
     "count": "300",
