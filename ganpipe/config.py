@@ -29,6 +29,8 @@ from ruamel.yaml.error import YAMLError
 from ganpipe.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Kimg = Annotated[float, Field(ge=0.001)]  # at least one image
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer or a latent
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -89,8 +91,8 @@ Optimizer = Annotated[Adam | SGD | RMSprop, Field(discriminator="name")]
 class Train(Closed):
     """How long, how fast and with which optimizer. Progress is counted in thousands of real images shown (kimg)."""
 
-    kimg: PositiveFloat
-    batch: PositiveInt
+    kimg: Kimg
+    batch: Annotated[int, Field(ge=1, le=65_536)]
     seed: Seed = 0
     lr: PositiveFloat
     lr_discriminator: PositiveFloat | None = None  # null: the same as lr
@@ -99,8 +101,8 @@ class Train(Closed):
     ema_half_life_kimg: NonNegativeFloat = 0.0  # 0: publish the trained weights themselves
     precision: Literal["fp32", "bf16"] = "fp32"
     micro_batch: PositiveInt | None = None  # back-propagate a batch in pieces of at most this many; null: whole
-    preview_kimg: PositiveFloat
-    log_kimg: PositiveFloat
+    preview_kimg: Kimg
+    log_kimg: Kimg
 
     @model_validator(mode="after")
     def _fits(self) -> Train:
@@ -114,11 +116,11 @@ class Train(Closed):
 class Sample(Closed):
     """What to draw from the published generator."""
 
-    count: PositiveInt
+    count: Annotated[int, Field(ge=4, le=10_000_000)]
     seed: Seed = 0
-    grid: PositiveInt = 10  # the picture shows grid x grid samples
-    interpolation_pairs: PositiveInt = 6  # rows of the interpolation strip
-    interpolation_steps: Annotated[int, Field(ge=2)] = 12
+    grid: Annotated[int, Field(ge=1, le=100)] = 10  # the picture shows grid x grid samples
+    interpolation_pairs: Annotated[int, Field(ge=1, le=100)] = 6  # rows of the interpolation strip
+    interpolation_steps: Annotated[int, Field(ge=2, le=100)] = 12
 
 
 class Evaluate(Closed):
@@ -128,16 +130,20 @@ class Evaluate(Closed):
     neighbours: PositiveInt = 5  # k of precision, recall, density and coverage
     seed: Seed = 0
     extractor_epochs: PositiveInt = 10  # of the `domain` classifier
-    extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = (
-        0.97  # held-out accuracy it must reach, or the stage fails
-    )
+    extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.97  # on held-out data, or the stage fails
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Evaluate:
+        if len(set(self.extractors)) < len(self.extractors):
+            raise ValueError(f"extractors {', '.join(self.extractors)} names one twice")
+        return self
 
 
 class Runtime(Closed):
-    """Where and how to compute. Changes no result, so neither DVC nor any fingerprint looks at it."""
+    """Where and how to compute. Changes no result but by rounding, so neither DVC nor any fingerprint looks at it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt | None = None  # CPU threads of torch; null: a sensible number for this machine
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # of torch on the CPU; null: a sensible number
     checkpoint_seconds: PositiveFloat = 20.0
 
 
@@ -150,6 +156,13 @@ class Params(Closed):
     sample: Sample
     evaluate: Evaluate
     runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Params:
+        needed = self.evaluate.neighbours + 2
+        if self.sample.count < needed:
+            raise ValueError(f"sample.count {self.sample.count} is below the {needed} that evaluate.neighbours needs")
+        return self
 
 
 def load_params(path: Path) -> Params:
@@ -164,9 +177,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML 1.2 mapping (`2e-4` is a float, `yes` a string). Raises `ConfigError`."""
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        json.dumps(content, default=str)  # aliases to themselves and lists as keys are YAML, but no params
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; run `ganpipe recipe use digits-dcgan` to make one") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected the sections {', '.join(Params.model_fields)}, got {_shown(content)}")
@@ -228,7 +244,7 @@ def _explain(model: type[BaseModel], problem: Any, prefix: str) -> str:
             allowed = _keys_at(model, problem["loc"])
             return f"{key} = {_shown(problem['input'])} is not a section with keys; allowed: {', '.join(allowed)}"
         case "value_error":
-            return f"{key}: {problem['ctx']['error']}"
+            return f"{key}: {problem['ctx']['error']}" if problem["loc"] else str(problem["ctx"]["error"])
     message = problem["msg"].replace("Input should be", "should be").replace("an object", "a section with keys")
     message = message.replace("Tuple", "the list").replace("a valid array", "a list").replace(" after validation", "")
     return f"{key} = {_shown(problem['input'])}: {message}"

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.torch import load, save
 
 from ganpipe import systems
-from ganpipe.config import SystemSection
+from ganpipe.config import SystemSection, parse
 from ganpipe.core.batch import DataSpec
 from ganpipe.core.drawing import draw
 from ganpipe.core.system import System
@@ -18,6 +18,7 @@ from ganpipe.errors import CheckpointError
 from ganpipe.files import write_bytes, write_json
 
 FORMAT = "ganpipe/generator/1"
+_KEYS = {"system", "data", "sha256"}
 
 
 def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
@@ -67,9 +68,9 @@ def load_generator(path: str | Path) -> Generator:
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     description = _read_description(folder / "generator.json")
     weights = _read_weights(folder / "generator.safetensors", description["sha256"])
-    section = SystemSection(**description["system"])
-    spec = DataSpec.model_validate_json(json.dumps(description["data"]))
-    system = systems.build(section, spec, seed=0)
+    where = str(folder / "generator.json")
+    spec = parse(DataSpec, description["data"], where, prefix="data.")
+    system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
     system.load_state_dict(load(weights), strict=True)
@@ -98,8 +99,8 @@ def _read_description(path: Path) -> dict:
         ) from None
     except ValueError as error:
         raise CheckpointError(f"{path}: not the description of a generator ({error}); run `dvc checkout`") from None
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not of format {FORMAT!r}; it was written by another program or version")
+    if not isinstance(description, dict) or description.get("format") != FORMAT or not description.keys() >= _KEYS:
+        raise CheckpointError(f"{path}: not of format {FORMAT!r}; run `dvc repro --force train` to write it anew")
     return description
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from ganpipe import metrics, paths, systems
 from ganpipe.config import Params, choose, load_params
 from ganpipe.data import catalogue
+from ganpipe.errors import ConfigError
 
 
 def load(path: Path = paths.PARAMS) -> Params:
@@ -15,5 +16,20 @@ def load(path: Path = paths.PARAMS) -> Params:
     choose("data.name", params.data.name, catalogue.DATASETS, str(path))
     for extractor in params.evaluate.extractors:
         choose("evaluate.extractors", extractor, metrics.EXTRACTORS, str(path))
+        _check_fit(extractor, catalogue.DATASETS[params.data.name], str(path))
     systems.configure(params.system, str(path))
     return params
+
+
+def _check_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:
+    """Refuse an extractor that cannot look at this data, before hours of training."""
+    fits = {
+        "domain": dataset.kind == "image" and dataset.classes != (),
+        "pattern": dataset.kind == "vector",
+        "pixel": dataset.kind == "image",
+    }
+    if not fits[extractor]:
+        good = ", ".join(name for name, fit in fits.items() if fit)
+        raise ConfigError(
+            f"{where}: evaluate.extractors: {extractor} cannot score data.name = {dataset.name!r}; use {good}"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ganpipe.config import Params
 
 _PR_SET_PDEATHSIG = 1
+_OUTER_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 
 @contextmanager
@@ -45,15 +47,20 @@ def one_line_errors() -> Iterator[None]:
     except GanpipeError as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        if error.errno not in _OUTER_FAULTS:
+            raise
+        print(f"Error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr, flush=True)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr, flush=True)
         raise typer.Exit(130) from None
 
 
 def _end_with_parent() -> None:
-    """Exit on SIGTERM as on an error, and ask Linux to send it when the parent dies: no orphan may train on."""
+    """Exit on SIGTERM as on an error, and ask Linux to send it when DVC dies: no orphan may train on."""
     signal.signal(signal.SIGTERM, _exit)
-    if sys.platform == "linux":
+    if sys.platform == "linux" and "DVC_ROOT" in os.environ:  # by hand, a training may well outlive its shell
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -19,7 +19,8 @@ def main(
 ) -> None:
     """Compare data/samples with data/packed through the extractors of params.yaml."""
     with checked_params() as params:
-        from ganpipe.metrics.run import evaluate, prepare_reference
+        from ganpipe.metrics.reference import prepare_reference
+        from ganpipe.metrics.run import evaluate
         from ganpipe.tracking.identity import identify_workspace
         from ganpipe.tracking.mlflow import track
 

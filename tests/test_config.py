@@ -31,6 +31,7 @@ HAND_EDITS = {
     "unknown system": ("name: dcgan", "name: dcgann", "system.name 'dcgann' is unknown, did you mean 'dcgan'"),
     "unknown data set": ("name: digits", "name: digit", "data.name 'digit' is unknown, did you mean 'digits'"),
     "unknown extractor": ("- domain", "- inceptoin", "evaluate.extractors 'inceptoin' is unknown.*allowed: domain"),
+    "extractor that cannot look": ("- domain", "- pattern", "evaluate.extractors: pattern cannot score.*; use domain"),
     "unknown optimizer": ("name: adam", "name: adamm", "train.optimizer.name 'adamm' is unknown, did you mean 'adam'"),
     "key of another optimizer": ("weight_decay: 0.0", "momentum: 0.9", "train.optimizer.momentum is an unknown key"),
     "word for a number": ("  lr: 0.0005", "  lr: fast", 'train.lr = "fast": should be a valid number'),
@@ -38,7 +39,18 @@ HAND_EDITS = {
     "fraction for a count": ("  batch: 64", "  batch: 64.5", "train.batch = 64.5: should be a valid integer"),
     "truth for a number": ("  batch: 64", "  batch: true", "train.batch = true: should be a valid integer"),
     "negative rate": ("  lr: 0.0005", "  lr: -0.0005", "train.lr = -0.0005: should be greater than 0"),
-    "zero batch": ("  batch: 64", "  batch: 0", "train.batch = 0: should be greater than 0"),
+    "less than one image": (
+        "  kimg: 160",
+        "  kimg: 0.0001",
+        "train.kimg = 0.0001: should be greater than or",
+    ),
+    "absurd size": (
+        "  features: 64",
+        "  features: 10000000",
+        "system.features = 10000000: should be less",
+    ),
+    "too few to judge": ("  count: 2500", "  count: 6", "sample.count 6 is below the 7 that evaluate.neighbours needs"),
+    "zero batch": ("  batch: 64", "  batch: 0", "train.batch = 0: should be greater than or equal to 1"),
     "beta out of range": ("    - 0.5", "    - 1.5", "train.optimizer.betas.0 = 1.5: should be less than 1"),
     "one beta": ("    - 0.5\n", "", "train.optimizer.betas.1 is missing"),
     "infinity": ("  kimg: 300", "  kimg: .inf", "train.kimg = Infinity: should be a finite number"),
@@ -98,6 +110,7 @@ def test_a_hand_edit_that_is_wrong_gives_one_line_exit_code_2_and_writes_nothing
         ("system", ["dcgan"], r'system = \["dcgan"\] is not a section'),
         ("train.optimizer", "adam", 'train.optimizer = "adam": should be a section with keys'),
         ("evaluate.extractors", "domain", 'evaluate.extractors = "domain": should be a list'),
+        ("evaluate.extractors", ["domain", "domain"], "evaluate: extractors domain, domain names one twice"),
         ("evaluate.extractors", [], r"evaluate.extractors = \[\]: the list should have at least 1 item"),
     ],
 )
@@ -118,6 +131,19 @@ def test_no_params_at_all(empty_folder: Path) -> None:
     result = CliRunner().invoke(stages.train.app)
     assert result.exit_code == 2
     assert result.stderr == "Error: params.yaml: no such file; run `ganpipe recipe use digits-dcgan` to make one\n"
+
+
+@pytest.mark.parametrize("content", ["? [a, b]\n: 1\n", "a: &x [*x]\n", "data: \x00\n", f"data: {'9' * 5000}\n"])
+def test_yaml_that_is_no_params(content: str, empty_folder: Path) -> None:
+    paths.PARAMS.write_text(content)
+    with pytest.raises(ConfigError, match=r"^params.yaml: [^\n]+$"):
+        load_params(paths.PARAMS)
+
+
+def test_a_folder_for_a_file(empty_folder: Path) -> None:
+    paths.PARAMS.mkdir()
+    with pytest.raises(ConfigError, match="params.yaml: cannot be read: Is a directory"):
+        load_params(paths.PARAMS)
 
 
 @pytest.mark.parametrize("content", ["", "- a\n", "quick\n", "42\n"])

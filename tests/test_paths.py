@@ -24,7 +24,9 @@ def test_the_nearest_folder_with_dvc(checkout: Path, monkeypatch: pytest.MonkeyP
     assert state_dir() == checkout / ".ganpipe"
 
 
-def test_what_dvc_names(checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_dvc_names(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_ROOT", str(checkout))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert main_root() == checkout

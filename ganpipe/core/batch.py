@@ -49,11 +49,12 @@ def batch_size(batch: Batch) -> int:
 
 
 def pieces(batch: Batch, at_most: int | None) -> list[Batch]:
-    """Cut a batch into consecutive micro-batches of at most `at_most` items; None: leave it whole."""
+    """Cut a batch into as few micro-batches as `at_most` items allow, of even size; None: leave it whole."""
     if at_most is None or batch_size(batch) <= at_most:
         return [batch]
-    starts = range(0, batch_size(batch), at_most)
-    return [{role: values[start : start + at_most] for role, values in batch.items()} for start in starts]
+    count = -(-batch_size(batch) // at_most)
+    cut = {role: values.tensor_split(count) for role, values in batch.items()}
+    return [{role: parts[i] for role, parts in cut.items()} for i in range(count)]
 
 
 def to_float(pixels: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c h w"]:

@@ -77,6 +77,7 @@ class System(nn.Module):
     Config: ClassVar[type[Closed]]
     generators: ClassVar[tuple[str, ...]] = ("generator",)  # players trained with train.lr, averaged and published
     adversaries: ClassVar[tuple[str, ...]] = ("discriminator",)  # players trained with train.lr_discriminator
+    smallest_batch: ClassVar[int] = 1  # items a loss needs; batch norm over vectors needs two
 
     def __init__(self, cfg: Any, data: DataSpec) -> None:
         super().__init__()

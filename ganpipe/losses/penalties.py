@@ -19,6 +19,6 @@ def gradient_penalty(
     5-7.
     """
     place = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    mixed = torch.lerp(fake, real, place).requires_grad_(True)
+    mixed = torch.lerp(fake.to(real.dtype), real, place).requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

@@ -30,12 +30,12 @@ def title_of(name: str) -> str:
 def use(name: str, params: Path, force: bool = False) -> None:
     """Make `params` the recipe called `name`.
 
-    What stands there is kept as `params.yaml.bak`. Changes that neither git nor any recipe holds are only replaced with
-    `force`. Raises `ConfigError` otherwise.
+    Changes that neither git nor any recipe holds are only replaced with `force`, and are kept as `params.yaml.bak`.
+    Raises `ConfigError` otherwise.
     """
     content = path_of(name).read_bytes()
-    if params.exists():
-        if not force and not _is_safe(params):
+    if params.exists() and not _is_safe(params):
+        if not force:
             raise ConfigError(
                 f"{params} holds changes that are not committed: commit them, or add --force "
                 f"(a copy stays in {params}.bak)"
@@ -65,6 +65,9 @@ def _is_safe(params: Path) -> bool:
     """Whether replacing `params` loses nothing: it is some recipe, or what git holds."""
     if any(params.read_bytes() == path_of(name).read_bytes() for name in names()):
         return True
-    command = ["git", "diff", "--quiet", "HEAD", "--", str(params)]
     tracked = ["git", "ls-files", "--error-unmatch", "--", str(params)]
-    return all(subprocess.run(args, capture_output=True).returncode == 0 for args in (tracked, command))
+    unchanged = ["git", "diff", "--quiet", "HEAD", "--", str(params)]
+    try:
+        return all(subprocess.run(args, capture_output=True).returncode == 0 for args in (tracked, unchanged))
+    except FileNotFoundError:  # no git here
+        return False

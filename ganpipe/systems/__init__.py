@@ -30,14 +30,14 @@ def configure(section: SystemSection, where: str = "params.yaml") -> Closed:
     return parse(system_class(section.name, where).Config, section.options, where, prefix="system.")
 
 
-def build(section: SystemSection, data: DataSpec, seed: int) -> System:
-    """Build the named system for this data, with the first weights that `seed` gives.
+def build(section: SystemSection, data: DataSpec, seed: int, where: str = "params.yaml") -> System:
+    """Build the named system for this data, on the CPU, with the first weights that `seed` gives.
 
-    Raises `ConfigError` where the system cannot learn data of this kind or shape.
+    Raises `ConfigError` where the system cannot learn data of this kind or shape; `where` names the file at fault.
     """
     import torch
 
-    cls, cfg = system_class(section.name), configure(section)
+    cls, cfg = system_class(section.name, where), configure(section, where)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too
         return cls(cfg, data)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from pydantic import PositiveInt
 
-from ganpipe.config import Closed
+from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, scores
@@ -20,8 +19,8 @@ class DCGAN(System):
     """
 
     class Config(Closed):
-        latent: PositiveInt = 100  # length of z
-        features: PositiveInt = 64  # channels beside the image; doubled at each coarser level
+        latent: Width = 100  # length of z
+        features: Width = 64  # channels beside the image; doubled at each coarser level
 
     cfg: Config
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from ganpipe.config import Closed
+from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, scores
@@ -23,11 +23,12 @@ class MLPGAN(System):
     """
 
     class Config(Closed):
-        latent: PositiveInt = 96  # length of z
-        generator_widths: tuple[PositiveInt, ...] = (128, 256, 512, 1024)
-        discriminator_widths: tuple[PositiveInt, ...] = (512, 256, 128, 64, 32)
+        latent: Width = 96  # length of z
+        generator_widths: tuple[Width, ...] = (128, 256, 512, 1024)
+        discriminator_widths: tuple[Width, ...] = (512, 256, 128, 64, 32)
         unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
 
+    smallest_batch = 2
     cfg: Config
 
     def __init__(self, cfg: Config, data: DataSpec) -> None:

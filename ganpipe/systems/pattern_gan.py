@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
-from pydantic import PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
-from ganpipe.config import Closed
+from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import scores, squared_error
@@ -23,8 +25,8 @@ class PatternGAN(System):
     """
 
     class Config(Closed):
-        seed_value: float = 0.5  # what the generator is fed
-        hidden: PositiveInt = 3  # width of the one hidden layer of either network
+        seed_value: Annotated[float, Field(ge=-100, le=100)] = 0.5  # what the generator is fed
+        hidden: Width = 3  # width of the one hidden layer of either network
 
     cfg: Config
 

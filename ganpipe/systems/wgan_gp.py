@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from typing import Annotated
 
-from ganpipe.config import Closed
+import torch
+from pydantic import Field, NonNegativeFloat
+
+from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
@@ -22,9 +24,9 @@ class WGANGP(System):
     """
 
     class Config(Closed):
-        latent: PositiveInt = 128  # length of z
-        features: PositiveInt = 64  # channels beside the image; doubled at each coarser level
-        n_critic: PositiveInt = 5  # critic steps per generator step
+        latent: Width = 128  # length of z
+        features: Width = 64  # channels beside the image; doubled at each coarser level
+        n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
         penalty_weight: NonNegativeFloat = 10.0  # lambda
 
     adversaries = ("critic",)

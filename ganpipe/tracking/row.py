@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, Text, clean_key, flat_scores, now, points
+from ganpipe.tracking.notes import Note, Picture, Point, Tags, clean_key, now, points
 
 
 @runtime_checkable
@@ -47,22 +47,10 @@ class Row:
             self._not_finite.update(not_finite)
             self.tags({"ganpipe.non_finite": ", ".join(sorted(self._not_finite))})
 
-    def scores(self, nested: Mapping[str, Any]) -> None:
-        """Log scores nested by extractor as `eval/<extractor>/<metric>`."""
-        self.metrics(flat_scores(nested), step=0)
-
     def image(self, key: str, step: int, picture: Path | str | Image.Image) -> None:
         """Show a picture, given as such or as a file, under `key` at `step` (real images shown)."""
         held = picture.copy() if isinstance(picture, Image.Image) else Path(picture).absolute()
         self._outbox.put(Picture(clean_key(key), step, held))
-
-    def artifact(self, path: Path | str, folder: str | None = None) -> None:
-        """Keep a file with the row, in `folder` of its artifacts."""
-        self._outbox.put(File(Path(path).absolute(), folder))
-
-    def text(self, text: str, name: str) -> None:
-        """Keep a text with the row as the file `name`."""
-        self._outbox.put(Text(text, name))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set facts about the run by which rows can be searched."""

@@ -4,9 +4,9 @@ The rules, for rows found by the tag `ganpipe.key` and never by a stored run id:
 
     no row yet                      a new one, filled from files with all that earlier stages left
     training was interrupted        the same row goes on
-    training again though finished  a new attempt; the old row says by what it is superseded
     sampling or evaluating          the newest attempt made of the same files, completed where something is missing
-    ... again though finished       nothing for the same numbers, a new attempt for other numbers
+    any stage though finished       nothing for the same numbers; for others a new attempt, by which the old row says
+                                    that it is superseded
 
 A slot that is filled is never written with other values.
 """
@@ -114,11 +114,8 @@ class Record:
 
     def _choose(self, rows: Sequence[Found]) -> None:
         """Apply the rules at the top of the file to the rows of this experiment, oldest attempt first."""
-        if self._stage == "train":
-            if rows and not rows[-1].filled("train"):
-                self._continue(rows[-1], resumed=True)
-            else:
-                self._create(rows)
+        if self._stage == "train" and rows and not rows[-1].filled("train"):
+            self._continue(rows[-1], resumed=True)
             return
         earlier = {stage: content for stage in self._earlier if (content := read_slot(stage))}
         row = next((row for row in reversed(rows) if _agrees(row, earlier)), None)

@@ -41,6 +41,7 @@ class _Slot:
 
     proof: Path
     files: Sequence[tuple[str, str | None]]  # pattern, folder in the row
+    unsent: Sequence[Path] = ()  # files too large for the row that tell its content from another
     curve: Callable[[], Curve] = tuple
     pictures: Callable[[], Sequence[Picture]] = tuple
 
@@ -53,7 +54,7 @@ def read_slot(stage: str) -> Content | None:
     files = [File(path, folder) for pattern, folder in slot.files for path in sorted(Path().glob(pattern))]
     pictures = slot.pictures()
     shown = [picture.image for picture in pictures if isinstance(picture.image, Path)]
-    return Content(slot.curve(), pictures, files, _digest([file.path for file in files] + shown))
+    return Content(slot.curve(), pictures, files, _digest([*(file.path for file in files), *shown, *slot.unsent]))
 
 
 def train_metrics(row: Row) -> dict[str, float]:
@@ -101,7 +102,11 @@ _SLOTS: Mapping[str, _Slot] = {
         curve=_training_curve,
         pictures=_previews,
     ),
-    "sample": _Slot(proof=paths.SAMPLES, files=((f"{paths.SAMPLES}/*.png", "samples"),)),
+    "sample": _Slot(
+        proof=paths.SAMPLES_FILE,
+        files=((f"{paths.SAMPLES}/*.png", "samples"),),
+        unsent=(paths.SAMPLES_FILE,),
+    ),
     "evaluate": _Slot(
         proof=paths.METRICS,
         files=((f"{paths.METRICS}", None),),

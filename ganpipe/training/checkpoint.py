@@ -37,7 +37,7 @@ class Checkpoints:
     def lock(self) -> FileLock:
         """Return the lock to train under; says so when another process holds it and must be waited for."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.with_suffix(".lock"))
+        lock = self._lock()
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -45,12 +45,23 @@ class Checkpoints:
             lock.acquire()
         return lock
 
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder.with_suffix(".lock"), is_singleton=False)
+
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint completely, then put it in place; the one before stays as a fallback."""
-        with replacing(self._last) as part:
-            torch.save({"format": FORMAT, "fingerprint": self.fingerprint, **state}, part)
-            if self._last.exists():
-                self._last.replace(self._previous)
+        """Write a checkpoint completely, then put it in place; the one before stays as a fallback.
+
+        Raises `CheckpointError` when it cannot be written, for a full disk, say; the earlier ones stay.
+        """
+        content = {"format": FORMAT, "fingerprint": self.fingerprint, **state}
+        try:
+            with replacing(self._last) as part:
+                torch.save(content, part)
+                if self._last.exists():
+                    self._last.replace(self._previous)
+        except (OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(f"{self.folder}: cannot be written, is the disk full? ({reason})") from None
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest readable checkpoint, or None when there is none.
@@ -90,5 +101,13 @@ class Checkpoints:
         return self._published.read_text() in dvc_lock.read_text(encoding="utf-8")
 
     def discard(self) -> None:
-        """Delete the checkpoints and previews: the training is published and recorded."""
+        """Delete the checkpoints and previews, unless the same training is running again in another process."""
+        try:
+            with self._lock().acquire(timeout=0):
+                self.start_afresh()
+        except Timeout:
+            return
+
+    def start_afresh(self) -> None:
+        """Delete the checkpoints and previews, while holding the lock."""
         shutil.rmtree(self.folder, ignore_errors=True)

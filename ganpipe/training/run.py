@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable
@@ -10,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganpipe import paths, systems
-from ganpipe.config import Params
+from ganpipe import config, paths, systems
 from ganpipe.core.drawing import draw
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
@@ -36,7 +36,7 @@ class Listeners:
     preview: Callable[[Path, int], None] = lambda picture, nimg: None
 
 
-def train(params: Params, fingerprint: str, listeners: Listeners = Listeners()) -> None:
+def train(params: config.Params, fingerprint: str, listeners: Listeners = Listeners()) -> None:
     """Train the system of `params` on the packed data and publish generator, previews and history under `data/`.
 
     Takes up the newest checkpoint of the same `fingerprint`, if there is one, and then ends with the very files of an
@@ -48,20 +48,26 @@ def train(params: Params, fingerprint: str, listeners: Listeners = Listeners()) 
         packed = Packed.open(paths.PACKED_FILE)
         packed.verify()
         system = systems.build(params.system, packed.spec, params.train.seed).to(device)
-        sampler = Sampler(
-            packed, _share(params.train.batch), params.train.seed, device, distributed.rank(), distributed.world()
-        )
+        batch, rank, world = _share(params.train, system.smallest_batch), distributed.rank(), distributed.world()
+        sampler = Sampler(packed, batch, params.train.seed, device, rank, world)
         trainer = Trainer(system, params.train, sampler.batches)
         run = _Run(trainer, Checkpoints(paths.state_dir(), fingerprint), listeners, params.runtime.checkpoint_seconds)
-        run.to_the_end()
-        run.publish(fingerprint)
+        run.to_the_end(fingerprint)
 
 
-def _share(batch: int) -> int:
-    """Return this process's part of a batch."""
-    if batch % distributed.world():
-        raise ConfigError(f"params.yaml: train.batch = {batch} does not divide among {distributed.world()} processes")
-    return batch // distributed.world()
+def _share(train: config.Train, smallest: int) -> int:
+    """Return this process's part of a batch, of which every micro-batch must hold at least `smallest` items."""
+    share, rest = divmod(train.batch, distributed.world())
+    where = f"params.yaml: train.batch = {train.batch}"
+    if rest:
+        raise ConfigError(f"{where} does not divide among {distributed.world()} processes")
+    count = -(-share // train.micro_batch) if train.micro_batch else 1
+    if share // count < smallest:
+        raise ConfigError(
+            f"{where} with train.micro_batch = {train.micro_batch or 'blank'} leaves {share // count} items at a time, "
+            f"but this system needs {smallest}"
+        )
+    return share
 
 
 @dataclass
@@ -74,33 +80,28 @@ class _Run:
     checkpoint_seconds: float
     _saved_at: float = field(default_factory=time.monotonic)
 
-    def to_the_end(self) -> None:
-        """Resume if possible, then iterate until enough images were shown, and keep the finished state."""
-        writes = distributed.rank() == 0
-        lock = self.checkpoints.lock() if writes else None
-        try:
+    def to_the_end(self, fingerprint: str) -> None:
+        """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
+        with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
             self._iterate()
-            if writes:
+            if distributed.rank() == 0:
                 self.checkpoints.save(self.trainer.state())
-        finally:
-            if lock is not None:
-                lock.release()
+                self._publish(fingerprint)
         distributed.barrier()
 
-    def publish(self, fingerprint: str) -> None:
+    def _publish(self, fingerprint: str) -> None:
         """Put previews, history and generator under their final names."""
-        if distributed.rank() == 0:
-            shutil.rmtree(paths.PREVIEWS, ignore_errors=True)
-            shutil.copytree(self.checkpoints.previews, paths.PREVIEWS)
-            self.trainer.history.write_csv(paths.HISTORY)
-            with self.trainer.ema.applied(self.trainer.system) as system:
-                publish_generator(system, paths.MODEL, fingerprint)
-            self.checkpoints.note_published(paths.MODEL / "generator.safetensors")
+        shutil.rmtree(paths.PREVIEWS, ignore_errors=True)
+        shutil.copytree(self.checkpoints.previews, paths.PREVIEWS)
+        self.trainer.history.write_csv(paths.HISTORY)
+        with self.trainer.ema.applied(self.trainer.system) as system:
+            publish_generator(system, paths.MODEL, fingerprint)
+        self.checkpoints.note_published(paths.MODEL / "generator.safetensors")
 
     def _resume(self) -> None:
         if distributed.rank() == 0 and self.checkpoints.is_recorded(paths.LOCK):
-            self.checkpoints.discard()
+            self.checkpoints.start_afresh()
         distributed.barrier()
         state = self.checkpoints.load()
         if state is not None:

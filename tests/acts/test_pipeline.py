@@ -24,7 +24,6 @@ from ganpipe.data.packed import Packed
 
 SMALL = {  # the default recipe at a size that trains in seconds
     "kimg": "4",
-  
     "preview_kimg": "2",
     "log_kimg": "0.5",
     "count": "300",
@@ -185,7 +184,7 @@ def test_a_forced_retraining_gives_the_same_bytes_and_leaves_the_rest_valid(chec
 
 BAD = {
     "-S train.lr=abc": 'train.lr = "abc": should be a valid number',
-    "-S train.batch=0": "train.batch = 0: should be greater than 0",
+    "-S train.batch=0": "train.batch = 0: should be greater than or equal to 1",
     "-S train.batch=2.5": "train.batch = 2.5: should be a valid integer",
     "-S train.optimizer.betas.0=1.5": "train.optimizer.betas.0 = 1.5: should be less than 1",
     "-S train.optimizer.name=adamm": "train.optimizer.name 'adamm' is unknown, did you mean 'adam'?",

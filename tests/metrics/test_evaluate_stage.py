@@ -14,7 +14,8 @@ from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.data.packed import About, Packed, write_packed
 from ganpipe.errors import MetricError
-from ganpipe.metrics.run import evaluate, load_reference, prepare_reference, rounded
+from ganpipe.metrics.reference import load_reference, prepare_reference
+from ganpipe.metrics.run import evaluate, rounded
 
 
 def write_samples(items: np.ndarray, kind: str) -> None:

@@ -99,15 +99,15 @@ class Checkout:
     def sample(self, params: Params, shade: int = 7) -> None:
         with track("sample", params, identify_workspace(params)):
             self.picture(paths.SAMPLES / "grid.png", shade)
+            paths.SAMPLES_FILE.write_bytes(bytes(shade))
 
     def evaluate(self, params: Params, fd: float = 2.5, row_name: str = "domain") -> None:
-        with track("evaluate", params, identify_workspace(params)) as row:
+        with track("evaluate", params, identify_workspace(params)):
             scores = {row_name: {"fd": fd, "floor": {"fd": 0.5}, "images": 10}}
-            row.scores(scores)
             paths.METRICS.write_text(json.dumps(scores))
 
-    def repro(self, params: Params) -> None:
-        self.train(params)
+    def repro(self, params: Params, noise: float = 0.0) -> None:
+        self.train(params, noise=noise)
         self.sample(params)
         self.evaluate(params)
 

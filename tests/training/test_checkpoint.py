@@ -97,6 +97,29 @@ def test_discarding_leaves_nothing(checkpoints: Checkpoints, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["mine.lock"]  # another may be waiting on it
 
 
+def test_a_running_training_is_not_discarded(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    checkpoints.save({"nimg": 1})
+    with checkpoints.lock():
+        Checkpoints(tmp_path, "mine").discard()
+        assert checkpoints.load() is not None
+    Checkpoints(tmp_path, "mine").discard()
+    assert checkpoints.load() is None
+
+
+def test_a_full_disk_is_named_and_the_newest_stays(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints.save({"nimg": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CheckpointError, match="is the disk full.*No space left"):
+        checkpoints.save({"nimg": 2})
+    state = checkpoints.load()
+    assert state is not None
+    assert state["nimg"] == 1
+
+
 def test_a_recorded_generator_is_told_from_one_that_dvc_does_not_know_yet(
     checkpoints: Checkpoints, tmp_path: Path
 ) -> None:

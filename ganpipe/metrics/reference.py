@@ -1,0 +1,96 @@
+"""What the real data looks like to the extractors: computed once for all experiments on the same data.
+
+The packed data is shuffled by `evaluate.seed` and cut into halves A and B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from safetensors.numpy import load_file, save
+
+from ganpipe import metrics, paths
+from ganpipe.config import Evaluate, Params
+from ganpipe.data.packed import Packed
+from ganpipe.errors import MetricError
+from ganpipe.files import write_bytes
+from ganpipe.metrics.domain import DomainExtractor
+from ganpipe.metrics.extractor import Extracted, Extractor
+from ganpipe.progress import Progress, progress
+
+Items = Shaped[np.ndarray, "n ..."]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an extractor makes of both halves of the real data."""
+
+    extractor: Extractor
+    half_a: np.ndarray  # float64 features (n, d)
+    half_b: np.ndarray
+
+
+def prepare_reference(params: Params) -> None:
+    """Fit the extractors that must be fitted, and write them with the features of both halves to data/reference.
+
+    Depends on the packed data and the extractors alone, so that all experiments on the same data share it.
+    Raises `MetricError` where an extractor cannot be had from this data.
+    """
+    torch.set_num_threads(1)  # more of them change the last bits of the extractor
+    packed = Packed.open(paths.PACKED_FILE)
+    packed.verify()
+    for name in params.evaluate.extractors:
+        extractor = _fitted(name, packed, params.evaluate)
+        features = extract(extractor, packed.all(packed.kind), f"Features of real data ({name})").features
+        half_a, half_b = (features[rows] for rows in _halves(len(packed), params.evaluate.seed))
+        write_bytes(paths.REFERENCE / name / "features.safetensors", save({"half_a": half_a, "half_b": half_b}))
+
+
+def load_reference(name: str) -> Reference:
+    """Load what `prepare_reference` wrote for an extractor. Raises `MetricError`."""
+    folder = paths.REFERENCE / name
+    if not (folder / "features.safetensors").is_file():
+        raise MetricError(f"{folder}: no features of the real data; run `dvc repro reference`")
+    features = load_file(folder / "features.safetensors")
+    cls = metrics.load_extractor_class(name)
+    extractor = cls.load(folder) if issubclass(cls, DomainExtractor) else cls()
+    return Reference(extractor, features["half_a"], features["half_b"])
+
+
+def extract(extractor: Extractor, items: Items, title: str) -> Extracted:
+    """Extract with a progress bar, on one thread: more of them change the last bits of what is compared."""
+    torch.set_num_threads(1)
+    with progress(title, total=len(items), unit="img") as bar:
+        return extractor.extract(items, _advancing(bar))
+
+
+def _advancing(bar: Progress) -> Callable[[int, int], None]:
+    """Return a callback that takes (done, total) and moves the bar to `done`."""
+    return lambda done, total: bar.advance(done - bar.done)
+
+
+def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
+    cls = metrics.load_extractor_class(name)
+    if not issubclass(cls, DomainExtractor):
+        return cls()
+    if not packed.classes:
+        raise MetricError(
+            f"evaluate.extractors: domain needs labels, but {packed.name} has none; "
+            "use pixel, or pattern for data.name = pattern"
+        )
+    images, labels = packed.all("image"), packed.all("label")
+    with progress("Domain extractor", unit="img") as bar:
+        extractor = cls.fit(
+            images, labels, packed.classes, cfg.extractor_epochs, cfg.seed, cfg.extractor_accuracy, _advancing(bar)
+        )
+    extractor.save(paths.REFERENCE / name)
+    return extractor
+
+
+def _halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    order = np.random.default_rng(np.random.SeedSequence([seed, count])).permutation(count)
+    return order[: count // 2], order[count // 2 : 2 * (count // 2)]
