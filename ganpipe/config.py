@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 from pydantic import model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -22,6 +22,7 @@ from ganpipe.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Side = Annotated[int, Field(ge=1, le=8192)]
 
 
 class Closed(BaseModel):
@@ -38,6 +39,13 @@ class Data(Closed):
 
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
+    crop: Side | None = None  # side of the square cut from the centre of each image first, pixels; null: the set's own
+    size: Side | None = None  # then the shorter side becomes this and the centre square is kept; null: the set's own
+    channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
+    flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
+    max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing
+    compression: Literal["gzip", "lzf"] | None = None  # smaller and slower to read: for archives; null: none
+    shards: Annotated[int, Field(ge=1, le=99_999)] = 1  # files to spread the rows over
 
 
 class SystemSection(BaseModel):
@@ -129,6 +137,8 @@ class Runtime(Closed):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: PositiveInt | None = None  # CPU threads of torch; null: a sensible number for this machine
     checkpoint_seconds: PositiveFloat = 20.0
+    workers: PositiveInt | None = None  # processes that decode images while packing; null: one per core
+    ram_limit: NonNegativeFloat | None = None  # GiB of rows kept in memory; null: a quarter of it
 
 
 class Params(Closed):
