@@ -9,11 +9,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float32
-
 from ganpipe.config import Data
-from ganpipe.data.catalogue import Content, Embedded, Generated, RawFile, lookup
+from ganpipe.data.catalogue import lookup
+from ganpipe.data.dataset import Content, Embedded, Generated, RawFile
+from ganpipe.data.generated import generate
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import replacing, write_json
 from ganpipe.paths import PARAMS, main_root
@@ -38,16 +37,6 @@ def download(data: Data, into: Path) -> None:
     write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": files})
 
 
-def pattern(count: int, seed: int) -> Float32[np.ndarray, "n 4"]:
-    """Return `count` vectors of the pattern 1 0 1 0: ones are U(0.8, 1), zeros U(0, 0.2).
-
-    Made from the raw bits of PCG64, which NumPy promises never to change, unlike the methods of its Generator.
-    """
-    bits = np.random.PCG64(seed).random_raw(4 * count).reshape(count, 4)
-    uniform = (bits >> np.uint64(11)) * 2.0**-53
-    return (np.array([0.8, 0.0, 0.8, 0.0]) + 0.2 * uniform).astype("<f4")
-
-
 def _bring(file: RawFile, source: str | None, target: Path) -> dict[str, Any]:
     """Put one verified file under its final name; return what `SOURCE.json` says about it.
 
@@ -56,7 +45,7 @@ def _bring(file: RawFile, source: str | None, target: Path) -> dict[str, Any]:
     with replacing(target) as part:
         if source is None and isinstance(file.origin, Generated):
             found = target
-            _generate(file.origin, part)
+            generate(file.origin, part)
         else:
             found = _embedded(file) if source is None else _local(file, source)
             _copy(found, part)
@@ -65,11 +54,6 @@ def _bring(file: RawFile, source: str | None, target: Path) -> dict[str, Any]:
             raise DataError(f"{found}: {problem}; {_advice(file, source)}")
         record = {"bytes": part.stat().st_size, "sha256": _sha256(part)}
     return record | ({"content_sha256": file.content.sha256} if file.content else {})
-
-
-def _generate(origin: Generated, part: Path) -> None:
-    with part.open("wb") as out:
-        np.lib.format.write_array(out, pattern(origin.rows, origin.seed), version=(1, 0), allow_pickle=False)
 
 
 def _embedded(file: RawFile) -> Path:

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from ganpipe.data.catalogue import Kind
+from ganpipe.data.dataset import Kind
 from ganpipe.errors import DataError
 from ganpipe.files import replacing
 

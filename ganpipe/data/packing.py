@@ -16,7 +16,8 @@ from PIL import Image
 
 from ganpipe import pictures
 from ganpipe.config import Data
-from ganpipe.data.catalogue import Dataset, lookup
+from ganpipe.data.catalogue import lookup
+from ganpipe.data.dataset import Dataset
 from ganpipe.data.fetch import SOURCE
 from ganpipe.data.packed import About, Block, Packed, write_packed
 from ganpipe.errors import DataError

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ganpipe.config import Data
-from ganpipe.data import fetch
+from ganpipe.data import fetch, generated
 from ganpipe.data.catalogue import DIGITS, PATTERN
 from ganpipe.errors import ConfigError, DataError
 
@@ -62,7 +62,7 @@ def test_pattern_is_the_same_everywhere(tmp_path: Path) -> None:
 
 def test_pattern_agrees_with_numpys_generator() -> None:
     uniform = np.random.Generator(np.random.PCG64(7)).random((100, 4))
-    assert np.array_equal(fetch.pattern(100, 7), (np.array([0.8, 0, 0.8, 0]) + 0.2 * uniform).astype(np.float32))
+    assert np.array_equal(generated.pattern(100, 7), (np.array([0.8, 0, 0.8, 0]) + 0.2 * uniform).astype(np.float32))
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
