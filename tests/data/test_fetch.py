@@ -156,7 +156,7 @@ def test_a_wrong_file_without_compression_is_refused(tmp_path: Path, case: str) 
 
 @pytest.mark.parametrize(
     ("source", "problem"),
-    [("https://example.org/sets", "a URL is not supported"), ("no/such/place", "no such file"), (".", "no such file")],
+    [("ftp://example.org/sets", "only http:// and https://"), ("no/such/place", "no such file"), (".", "no such file")],
 )
 def test_a_source_that_is_not_there_is_a_configuration_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, problem: str
