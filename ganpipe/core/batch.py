@@ -13,7 +13,8 @@ from ganpipe.config import Closed
 from ganpipe.errors import ConfigError, TrainingDiverged
 
 Batch = Mapping[str, Tensor]
-"""Fields by role, all of equal length: `image` float NCHW in [-1, 1], `vector` float (N, D), `label` int64 (N,)."""
+"""Fields by role, all of equal length: `image` float NCHW in [-1, 1], `vector` float (N, D), `label` int64 (N,),
+`attributes` float (N, K) of 0 and 1."""
 
 
 class DataSpec(Closed):
@@ -23,6 +24,7 @@ class DataSpec(Closed):
     kind: Literal["image", "vector"]
     shape: tuple[int, ...]  # (channels, height, width) of an image, (length,) of a vector
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; empty: unlabelled
+    attributes: tuple[str, ...] = ()  # names of the yes/no attributes of each item
 
     def image_shape(self, system: str) -> tuple[int, int, int]:
         """Return (channels, height, width); raise `ConfigError` where `system` is asked to draw something else."""

@@ -48,7 +48,16 @@ def train(params: Params, fingerprint: str, listeners: Listeners = Listeners()) 
         packed = Packed.open(paths.PACKED_FILE)
         packed.verify()
         system = systems.build(params.system, packed.spec, params.train.seed).to(device)
-        sampler = Sampler(packed, _share(params.train.batch), params.train.seed, device, distributed.rank(), distributed.world())
+        sampler = Sampler(
+            packed,
+            _share(params.train.batch),
+            params.train.seed,
+            device,
+            distributed.rank(),
+            distributed.world(),
+            flip=params.data.flip,
+            ram_limit=params.runtime.ram_limit,
+        )
         trainer = Trainer(system, params.train, sampler.batches)
         run = _Run(trainer, Checkpoints(paths.state_dir(), fingerprint), listeners, params.runtime.checkpoint_seconds)
         run.to_the_end()
