@@ -167,16 +167,16 @@ def _read(response: requests.Response) -> bytes:
 
 def _reason(error: BaseException) -> str:
     """Return in a few words why a connection failed; the libraries wrap the reason several layers deep."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError):
-            return "no answer in time"
+    links, link = [error], error
+    while following := link.__cause__ or link.__context__:
+        links.append(link := following)
+    for link in links:
         if isinstance(link, socket.gaierror):
-            return "the host name cannot be resolved; is this machine online?"
+            return "the host name cannot be resolved (is this machine online?)"
         if isinstance(link, OSError) and link.strerror:
             return link.strerror.lower()
-        link = link.__cause__ or link.__context__
-    return "the connection was cut"
+    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    return "no answer in time" if any(isinstance(link, timeouts) for link in links) else "the connection was cut"
 
 
 # ----------------------------------------------------------------------------------------- web pages in place of a file

@@ -92,8 +92,8 @@ class Download:
                 self._check_continuation(answer, note, validator)
             self._check_size(answer)
             if not answer.start:
-                self._part.begin(Note(url, answer.validator, answer.total))
-            require_space(self._path.parent, (answer.total or self._at_most or 0) - answer.start)
+                self._part.begin(Note(url, answer.validator, self._whole(answer)))
+            require_space(self._path.parent, (self._whole(answer) or self._at_most or 0) - answer.start)
             self._receive(answer)
 
     def _usable(self, url: str, note: Note | None) -> int:
@@ -130,14 +130,18 @@ class Download:
         if self._at_most is not None and have > self._at_most:
             self._part.discard()
             raise Refused(f"sends more than {self._at_most} bytes")
-        if answer.total is not None and have != answer.total:
+        if have != (self._whole(answer) or have):
             raise Cut("the connection was cut")
+
+    def _whole(self, answer: Answer) -> int | None:
+        """Return how many bytes the whole file has, as far as that is known."""
+        return self._size if answer.total is None else answer.total
 
     def _store(self, answer: Answer) -> int:
         title = f"Downloading {self._file.name}"
         with (
             self._part.open(answer.start) as out,
-            progress(title, answer.total, "bytes", initial=answer.start) as bar,
+            progress(title, self._whole(answer), "bytes", initial=answer.start) as bar,
         ):
             for block in answer.blocks:
                 out.write(block)
