@@ -8,6 +8,7 @@ and so is a second member of the same name. An archive that expands like a bomb 
 from __future__ import annotations
 
 import gzip
+import io
 import stat
 import tarfile
 import zipfile
@@ -27,7 +28,15 @@ ADVICE = "run `dvc repro download`"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINK = "is a link"
-_BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
+_BROKEN = (
+    OSError,
+    EOFError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -81,10 +90,10 @@ class _Guard:
         self._count += 1
         self._expanded += size
         if self._count > MAX_MEMBERS:
-            raise DataError(f"{self._path}: holds more than {MAX_MEMBERS} members, which no data set of ganpipe does")
+            raise DataError(f"{self._path}: holds more than {MAX_MEMBERS} members; {ADVICE}")
         allowed = FREE_BYTES + MAX_EXPANSION * self._path.stat().st_size
         if self._expanded > allowed:
-            raise DataError(f"{self._path}: expands to more than {allowed} bytes, {MAX_EXPANSION} times its size, as bombs do")
+            raise DataError(f"{self._path}: expands to more than {allowed} bytes, as only bombs do; {ADVICE}")
 
 
 def _zip_members(path: Path, wanted: Callable[[str], bool], guard: _Guard) -> Iterator[Member]:
@@ -114,7 +123,7 @@ def _tar_members(path: Path, wanted: Callable[[str], bool], guard: _Guard) -> It
         stream = _Stream(gzip.GzipFile(fileobj=raw) if packed else raw)
         archive = tarfile.TarFile(fileobj=stream, mode="r", errors="surrogateescape")
         while (info := archive.next()) is not None:
-            archive.members = []  # or it would remember millions
+            archive.members = []  # type: ignore[attr-defined]  # or it would remember millions
             guard.count(info.size)
             name = _printable(info.name.removeprefix("./"))
             if info.isdir() or not wanted(name):
@@ -131,20 +140,21 @@ def _contents(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     return opened.read()
 
 
-class _Stream:
+class _Stream(io.RawIOBase):
     """A file that remembers the last block read, and refuses to read absurdly much at once: a header may ask for it."""
 
     def __init__(self, file: Any) -> None:
+        super().__init__()
         self._file, self.last = file, b""
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= MAX_MEMBER_BYTES:
             raise ValueError(f"a header of {size} bytes")
         self.last = self._file.read(size)
         return self.last
 
-    def seek(self, position: int) -> int:
-        return int(self._file.seek(position))
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(position, whence))
 
     def tell(self) -> int:
         return int(self._file.tell())

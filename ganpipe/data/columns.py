@@ -151,7 +151,8 @@ class JoinedColumn:
     def __init__(self, parts: Sequence[StoredColumn | JoinedColumn]) -> None:
         self._parts = parts
         self._starts = np.cumsum([0, *map(len, parts)])
-        self.dtype, self.shape = parts[0].dtype, (int(self._starts[-1]), *parts[0].shape[1:])
+        self.dtype: np.dtype[Any] = parts[0].dtype
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *parts[0].shape[1:])
 
     def __len__(self) -> int:
         return self.shape[0]

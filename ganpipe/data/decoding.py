@@ -6,8 +6,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from multiprocessing import get_context, parent_process
@@ -15,7 +15,7 @@ from multiprocessing import get_context, parent_process
 import numpy as np
 from jaxtyping import UInt8
 
-from ganpipe.data.images import Transform, Unreadable
+from ganpipe.data.images import Transform, UnreadableError
 from ganpipe.data.layouts import Item
 from ganpipe.errors import DataError
 
@@ -28,7 +28,9 @@ _ALONE = 4  # so few chunks are done before another process has started
 _AHEAD = 3  # chunks per process that are waiting, being decoded or done
 
 
-def decoded(items: Iterable[Item], transform: Transform, workers: int | None) -> Iterator[tuple[Item, Result]]:
+def decoded(
+    items: Iterable[Item], transform: Transform, workers: int | None
+) -> Generator[tuple[Item, Result], None, None]:
     """Yield every item with its pixels or what is wrong with it, in order.
 
     `workers` is the number of processes; None: one per core. At most 3 chunks per process, of 64 images or 8 MiB each,
@@ -46,7 +48,7 @@ def decoded(items: Iterable[Item], transform: Transform, workers: int | None) ->
 
 def _in_processes(chunks: Iterable[list[Item]], transform: Transform, workers: int) -> Iterator[tuple[Item, Result]]:
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
-    waiting = deque()
+    waiting: deque[tuple[list[Item], Future[list[Result]]]] = deque()
     try:
         for chunk in chunks:
             waiting.append((chunk, pool.submit(_decode, transform, _contents(chunk))))
@@ -57,7 +59,7 @@ def _in_processes(chunks: Iterable[list[Item]], transform: Transform, workers: i
             yield from zip(chunk, results.result(), strict=True)
     except BrokenProcessPool:
         raise DataError(
-            "a process that decodes images was killed, perhaps for lack of memory; run again with a lower runtime.workers"
+            "a process that decodes images was killed, perhaps for lack of memory; lower runtime.workers and run again"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -86,7 +88,7 @@ def _decode(transform: Transform, contents: list[bytes | str]) -> list[Result]:
     for content in contents:
         try:
             results.append(content if isinstance(content, str) else transform.of_bytes(content))
-        except Unreadable as problem:
+        except UnreadableError as problem:
             results.append(str(problem))
     return results
 

@@ -16,7 +16,7 @@ from ganpipe.config import Data
 from ganpipe.data.columns import Block, length, piece_rows
 from ganpipe.data.dataset import Dataset
 from ganpipe.data.decoding import decoded
-from ganpipe.data.images import SUFFIXES, Transform, Unreadable
+from ganpipe.data.images import SUFFIXES, Transform, UnreadableError
 from ganpipe.data.layouts import SPLITS, TRAIN, Item, read_items
 from ganpipe.data.quarantine import Quarantine
 from ganpipe.data.tables import Splits, is_table, read_table
@@ -44,7 +44,9 @@ class Gathered:
 
 
 @contextmanager
-def gathered(dataset: Dataset, data: Data, raw: Path, scratch: Path, workers: int | None, bad: Quarantine) -> Iterator[Gathered]:
+def gathered(
+    dataset: Dataset, data: Data, raw: Path, scratch: Path, workers: int | None, bad: Quarantine
+) -> Iterator[Gathered]:
     """Lend the rows of a set while the block lasts; decoded images lie in the file `scratch` for that long.
 
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
@@ -71,7 +73,7 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
 def _from_table(dataset: Dataset, data: Data, raw: Path) -> Gathered:
     asked = [key for key in ("crop", "size", "channels") if getattr(data, key) is not None]
     if asked and dataset.kind != "image":
-        raise ConfigError(f"{PARAMS}: data.{asked[0]} changes images, but data.name = {dataset.name!r} holds {dataset.kind}s")
+        raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds vectors")
     table = read_table(dataset, raw)
     columns = dict(table.columns)
     if asked:
@@ -88,11 +90,13 @@ def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw
     pictures = (Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in images)
     try:
         return np.stack([transform.of_image(picture) for picture in pictures])
-    except Unreadable as problem:
+    except UnreadableError as problem:
         raise DataError(f"{raw}: an image {problem}; lower data.crop in {PARAMS}") from None
 
 
-def _from_images(dataset: Dataset, data: Data, raw: Path, file: BinaryIO, workers: int | None, bad: Quarantine) -> Gathered:
+def _from_images(
+    dataset: Dataset, data: Data, raw: Path, file: BinaryIO, workers: int | None, bad: Quarantine
+) -> Gathered:
     transform = transform_of(dataset, data)
     pile = _Pile(file)
     with (
@@ -128,9 +132,8 @@ class _Pile:
             self.shape = pixels.shape
         if pixels.shape != self.shape:
             one, other = (f"{width} x {height}" for height, width, _ in (pixels.shape, self.shape))
-            raise DataError(
-                f"{item.name!r} is {one} pixels, but {self.names[0]!r} is {other}; set data.size in {PARAMS} to give all one size"
-            )
+            sizes = f"{item.name!r} is {one} pixels, but {self.names[0]!r} is {other}"
+            raise DataError(f"{sizes}; set data.size in {PARAMS} to give all one size")
         self.file.write(np.ascontiguousarray(pixels).data)
         self.kept.append(len(self.kept))
         self.names.append(item.name)

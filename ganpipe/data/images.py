@@ -1,9 +1,9 @@
 """One encoded image to one array of pixels, by rules that do not depend on the machine or on luck.
 
 First frame of an animation or of several pages. Turned upright as its EXIF orientation says; EXIF that cannot be read
-is ignored, as are colour profiles. Transparent parts lie over white. Palettes are looked up; CMYK becomes RGB by Pillow's
-plain formula; of 16 bits the upper 8 are kept; grey becomes colour by repetition, colour becomes grey by ITU-R 601 luma.
-32-bit integers beyond 16 bits and floating-point pixels have no agreed black and white and are refused.
+is ignored, as are colour profiles. Transparent parts lie over white. Palettes are looked up; CMYK becomes RGB by the
+plain formula of Pillow; of 16 bits the upper 8 are kept; grey becomes colour by repetition, colour becomes grey by
+ITU-R 601 luma. 32-bit integers beyond 16 bits and floating-point pixels have no agreed black and white: refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UPRIGHT = {
 }
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """This image cannot be packed; the message completes the sentence "<name> ..."."""
 
 
@@ -53,32 +53,32 @@ class Transform:
     def __str__(self) -> str:
         steps = [f"centre square of {self.crop} pixels"] if self.crop else []
         if self.size:
-            steps += [f"shorter side resized to {self.size} (bilinear, antialiased)", f"centre square of {self.size} pixels"]
+            steps.append(f"shorter side resized to {self.size} (bilinear, antialiased), centre square")
         return ", ".join([*steps, "grey" if self.channels == 1 else "RGB"])
 
     def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
-        """Decode and transform an encoded image. Raises `Unreadable`, and nothing else whatever the bytes are."""
+        """Decode and transform an encoded image. Raises `UnreadableError`, and nothing else whatever the bytes are."""
         if not content:
-            raise Unreadable("is empty")
+            raise UnreadableError("is empty")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
                 return self.of_image(_decoded(content))
-        except Unreadable:
+        except UnreadableError:
             raise
         except UnidentifiedImageError:
-            raise Unreadable(f"is no image in a known format ({', '.join(FORMATS)})") from None
+            raise UnreadableError(f"is no image in a known format ({', '.join(FORMATS)})") from None
         except Image.DecompressionBombError:
-            raise Unreadable(f"announces more than {MAX_PIXELS} pixels") from None
+            raise UnreadableError(f"announces more than {MAX_PIXELS} pixels") from None
         except Exception as error:  # decoders fed with hostile bytes raise anything, from OSError to IndexError
-            raise Unreadable(f"cannot be decoded: {_first_line(error)}") from None
+            raise UnreadableError(f"cannot be decoded: {_first_line(error)}") from None
 
     def of_image(self, image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
-        """Transform a decoded image. Raises `Unreadable`."""
+        """Transform a decoded image. Raises `UnreadableError`."""
         image = _with_channels(image, self.channels)
         if self.crop is not None:
             if min(image.size) < self.crop:
-                raise Unreadable(f"is {image.width} x {image.height} pixels, smaller than data.crop = {self.crop}")
+                raise UnreadableError(f"is {image.width} x {image.height} pixels, smaller than data.crop = {self.crop}")
             image = _centre(image, self.crop)
         if self.size is not None:
             image = _centre(_resized(image, self.size), self.size)
@@ -113,10 +113,10 @@ def _with_channels(image: Image.Image, channels: int) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise Unreadable("has floating-point pixels, for which no black and white are agreed")
+        raise UnreadableError("has floating-point pixels, for which no black and white are agreed")
     pixels = np.asarray(image)
     if pixels.min() < 0 or pixels.max() > 0xFFFF:
-        raise Unreadable("has 32-bit pixels, for which no black and white are agreed")
+        raise UnreadableError("has 32-bit pixels, for which no black and white are agreed")
     return Image.fromarray((pixels >> 8).astype(np.uint8))
 
 
@@ -137,7 +137,7 @@ def _centre(image: Image.Image, side: int) -> Image.Image:
 
 def _refuse_above_limit(width: int, height: int, verb: str) -> None:
     if width * height > MAX_PIXELS:
-        raise Unreadable(f"{verb} {width} x {height} pixels, more than {MAX_PIXELS}")
+        raise UnreadableError(f"{verb} {width} x {height} pixels, more than {MAX_PIXELS}")
 
 
 def _first_line(error: Exception) -> str:

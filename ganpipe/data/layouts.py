@@ -66,7 +66,8 @@ def _celeba(dataset: Dataset, raw: Path) -> Iterator[Item]:
     partition = read_partition(raw / layout.partition)
     if attributes.keys() != partition.keys():
         odd = min(attributes.keys() ^ partition.keys())
-        has, lacks = (layout.attributes, layout.partition)[:: 1 if odd in attributes else -1]
+        tables = (layout.attributes, layout.partition)
+        has, lacks = tables if odd in attributes else tables[::-1]
         raise DataError(f"{raw / lacks}: has no row for {odd}, which {has} has; {ADVICE}")
     rows = {image: _row(partition[image], attributes=values) for image, values in attributes.items()}
     yield from _in_rows(raw / layout.archive, layout.root, rows, layout.attributes)
@@ -90,8 +91,8 @@ def read_attributes(path: Path, names: tuple[str, ...]) -> dict[str, UInt8[np.nd
         if len(values) != len(names):
             raise DataError(f"{path}: row {number} has {len(values)} attributes instead of {len(names)}; {ADVICE}")
         if not {"1", "-1"}.issuperset(values):
-            odd = next(value for value in values if value not in ("1", "-1"))
-            raise DataError(f"{path}: row {number} has {odd[:20]!r}, which is neither 1 nor -1; {ADVICE}")
+            wrong = next(value for value in values if value not in ("1", "-1"))
+            raise DataError(f"{path}: row {number} has {wrong[:20]!r}, which is neither 1 nor -1; {ADVICE}")
         _add(table, image, np.array([value == "1" for value in values], np.uint8), path, number)
     return table
 
@@ -119,8 +120,8 @@ def _mat_labels(dataset: Dataset, raw: Path) -> Iterator[Item]:
     labels = _matrix(raw / layout.labels, "labels")
     wrong = np.flatnonzero((labels < 1) | (labels > len(dataset.classes)))
     if len(wrong):
-        row = wrong[0]
-        raise DataError(f"{raw / layout.labels}: row {row + 1} has the class {labels[row]}, not 1..{len(dataset.classes)}; {ADVICE}")
+        found = f"row {wrong[0] + 1} has the class {labels[wrong[0]]}"
+        raise DataError(f"{raw / layout.labels}: {found}, not one of 1..{len(dataset.classes)}; {ADVICE}")
     splits = read_mat_splits(raw / layout.splits, len(labels))
     names = {number: dataset.classes[label - 1] for number, label in enumerate(labels, start=1)}
     rows = {f"image_{number:05d}.jpg": _row(split, names[number]) for number, split in splits.items()}

@@ -1,8 +1,8 @@
-"""The order in which rows are shown: a pure function of (seed, position), whatever the memory, the device or the world.
+"""The order in which rows are shown: a pure function of (seed, position), whatever the memory, the device, the world.
 
-A set of up to half a GiB is shuffled anew in every epoch. A larger one is cut into blocks of consecutive rows, which can
-be read from a disk at full speed; every epoch shuffles the blocks, then takes half a GiB of them at a time as a group and
-shuffles the rows of the group. The group is the shuffle buffer: what must be in memory to serve any of its rows.
+A set of up to half a GiB is shuffled anew in every epoch. A larger one is cut into blocks of consecutive rows, which
+can be read from a disk at full speed; every epoch shuffles the blocks, then takes half a GiB of them at a time as a
+group and shuffles the rows of the group. The group is the shuffle buffer: what must be in memory to serve its rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that are shuffled together: `blocks` are ranges of rows, `places` the order of their rows laid end to end."""
+    """Rows that are shuffled together: `blocks` are ranges of rows, `places` the order of these, laid end to end."""
 
     blocks: tuple[range, ...]
     places: Int64[np.ndarray, " n"]
@@ -80,7 +80,7 @@ class Order:
         return (stretch.epoch + 1, 0) if last else (stretch.epoch, stretch.group + 1)
 
     def _shuffle_blocks(self, epoch: int) -> tuple[Int64[np.ndarray, " b"], Int64[np.ndarray, " g"]]:
-        """Return the blocks of an epoch in order, and the position in the epoch at which each group starts, and its end."""
+        """Return the blocks of an epoch in order, and where in it each group starts, with the end of the last."""
         if self.groups == 1:
             return np.arange(self._blocks), np.array([0, self._count])
         blocks = self._generator(epoch).permutation(self._blocks)

@@ -1,11 +1,11 @@
 """The packed file, schema `ganpipe/1`: one HDF5 file of paired columns, written once, then read through a memory map.
 
 The group `/items` holds one dataset per role, all of equal length: `image` uint8 (n, h, w, c), `vector` float32 (n, d),
-`label` int64 (n,), `attributes` uint8 (n, k) of 0 and 1. Datasets are contiguous and uncompressed, so that a row lies at
-a known offset, unless compression was asked for. Splits are ranges of rows, in an attribute of the group; everything
+`label` int64 (n,), `attributes` uint8 (n, k) of 0 and 1. Datasets are contiguous and uncompressed, so that a row lies
+at a known offset, unless compression was asked for. Splits are ranges of rows, in an attribute of the group; everything
 else worth knowing is in the attributes of the file.
 
-A set may be spread over shards, each a complete packed file of consecutive rows; `manifest.json` beside them names them.
+A set may be spread over shards, each a complete packed file of consecutive rows; `manifest.json` beside names them.
 """
 
 from __future__ import annotations

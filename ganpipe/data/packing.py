@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,9 @@ def _write(dataset: Dataset, data: Data, rows: Gathered, provenance: str, into: 
         raise ConfigError(f"{PARAMS}: data.shards = {data.shards} is more than the {rows.count} rows of {dataset.name}")
     names = shard_names(data.shards)
     with ExitStack() as stack:  # renames in reverse order
-        manifest, preview, *files = (stack.enter_context(replacing(into / name)) for name in (MANIFEST.name, PREVIEW, *names))
+        manifest, preview, *files = (
+            stack.enter_context(replacing(into / name)) for name in (MANIFEST.name, PREVIEW, *names)
+        )
         packed = write_shards(files, _about(dataset, rows, provenance), rows, data.compression)
         write_json(manifest, _manifest(packed, names, len(bad)))
         pictures.save_png(_preview(packed), preview)
@@ -155,7 +157,7 @@ def _preview(packed: Packed) -> Image.Image:
     return pictures.sheet(packed.read(order[:shown], packed.kind))
 
 
-def _sweep(folder: Path, *patterns: str, keep: set[str] = frozenset()) -> None:
+def _sweep(folder: Path, *patterns: str, keep: Collection[str] = ()) -> None:
     """Delete files of an earlier packing."""
     for pattern in patterns:
         for path in folder.glob(pattern):

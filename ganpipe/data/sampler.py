@@ -27,8 +27,8 @@ class Sampler:
     Positions count images shown over all ranks. A global batch is `batch * world` consecutive positions, of which
     each rank takes `batch` consecutive ones. Batches may straddle epochs, and a split may be smaller than a batch.
 
-    The rows lie on the GPU where they fit there, else in memory where they fit `ram_limit`, else on the disk, from which
-    they are read in shuffled blocks, ahead of time. Order and values are the same in each case, bit for bit.
+    The rows lie on the GPU where they fit there, else in memory where they fit `ram_limit`, else on the disk, from
+    which they are read in shuffled blocks, ahead of time. Order and values are the same in each case, bit for bit.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class Sampler:
         if batch < 1 or not 0 <= rank < world:
             raise ValueError(f"batch {batch}, rank {rank} of {world}")
         if flip and "image" not in packed.roles:
-            raise ConfigError(f"{PARAMS}: data.flip mirrors images, but data.name = {packed.name!r} holds {packed.kind}s")
+            raise ConfigError(
+                f"{PARAMS}: data.flip mirrors images, but data.name = {packed.name!r} holds {packed.kind}s"
+            )
         rows = packed.rows(split)
         if not rows:
             raise DataError(f"{packed.path}: the split {split!r} has no rows to learn from")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64, Shaped, UInt8
+from jaxtyping import Int64, Shaped, UInt8
 
 from ganpipe.data.archives import ADVICE, members
 from ganpipe.data.columns import Block
@@ -184,7 +184,9 @@ def _check_labels(labels: Int64[np.ndarray, " n"], dataset: Dataset, path: Path)
     wrong = np.flatnonzero((labels < 0) | (labels >= len(dataset.classes)))
     if len(wrong):
         row, label = wrong[0], labels[wrong[0]]
-        raise DataError(f"{path}: row {row + 1} has the label {label}, not one of 0..{len(dataset.classes) - 1}; {ADVICE}")
+        raise DataError(
+            f"{path}: row {row + 1} has the label {label}, not one of 0..{len(dataset.classes) - 1}; {ADVICE}"
+        )
 
 
 def _of_one_split(columns: Block) -> Table:
