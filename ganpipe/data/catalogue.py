@@ -338,7 +338,7 @@ SYNTHETIC = Dataset(
 
 FOLDER = Dataset(
     name="folder",
-    title="pictures of your own: the folder data.source, its subfolders as classes",
+    title="pictures of your own in data.source, subfolders as classes",
     kind="image",
     shape=None,
     count=None,

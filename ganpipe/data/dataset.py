@@ -121,11 +121,11 @@ class CifarBatches:
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """An archive of images in folders: `root`/<class>/.../<image>; what lies beside the folders has no class.
+    """An archive of images in folders named by their classes.
 
-    `root` is "" where the class folders stand at the top. Where the data set names no classes, the sorted names of the
-    folders are the classes; where there is no folder at all, the images are unlabelled. `skipped` are members known to
-    be no images.
+    `root`/<class>/.../<image>; `root` is "" where the class folders stand at the top. What lies beside them has no
+    class. Where the data set names no classes, the sorted names of the folders are the classes; where there is no folder
+    at all, the images are unlabelled. `skipped` are members known to be no images.
     """
 
     archive: str
@@ -135,7 +135,7 @@ class ClassFolders:
 
 @dataclass(frozen=True)
 class Celeba:
-    """CelebA: a zip with `root`/000001.jpg ..., a table of attributes -1 or 1, and a table of splits 0, 1 or 2.
+    """CelebA: a zip of images in the folder `root`, a table of attributes -1 or 1, and a table of splits 0, 1 or 2.
 
     The first line of `attributes` is the number of rows, the second the names, each further one a file name and its
     values. Each line of `partition` is a file name and 0 (train), 1 (valid) or 2 (test).
@@ -149,7 +149,7 @@ class Celeba:
 
 @dataclass(frozen=True)
 class MatLabels:
-    """Flowers-102: a gzipped tar with `root`/image_00001.jpg ..., and MATLAB 5 files with labels and splits.
+    """Flowers-102: a gzipped tar with `root`/image_00001.jpg ..., and two MATLAB 5 files with labels and splits.
 
     The matrix `labels` of the file `labels` has the class 1.. of each image; the matrices `trnid`, `valid` and `tstid`
     of the file `splits` have the numbers 1.. of the images of the splits train, valid and test.
