@@ -124,7 +124,7 @@ class ClassFolders:
     """An archive of images in folders named by their classes.
 
     `root`/<class>/.../<image>; `root` is "" where the class folders stand at the top. What lies beside them has no
-    class. Where the data set names no classes, the sorted names of the folders are the classes; where there is no folder
+    class. Where the data set names no classes, the sorted folder names are the classes; where there is no folder
     at all, the images are unlabelled. `skipped` are members known to be no images.
     """
 

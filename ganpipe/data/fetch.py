@@ -144,7 +144,8 @@ def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, 
 
 
 def _deliver(kept: Path, target: Path, keep: bool) -> None:
-    """Give a download its final name, and keep it under its first one too if that costs no space."""
+    """Give a download its final name; keep it under its first one too where the disk can link, which is free until DVC
+    copies `data/raw` to its cache."""
     with replacing(target) as part:
         part.unlink(missing_ok=True)
         if keep:
