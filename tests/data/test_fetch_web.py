@@ -74,7 +74,7 @@ def test_a_file_that_changes_under_way_is_never_mixed(content: bytes, ignoring: 
     changed = Reply(status=206 if ignoring else None, etag='"2"')
     with serving(content, Reply(cut=0.5, content=other(content)), changed, Reply(etag='"2"')) as server:
         assert fetched(server.url) == content
-        assert len(server.requests) == 3 if ignoring else 2
+        assert len(server.requests) == (3 if ignoring else 2)
 
 
 @pytest.mark.parametrize("case", FATAL)
