@@ -40,8 +40,8 @@ class Data(Closed):
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
     verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
-    crop: Side | None = None  # side of the square cut from the centre of each image first, pixels; null: the set's own
-    size: Side | None = None  # then the shorter side becomes this and the centre square is kept; null: the set's own
+    crop: Side | None = None  # side of the square cut from the centre first, pixels; null: as suits the set
+    size: Side | None = None  # then the shorter side becomes this and the centre square is kept; null: crop, or the set's own
     channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
     flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
     max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing

@@ -132,6 +132,8 @@ def _tar_members(path: Path, wanted: Callable[[str], bool], guard: _Guard) -> It
             yield Member(name, problem=problem) if problem else Member(name, _contents(archive, info))
         if stream.last.strip(b"\0") or len(stream.last) < tarfile.BLOCKSIZE:
             raise EOFError("it ends without its end mark, so it is truncated or damaged")
+        while stream.read(tarfile.RECORDSIZE):  # to the checksum of gzip
+            guard.count(tarfile.RECORDSIZE)
 
 
 def _contents(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:

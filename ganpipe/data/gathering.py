@@ -62,10 +62,14 @@ def gathered(
 
 
 def transform_of(dataset: Dataset, data: Data) -> Transform:
-    """Return what packing does to each image: what the params say, else what suits the set."""
+    """Return what packing does to each image: what the params say, else what suits the set.
+
+    A crop asked for without a size is not resized.
+    """
+    own_size = dataset.size if data.crop is None else None
     return Transform(
         crop=data.crop if data.crop is not None else dataset.crop,
-        size=data.size if data.size is not None else dataset.size,
+        size=data.size if data.size is not None else own_size,
         channels=data.channels or (dataset.shape[0] if dataset.shape else 3),
     )
 
@@ -130,10 +134,7 @@ class _Pile:
     def add(self, item: Item, pixels: UInt8[np.ndarray, "h w c"]) -> None:
         if self.shape is None:
             self.shape = pixels.shape
-        if pixels.shape != self.shape:
-            one, other = (f"{width} x {height}" for height, width, _ in (pixels.shape, self.shape))
-            sizes = f"{item.name!r} is {one} pixels, but {self.names[0]!r} is {other}"
-            raise DataError(f"{sizes}; set data.size in {PARAMS} to give all one size")
+        assert pixels.shape == self.shape  # every archive of images has a default crop or size
         self.file.write(np.ascontiguousarray(pixels).data)
         self.kept.append(len(self.kept))
         self.names.append(item.name)

@@ -5,6 +5,7 @@ Members without a suffix of an image, hidden ones and those of `__MACOSX` are no
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -164,11 +165,11 @@ def _in_rows(path: Path, root: str, rows: Mapping[str, Item], table: str) -> Ite
 def _matrix(path: Path, name: str) -> Int64[np.ndarray, " n"]:
     """Read one matrix of whole numbers from a MATLAB 5 file, as a vector."""
     try:
-        matrix = np.asarray(loadmat(path)[name])
+        matrix = np.asarray(loadmat(io.BytesIO(path.read_bytes()))[name])
         if matrix.dtype.kind not in "iu":
             raise ValueError(f"{name} holds {matrix.dtype}, no whole numbers")
-    except FileNotFoundError:
-        raise DataError(f"{path}: cannot be read: No such file; {ADVICE}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; {ADVICE}") from None
     except KeyError:
         raise DataError(f"{path}: holds no matrix {name!r}; {ADVICE}") from None
     except Exception as error:  # a reader of a binary format fed with other bytes raises anything
