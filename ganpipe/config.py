@@ -13,8 +13,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -41,7 +50,7 @@ class Data(Closed):
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
     verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
     crop: Side | None = None  # side of the square cut from the centre first, pixels; null: as suits the set
-    size: Side | None = None  # then the shorter side becomes this and the centre square is kept; null: crop, or the set's own
+    size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
     channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
     flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
     max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing

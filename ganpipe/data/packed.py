@@ -193,10 +193,13 @@ class Packed:
         Raises `DataError` where something is missing, truncated, damaged or of another schema; the message advises to
         run `stage`, which should have made it. Rows are not read: see `verify`.
         """
-        advice = f"run `dvc repro {stage}`"
         manifest = path.with_name(MANIFEST.name)
         if not path.is_file() and (shards := _shards_of(manifest)):
             return cls._open_shards(manifest, shards, stage)
+        return cls._open_file(path, f"run `dvc repro {stage}`")
+
+    @classmethod
+    def _open_file(cls, path: Path, advice: str) -> Packed:
         if not path.is_file():
             raise DataError(f"{path}: no such file; {advice}")
         try:
@@ -215,8 +218,9 @@ class Packed:
 
     @classmethod
     def _open_shards(cls, manifest: Path, listed: list[Any], stage: str) -> Packed:
+        advice = f"run `dvc repro {stage}`"
         try:
-            shards = [cls.open(manifest.with_name(str(entry["file"])), stage) for entry in listed]
+            shards = [cls._open_file(manifest.with_name(str(entry["file"])), advice) for entry in listed]
             content = json.loads(manifest.read_text(encoding="utf-8"))
             for shard, entry in zip(shards, listed, strict=True):
                 if shard.content_sha256 != entry["content_sha256"]:
@@ -224,7 +228,7 @@ class Packed:
             splits = {name: range(*ends) for name, ends in content["splits"].items()}
             return cls.join(manifest, shards, splits, content["content_sha256"])
         except (OSError, KeyError, ValueError, TypeError) as error:
-            raise DataError(f"{manifest}: truncated or damaged ({_one_line(error)}); run `dvc repro {stage}`") from None
+            raise DataError(f"{manifest}: truncated or damaged ({_one_line(error)}); {advice}") from None
 
     @classmethod
     def join(cls, path: Path, shards: Sequence[Packed], splits: Mapping[str, range], content_sha256: str) -> Packed:

@@ -1,4 +1,4 @@
-"""Hostile and odd inputs of `pack`: each is packed, left out with a reason, or refused in one line; none is a traceback."""
+"""Hostile and odd inputs of `pack`: each is packed, left out with a reason, or refused in one line; no tracebacks."""
 
 from __future__ import annotations
 
