@@ -11,10 +11,8 @@ A set may be spread over shards, each a complete packed file of consecutive rows
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +35,7 @@ from ganpipe.data.columns import (
     row_bytes,
 )
 from ganpipe.data.dataset import Kind
+from ganpipe.data.hdf5 import new_file, new_group, plain_value, set_attributes
 from ganpipe.errors import DataError
 from ganpipe.files import replacing
 from ganpipe.paths import MANIFEST
@@ -48,7 +47,6 @@ SCHEMA = "ganpipe/1"
 SPACE = "items"
 
 _PACKAGES = ("ganpipe", "h5py", "numpy", "pillow")
-_ALIGNMENT = 4096  # bytes: a page, so that mapped rows of any type are aligned
 _READERS = 8  # shards hashed at the same time
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 
@@ -83,14 +81,14 @@ def write_packed(
     for labels without a class.
     """
     ranges = {"train": (0, count)} if splits is None else dict(splits)
-    with replacing(path) as part, _new_file(part) as file:
-        group = h5py.Group(h5py.h5g.create(file.id, SPACE.encode(), gcpl=_untimed(h5py.h5p.GROUP_CREATE)))
+    with replacing(path) as part, new_file(part) as file:
+        group = new_group(file, SPACE)
         writer = _Writer(group, about, count, compression)
         for block in blocks:
             writer.append(block)
         content = writer.content_sha256(ranges)
-        _set_attributes(group, {"splits": canonical_json(ranges)})
-        _set_attributes(file, _attributes(about, count, writer.class_counts, content))
+        set_attributes(group, {"splits": canonical_json(ranges)})
+        set_attributes(file, _attributes(about, count, writer.class_counts, content))
     return content
 
 
@@ -153,16 +151,6 @@ def _attributes(about: About, count: int, class_counts: list[int], content: str)
     }
 
 
-def _set_attributes(target: h5py.Group, values: Mapping[str, str | int]) -> None:
-    """Store texts with a fixed length: those of variable length lie outside what HDF5 checksums."""
-    for name, value in values.items():
-        if isinstance(value, str):
-            encoded = value.encode()
-            target.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
-        else:
-            target.attrs[name] = value
-
-
 class Packed:
     """A packed set, read-only. Keeps no open file, so it may be pickled, forked and shared between threads.
 
@@ -204,12 +192,12 @@ class Packed:
             raise DataError(f"{path}: no such file; {advice}")
         try:
             with h5py.File(path, "r") as file:
-                attributes = {"attributes": "[]"} | {name: _plain(value) for name, value in file.attrs.items()}
+                attributes = {"attributes": "[]"} | {name: plain_value(value) for name, value in file.attrs.items()}
                 if attributes.get("schema") != SCHEMA:
                     raise DataError(f"{path}: schema {attributes.get('schema')!r} is not {SCHEMA!r}; {advice}")
                 group = file[SPACE]
                 columns = {role: StoredColumn.of(group[role], path) for role in group if role in ROLES}
-                splits = {name: range(*ends) for name, ends in json.loads(_plain(group.attrs["splits"])).items()}
+                splits = {name: range(*ends) for name, ends in json.loads(plain_value(group.attrs["splits"])).items()}
             packed = cls(path, attributes, columns, splits)
             packed._check()
         except _DAMAGE as error:
@@ -339,30 +327,6 @@ def _shards_of(manifest: Path) -> list[Any]:
         return list(content["shards"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[h5py.File]:
-    """Create an HDF5 file whose bytes depend on its content alone; the format of 1.10 adds checksums to metadata."""
-    creation = _untimed(h5py.h5p.FILE_CREATE)
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    access.set_alignment(1024, _ALIGNMENT)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    with h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fcpl=creation, fapl=access)) as file:
-        yield file
-
-
-def _untimed(kind: Any) -> Any:
-    """Return a property list for objects that do not record when they were made."""
-    properties = h5py.h5p.create(kind)
-    properties.set_obj_track_times(False)
-    return properties
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _one_line(error: Exception) -> str:
