@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from scipy.io import loadmat
 
 from ganpipe.data.archives import ADVICE, members
 from ganpipe.data.dataset import Celeba, ClassFolders, Dataset, MatLabels
@@ -164,6 +163,8 @@ def _in_rows(path: Path, root: str, rows: Mapping[str, Item], table: str) -> Ite
 
 def _matrix(path: Path, name: str) -> Int64[np.ndarray, " n"]:
     """Read one matrix of whole numbers from a MATLAB 5 file, as a vector."""
+    from scipy.io import loadmat  # takes a while, which processes that only decode images need not wait
+
     try:
         matrix = np.asarray(loadmat(io.BytesIO(path.read_bytes()))[name])
         if matrix.dtype.kind not in "iu":

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from ganpipe.core.batch import Batch, to_float
+from ganpipe.data.columns import length
 from ganpipe.data.order import Group, Order, Stretch, flipped
 from ganpipe.data.packed import Packed
 from ganpipe.errors import ConfigError, DataError
@@ -89,7 +90,7 @@ class Sampler:
 
 
 class _Loaded:
-    """All rows of a split, in memory or on a GPU."""
+    """All rows of a split, in memory or on a GPU; images with their channels first, as networks want them."""
 
     def __init__(self, packed: Packed, rows: range, order: Order, device: torch.device) -> None:
         self._order = order
@@ -97,16 +98,17 @@ class _Loaded:
         done = 0
         for block in packed.blocks(rows):
             for role, values in block.items():
+                part = _channels_first(role, torch.from_numpy(values))
                 if role not in self._columns:
-                    empty = torch.from_numpy(values[:0]).new_empty
-                    self._columns[role] = empty((len(rows), *values.shape[1:]), device=device)
-                self._columns[role][done : done + len(values)] = torch.from_numpy(values)
-            done += len(next(iter(block.values())))
+                    self._columns[role] = part.new_empty((len(rows), *part.shape[1:]), device=device)
+                self._columns[role][done : done + len(part)] = part
+            done += length(block)
 
     def take(self, stretches: list[Stretch]) -> dict[str, Tensor]:
         groups = [self._order.group(one.epoch, one.group).rows[one.start : one.stop] for one in stretches]
         items = torch.from_numpy(np.concatenate(groups))
-        return {role: rows.index_select(0, items.to(rows.device)) for role, rows in self._columns.items()}
+        found = {role: rows.index_select(0, items.to(rows.device)) for role, rows in self._columns.items()}
+        return {role: _channels_last(role, rows) for role, rows in found.items()}
 
 
 class _Streamed:
@@ -161,6 +163,14 @@ def _store(
     if needed * world <= allowed:
         return _Loaded(packed, rows, order, torch.device("cpu"))
     return _Streamed(packed, rows, order)
+
+
+def _channels_first(role: str, rows: Tensor) -> Tensor:
+    return rows.permute(0, 3, 1, 2) if role == "image" else rows
+
+
+def _channels_last(role: str, rows: Tensor) -> Tensor:
+    return rows.permute(0, 2, 3, 1) if role == "image" else rows
 
 
 def _mirrored(images: Tensor, chosen: Bool[np.ndarray, " n"]) -> Tensor:
