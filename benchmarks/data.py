@@ -29,6 +29,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from ganpipe.data.fetch import SOURCE
+from ganpipe.data.order import Order
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
 from ganpipe.files import write_json
@@ -37,14 +38,14 @@ WIDTH, HEIGHT, SIZE, BATCH = 178, 218, 64, 128
 CLASSES = 10
 RANDOM_ROWS = 4000  # of a cold file
 PACK = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from ganpipe.config import Data
 from ganpipe.data.packing import pack
 folder, size, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-start = time.perf_counter()
+start, busy = time.perf_counter(), sum(os.times()[:4])
 pack(Data(name="folder", size=size), folder / "raw", folder / "packed", workers)
-print(time.perf_counter() - start)
+print(time.perf_counter() - start, sum(os.times()[:4]) - busy)
 """
 
 
@@ -70,25 +71,25 @@ def run(folder: Path, images: int, rounds: int) -> None:
     """Print all three comparisons."""
     seconds = timed(lambda: make_images(folder, images))
     print(f"{images} JPEGs of {WIDTH} x {HEIGHT}, quality 90, made in {seconds:.0f} s; packed to {SIZE} x {SIZE} x 3")
-    print(
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__} with one thread, {rounds} rounds"
-    )
-    packs = [(pack_rate(folder, images, 1), pack_rate(folder, images, 2)) for _ in range(min(rounds, 3))]
-    report("pack", "1 process", "2 processes", packs, 1.5)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__} with one thread")
+    packs = [(pack_rates(folder, images, 1), pack_rates(folder, images, 2)) for _ in range(min(rounds, 3))]
+    report("pack", "1 process", "2 processes", [(one[0], two[0]) for one, two in packs], 1.5)
+    report("pack per second of CPU time", "1 process", "2 processes", [(one[1], two[1]) for one, two in packs], None)
     image_folder, sampler = jpeg_batches(folder / "jpegs"), Sampler(Packed.open(folder / "packed/data.h5"), BATCH, 0)
     warm = [(rate(image_folder, 3), rate((b["image"] for b in sampler.batches(0)), 300)) for _ in range(rounds)]
     report("warm random batches of floats", "ImageFolder", "Sampler", warm, 100)
-    cold = [(cold_rate(folder, "random"), cold_rate(folder, "blocks")) for _ in range(rounds)]
-    report("cold", "random h5py rows", "shuffled blocks", cold, 5)
+    cold = [[cold_rate(folder, reader) for reader in COLD_READERS] for _ in range(rounds)]
+    report("cold reads", "random h5py rows", "shuffled blocks", [(row[0], row[1]) for row in cold], 5)
+    report("cold, up to floats", "random h5py rows", "Sampler", [(row[0], row[2]) for row in cold], None)
 
 
-def report(title: str, one: str, other: str, rates: list[tuple[float, float]], goal: float) -> None:
+def report(title: str, one: str, other: str, rates: list[tuple[float, float]], goal: float | None) -> None:
     """Print the median rates of two rivals and the median of their ratios."""
     slow, fast = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = sorted(after / before for before, after in rates)
     print(
         f"{title}: {one} {slow:,.0f} img/s, {other} {fast:,.0f} img/s, ratio {statistics.median(ratios):.2f} "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f}), goal {goal}",
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f}){f', goal {goal}' if goal else ''}",
         flush=True,
     )
 
@@ -122,10 +123,15 @@ def noisy_jpeg(rng: np.random.Generator) -> bytes:
     return out.getvalue()
 
 
-def pack_rate(folder: Path, images: int, workers: int) -> float:
-    """Return images per second of packing, with the start of its processes, in a process as light as the stage."""
+def pack_rates(folder: Path, images: int, workers: int) -> tuple[float, float]:
+    """Return images per second, and per second of CPU time, of packing in a process as light as the stage.
+
+    The start of the processes counts. What the second figure loses is the price of working together; the rest of
+    what two processes gain or not depends on whether another core is free.
+    """
     command = [sys.executable, "-c", PACK, str(folder), str(SIZE), str(workers)]
-    return images / float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    seconds, busy = map(float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+    return images / seconds, images / busy
 
 
 def jpeg_batches(folder: Path) -> Iterator[torch.Tensor]:
@@ -155,7 +161,19 @@ def cold_rate(folder: Path, reader: str) -> float:
 
 
 def cold_blocks(path: Path) -> float:
-    """Read one epoch in shuffled blocks, up to float batches."""
+    """Read one epoch in shuffled blocks, as the sampler does, without any conversion."""
+    packed = Packed.open(path)
+    order = Order(len(packed), packed.row_bytes, seed=0)
+
+    def read_all() -> None:
+        for number in range(order.groups):
+            packed.gather("image", order.group(0, number).blocks)
+
+    return len(packed) / timed(read_all)
+
+
+def cold_sampler(path: Path) -> float:
+    """Serve one epoch from the disk, up to float batches."""
     packed = Packed.open(path)
     sampler = Sampler(packed, BATCH, 0, ram_limit=0.0)
     count = len(packed) // BATCH
@@ -170,7 +188,7 @@ def cold_random(path: Path) -> float:
         return len(rows) / timed(lambda: [images[row] for row in rows])
 
 
-COLD_READERS = {"blocks": cold_blocks, "random": cold_random}
+COLD_READERS = {"random": cold_random, "blocks": cold_blocks, "sampler": cold_sampler}
 
 
 def timed(work: Callable[[], object]) -> float:

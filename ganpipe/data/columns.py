@@ -136,11 +136,18 @@ class StoredColumn:
 
     def slice(self, start: int, stop: int) -> np.ndarray:
         """Return a copy of consecutive rows."""
+        rows = np.empty((len(range(len(self))[start:stop]), *self.shape[1:]), self.dtype)
+        self.copy_to(rows, start)
+        return rows
+
+    def copy_to(self, rows: np.ndarray, start: int) -> None:
+        """Fill `rows` with consecutive rows from row `start` on, in one copy."""
         if self.offset is not None:
-            return np.array(self._mapped[start:stop])
+            rows[:] = self._mapped[start : start + len(rows)]
+            return
         try:
             with h5py.File(self.path, "r") as file:
-                return np.asarray(file[self.dataset][start:stop])
+                rows[:] = file[self.dataset][start : start + len(rows)]
         except (OSError, RuntimeError, KeyError) as error:
             raise DataError(f"{self.path}: damaged ({' '.join(str(error).split())}); run `dvc repro pack`") from None
 
@@ -166,13 +173,16 @@ class JoinedColumn:
         return taken
 
     def slice(self, start: int, stop: int) -> np.ndarray:
-        stop = min(stop, len(self))
-        pieces = [
-            part.slice(max(start - begin, 0), min(stop - begin, len(part)))
-            for begin, part in zip(self._starts.tolist(), self._parts, strict=False)
-            if start < begin + len(part) and begin < stop
-        ]
-        return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), self.dtype)
+        rows = np.empty((len(range(len(self))[start:stop]), *self.shape[1:]), self.dtype)
+        self.copy_to(rows, start)
+        return rows
+
+    def copy_to(self, rows: np.ndarray, start: int) -> None:
+        stop = start + len(rows)
+        for begin, part in zip(self._starts.tolist(), self._parts, strict=False):
+            first, last = max(start, begin), min(stop, begin + len(part))
+            if first < last:
+                part.copy_to(rows[first - start : last - start], first - begin)
 
 
 Column = StoredColumn | JoinedColumn

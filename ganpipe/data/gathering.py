@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -129,17 +130,16 @@ class _Pile:
     splits: list[str] = field(default_factory=list)
     folders: list[str | None] = field(default_factory=list)
     attributes: list[Any] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)  # places in the file
+    left_out: frozenset[int] = frozenset()  # places in the file
 
     def add(self, item: Item, pixels: UInt8[np.ndarray, "h w c"]) -> None:
         if self.shape is None:
             self.shape = pixels.shape
         assert pixels.shape == self.shape  # every archive of images has a default crop or size
         self.file.write(np.ascontiguousarray(pixels).data)
-        self.kept.append(len(self.kept))
         self.names.append(item.name)
         self.splits.append(item.split)
-        self.folders.append(item.folder)
+        self.folders.append(item.folder and sys.intern(item.folder))  # a few names for millions of images
         self.attributes.append(item.attributes)
 
     def keep_classed(self, bad: Quarantine) -> None:
@@ -147,13 +147,14 @@ class _Pile:
         classed = [folder is not None for folder in self.folders]
         if all(classed) or not any(classed):
             return
-        for place in [place for place in self.kept if not classed[place]]:
+        self.left_out = frozenset(place for place, has_class in enumerate(classed) if not has_class)
+        for place in sorted(self.left_out):
             bad.add(self.names[place], "lies in no folder of a class")
-        self.kept = [place for place in self.kept if classed[place]]
 
     def sorted(self, dataset: Dataset, transform: Transform) -> Gathered:
         """Return the rows by split, then by name: the same whatever the order of the archive."""
-        order = np.array(sorted(self.kept, key=lambda at: (SPLITS.index(self.splits[at]), self.names[at])))
+        kept = [place for place in range(len(self.names)) if place not in self.left_out]
+        order = np.array(sorted(kept, key=lambda at: (SPLITS.index(self.splits[at]), self.names[at])))
         classes = dataset.classes or tuple(sorted({folder for folder in self.folders if folder is not None}))
         small = self._small_columns(classes, order)
         self.file.flush()
@@ -163,7 +164,7 @@ class _Pile:
         def take(rows: Int64[np.ndarray, " n"]) -> Block:
             return {"image": np.asarray(pixels[order[rows]])} | {role: values[rows] for role, values in small.items()}
 
-        return Gathered(len(order), self._ranges(dataset), classes, str(transform), take)
+        return Gathered(len(order), self._ranges(dataset, order), classes, str(transform), take)
 
     def _small_columns(self, classes: tuple[str, ...], order: Int64[np.ndarray, " n"]) -> Block:
         columns = {}
@@ -174,8 +175,8 @@ class _Pile:
             columns["attributes"] = np.stack([self.attributes[at] for at in order])
         return columns
 
-    def _ranges(self, dataset: Dataset) -> Splits:
-        counted = [self.splits[place] for place in self.kept]
+    def _ranges(self, dataset: Dataset, order: Int64[np.ndarray, " n"]) -> Splits:
+        counted = [self.splits[place] for place in order]
         ranges, start = {}, 0
         for name in [name for name, _ in dataset.splits] or [TRAIN]:
             ranges[name] = (start, start + counted.count(name))

@@ -286,6 +286,16 @@ class Packed:
         start, stop = (rows.start, rows.stop) if rows is not None else (0, len(self))
         return self._columns[role].slice(start, stop)
 
+    def gather(self, role: str, pieces: Sequence[range]) -> Shaped[np.ndarray, "n ..."]:
+        """Return a copy of several ranges of rows, laid end to end: the fastest way to read from a disk."""
+        column = self._columns[role]
+        joined = np.empty((sum(map(len, pieces)), *column.shape[1:]), column.dtype)
+        done = 0
+        for rows in pieces:
+            column.copy_to(joined[done : done + len(rows)], rows.start)
+            done += len(rows)
+        return joined
+
     def blocks(self, rows: range) -> Iterator[Block]:
         """Yield consecutive rows of every role, in blocks of about 16 MiB."""
         return blocks_of(self._columns, rows.start, rows.stop)

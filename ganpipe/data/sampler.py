@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganpipe.core.batch import Batch, to_float
 from ganpipe.data.columns import length
-from ganpipe.data.order import Group, Order, Stretch, flipped
+from ganpipe.data.order import Order, Stretch, flipped
 from ganpipe.data.packed import Packed
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
@@ -137,19 +137,9 @@ class _Streamed:
         return (epoch if self._order.groups > 1 else 0, number)
 
     def _read(self, epoch: int, number: int) -> dict[str, np.ndarray]:
-        return {role: self._joined(role, self._order.group(epoch, number)) for role in self._packed.roles}
-
-    def _joined(self, role: str, group: Group) -> np.ndarray:
-        joined: np.ndarray | None = None
-        done = 0
-        for block in group.blocks:
-            rows = self._packed.all(role, range(block.start + self._first, block.stop + self._first))
-            if joined is None:
-                joined = np.empty((len(group.places), *rows.shape[1:]), rows.dtype)
-            joined[done : done + len(rows)] = rows
-            done += len(rows)
-        assert joined is not None
-        return joined
+        blocks = self._order.group(epoch, number).blocks
+        pieces = [range(block.start + self._first, block.stop + self._first) for block in blocks]
+        return {role: self._packed.gather(role, pieces) for role in self._packed.roles}
 
 
 def _store(
