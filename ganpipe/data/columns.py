@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,6 +141,17 @@ class StoredColumn:
         self.copy_to(rows, start)
         return rows
 
+    def expect(self, start: int, stop: int) -> None:
+        """Ask the system to read rows from the disk while others are being copied."""
+        if self.offset is None or not hasattr(os, "posix_fadvise"):
+            return
+        size = row_bytes(self)
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(handle, self.offset + start * size, (stop - start) * size, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(handle)
+
     def copy_to(self, rows: np.ndarray, start: int) -> None:
         """Fill `rows` with consecutive rows from row `start` on, in one copy."""
         if self.offset is not None:
@@ -177,12 +189,23 @@ class JoinedColumn:
         self.copy_to(rows, start)
         return rows
 
+    def expect(self, start: int, stop: int) -> None:
+        for number, first, last in self._within(start, stop):
+            self._parts[number].expect(first, last)
+
     def copy_to(self, rows: np.ndarray, start: int) -> None:
-        stop = start + len(rows)
-        for begin, part in zip(self._starts.tolist(), self._parts, strict=False):
-            first, last = max(start, begin), min(stop, begin + len(part))
-            if first < last:
-                part.copy_to(rows[first - start : last - start], first - begin)
+        done = 0
+        for number, first, last in self._within(start, start + len(rows)):
+            self._parts[number].copy_to(rows[done : done + last - first], first)
+            done += last - first
+
+    def _within(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the parts that rows [start, stop) lie in, with [first, last) counted from the start of each."""
+        number = int(np.searchsorted(self._starts, start, side="right")) - 1
+        while start < stop:
+            begin, end = self._starts[number : number + 2].tolist()
+            yield number, start - begin, min(stop, end) - begin
+            start, number = end, number + 1
 
 
 Column = StoredColumn | JoinedColumn

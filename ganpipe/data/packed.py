@@ -48,6 +48,7 @@ SPACE = "items"
 
 _PACKAGES = ("ganpipe", "h5py", "numpy", "pillow")
 _READERS = 8  # shards hashed at the same time
+_AHEAD = 4  # ranges that the system reads while one is copied
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 
 
@@ -291,7 +292,11 @@ class Packed:
         column = self._columns[role]
         joined = np.empty((sum(map(len, pieces)), *column.shape[1:]), column.dtype)
         done = 0
-        for rows in pieces:
+        for rows in pieces[:_AHEAD]:
+            column.expect(rows.start, rows.stop)
+        for number, rows in enumerate(pieces):
+            for later in pieces[number + _AHEAD : number + _AHEAD + 1]:
+                column.expect(later.start, later.stop)
             column.copy_to(joined[done : done + len(rows)], rows.start)
             done += len(rows)
         return joined
