@@ -18,9 +18,13 @@ app = typer.Typer(
 )
 recipe = typer.Typer(no_args_is_help=True, help="Complete params files that come with ganpipe.")
 params = typer.Typer(no_args_is_help=True, help="The params of this workspace.")
+dataset = typer.Typer(no_args_is_help=True, help="The data sets that ganpipe knows.")
+data = typer.Typer(no_args_is_help=True, help="The packed data of this workspace.")
 track = typer.Typer(no_args_is_help=True, help="The MLflow store.")
 app.add_typer(recipe, name="recipe")
 app.add_typer(params, name="params")
+app.add_typer(dataset, name="dataset")
+app.add_typer(data, name="data")
 app.add_typer(track, name="track")
 
 Name = Annotated[str, typer.Argument(help="Name of a recipe, see `ganpipe recipe list`.")]
@@ -78,6 +82,43 @@ def check_params(file: File = paths.PARAMS) -> None:
 
         load(file)
         typer.echo(f"{file} is good.")
+
+
+@dataset.command("list")
+def list_datasets() -> None:
+    """List all data sets: how many rows, how much to download, under which licence."""
+    from ganpipe.data import listing
+
+    for line in listing.table():
+        typer.echo(line)
+
+
+@dataset.command("show")
+def show_dataset(
+    name: Annotated[str, typer.Argument(help="Name of a data set, see `ganpipe dataset list`.")],
+) -> None:
+    """Print all that is known of a data set: splits, classes, licence, citation, files with hashes and addresses."""
+    from ganpipe.data import listing
+
+    with one_line_errors():
+        for line in listing.card(name):
+            typer.echo(line)
+
+
+@data.command("preview")
+def preview_data(
+    out: Annotated[Path, typer.Option(help="The picture to write, a PNG.")] = Path("preview.png"),
+) -> None:
+    """Look at the packed data before training: a picture of it, counts per class, size and statistics."""
+    with one_line_errors():
+        from ganpipe.data.packed import Packed
+        from ganpipe.data.preview import describe, draw_preview
+
+        packed = Packed.open(paths.PACKED_FILE)
+        for line in describe(packed):
+            typer.echo(line)
+        draw_preview(packed, out)
+        typer.echo(f"A picture of it: {out}")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -32,6 +33,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Kimg = Annotated[float, Field(ge=0.001)]  # at least one image
 Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer or a latent
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Side = Annotated[int, Field(ge=1, le=8192)]
 
 
 class Closed(BaseModel):
@@ -48,6 +50,14 @@ class Data(Closed):
 
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
+    verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
+    crop: Side | None = None  # side of the square cut from the centre first, pixels; null: as suits the set
+    size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
+    channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
+    flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
+    max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing
+    compression: Literal["gzip", "lzf"] | None = None  # smaller and slower to read: for archives; null: none
+    shards: Annotated[int, Field(ge=1, le=99_999)] = 1  # files to spread the rows over
 
 
 class SystemSection(BaseModel):
@@ -145,6 +155,8 @@ class Runtime(Closed):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # of torch on the CPU; null: a sensible number
     checkpoint_seconds: PositiveFloat = 20.0
+    workers: PositiveInt | None = None  # processes that decode images while packing; null: one per core
+    ram_limit: NonNegativeFloat | None = None  # GiB of rows kept in memory; null: a quarter of it
 
 
 class Params(Closed):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from ganpipe.errors import DataError
+
+_SPARE = 1 << 26  # bytes that stay free on a disk
 
 
 @contextmanager
@@ -21,12 +26,34 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
-        _sync(part)
-        part.replace(path)
+        settle(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def settle(part: Path, path: Path) -> None:
+    """Rename the complete file `part` to `path` in the same folder so that even after a loss of power it is whole."""
+    _sync(part)
+    part.replace(path)
     _sync(path.parent)
+
+
+def require_space(folder: Path, nbytes: int) -> None:
+    """Raise `DataError` where the disk of an existing folder has no room for `nbytes` more."""
+    free = shutil.disk_usage(folder).free
+    if free < nbytes + _SPARE:
+        raise DataError(
+            f"{folder}: {readable_size(nbytes)} are to be written and only {readable_size(free)} are free on this disk"
+        )
+
+
+def readable_size(nbytes: int) -> str:
+    """Return a number of bytes as people write it: `1.4 GB`, `27 kB`."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if nbytes >= unit:
+            return f"{nbytes / unit:.{0 if nbytes >= 10 * unit else 1}f} {name}"
+    return f"{nbytes} bytes"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Stage 2: pack the raw files into one HDF5 file, data/packed/data.h5."""
+"""Stage 2: pack the raw files into HDF5, data/packed/data.h5 or shards of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main() -> None:
-    """Pack data/raw into data/packed: one HDF5 file, a manifest with its content hash, and a picture of it."""
+    """Pack data/raw into data/packed: HDF5, a manifest with its content hash, and a picture of it."""
     with checked_params() as params:
         from ganpipe import paths
         from ganpipe.data.packing import pack
 
-        pack(params.data, paths.RAW, paths.PACKED)
+        pack(params.data, paths.RAW, paths.PACKED, params.runtime.workers)
 
 
 if __name__ == "__main__":

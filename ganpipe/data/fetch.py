@@ -1,165 +1,173 @@
-"""The `download` stage: bring the raw files of a data set to one folder, verified, whole or not at all."""
+"""The `download` stage: bring the raw files of a data set to one folder, verified, whole or not at all.
+
+What comes over the web is kept in `<main checkout>/.ganpipe/downloads` and linked to its final name, because DVC
+empties `data/raw` before it runs the stage again: neither half a file nor the finished first of three may be lost.
+"""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import importlib.util
-import zlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float32
+from filelock import FileLock, Timeout
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue import Content, Embedded, Generated, RawFile, lookup
-from ganpipe.errors import ConfigError, DataError
-from ganpipe.files import replacing, write_json
-from ganpipe.paths import PARAMS, main_root
+from ganpipe.data.catalogue import lookup
+from ganpipe.data.dataset import Embedded, Generated, RawFile
+from ganpipe.data.folder import gather
+from ganpipe.data.generated import generate
+from ganpipe.data.part import Part
+from ganpipe.data.sources import Folder, Local, Web, locate
+from ganpipe.data.verify import Finding, examine
+from ganpipe.errors import DataError
+from ganpipe.files import replacing, require_space, write_json
+from ganpipe.paths import state_dir
 from ganpipe.progress import progress
 
 SOURCE = "SOURCE.json"
 """Name of the file that says which set lies beside it and where it came from; packing copies it into the HDF5 file."""
 
 _BLOCK = 1 << 20  # bytes
-_HTML = (b"<!doctype html", b"<html")
 
 
 def download(data: Data, into: Path) -> None:
     """Bring the raw files of `data.name` to the folder `into`, with `SOURCE.json` written last.
 
-    Every file gets its final name only after its content was verified. `data.source`, a file or a folder that
-    holds the files, replaces the published place. Raises `ConfigError` where the name or the source will not do,
-    `DataError` where a file is not what the catalogue says.
+    Every file gets its final name only after its content was verified. `data.source`, a URL prefix, a folder or a file,
+    replaces the published place; other content than the published is refused unless `data.verify` is false. Raises
+    `ConfigError` where the name or the source will not do, `DataError` where a file cannot be had or is not what the
+    catalogue says.
     """
     dataset = lookup(data.name)
-    files = {file.name: _bring(file, data.source, into / file.name) for file in dataset.files}
-    write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": files})
+    into.mkdir(parents=True, exist_ok=True)
+    records = {}
+    for file in dataset.files:
+        place = locate(dataset, file, data)
+        with _alone(state_dir() / "downloads" / dataset.name / file.name) as kept:
+            match place:
+                case Folder(path):
+                    records[file.name] = _gathered(path, into / file.name, file)
+                case Web(urls):
+                    records[file.name] = _record(_downloaded(urls, kept, into / file.name, file, data), file)
+                case _:
+                    records[file.name] = _record(_copied(place, into / file.name, file, data), file)
+    write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": records})
 
 
-def pattern(count: int, seed: int) -> Float32[np.ndarray, "n 4"]:
-    """Return `count` vectors of the pattern 1 0 1 0: ones are U(0.8, 1), zeros U(0, 0.2).
+@contextmanager
+def _alone(kept: Path) -> Iterator[Path]:
+    """Lend the place of a download to one process at a time; the others wait, and find it done."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{kept}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{kept.name}: waiting for another process that is fetching it", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield kept
+    finally:
+        lock.release()
 
-    Made from the raw bits of PCG64, which NumPy promises never to change, unlike the methods of its Generator.
-    """
-    bits = np.random.PCG64(seed).random_raw(4 * count).reshape(count, 4)
-    uniform = (bits >> np.uint64(11)) * 2.0**-53
-    return (np.array([0.8, 0.0, 0.8, 0.0]) + 0.2 * uniform).astype("<f4")
 
-
-def _bring(file: RawFile, source: str | None, target: Path) -> dict[str, Any]:
-    """Put one verified file under its final name; return what `SOURCE.json` says about it.
+def _record(finding: Finding, file: RawFile) -> dict[str, Any]:
+    """Return what `SOURCE.json` says about a file; warn where it is not the published one.
 
     That is only what the bytes are, not the way they came: the same bytes from elsewhere must not change any hash.
     """
-    with replacing(target) as part:
-        if source is None and isinstance(file.origin, Generated):
-            found = target
-            _generate(file.origin, part)
-        else:
-            found = _embedded(file) if source is None else _local(file, source)
-            _copy(found, part)
-        problem = _problem(part, file)
-        if problem:
-            raise DataError(f"{found}: {problem}; {_advice(file, source)}")
-        record = {"bytes": part.stat().st_size, "sha256": _sha256(part)}
-    return record | ({"content_sha256": file.content.sha256} if file.content else {})
-
-
-def _generate(origin: Generated, part: Path) -> None:
-    with part.open("wb") as out:
-        np.lib.format.write_array(out, pattern(origin.rows, origin.seed), version=(1, 0), allow_pickle=False)
-
-
-def _embedded(file: RawFile) -> Path:
-    """Return where the file lies in its package, found without importing the package."""
-    assert isinstance(file.origin, Embedded)
-    package = file.origin.package
-    spec = importlib.util.find_spec(package)
-    folders = (spec.submodule_search_locations if spec else None) or []
-    for folder in folders:
-        if Path(folder, file.origin.path).is_file():
-            return Path(folder, file.origin.path)
-    raise DataError(
-        f"{file.name}: the Python package {package}, which carries it, is {'incomplete' if folders else 'missing'}; "
-        f"install {package} again, or name a copy of {file.name} in data.source"
+    record = {"bytes": finding.size, "sha256": finding.sha256}
+    if finding.difference is None:
+        return record | ({"content_sha256": file.content.sha256} if file.content else {})
+    print(
+        f"Warning: {file.name} is not the published file: it {finding.difference} (sha256 {finding.sha256} instead of "
+        f"{file.sha256}); it is used because data.verify is false",
+        file=sys.stderr,
+        flush=True,
     )
+    return record | {"as_published": False}
 
 
-def _local(file: RawFile, source: str) -> Path:
-    """Return the file that `data.source` names; a relative path also counts from the main checkout."""
-    here = f"{PARAMS}: data.source = {source!r}"
-    if "://" in source:
-        raise ConfigError(f"{here}: a URL is not supported; give a file, or a folder that holds {file.name}")
-    path = Path(source).expanduser()
-    path = path if path.exists() else main_root() / path
-    path = path / file.name if path.is_dir() else path
-    if not path.is_file():
-        raise ConfigError(f"{here}: there is no such file; give the path of {file.name} or of the folder that holds it")
-    return path
+def _gathered(folder: Path, target: Path, file: RawFile) -> dict[str, Any]:
+    with replacing(target) as part:
+        left_out = gather(folder, part)
+        record = _record(examine(part, file), file)
+    return record | ({"left_out": left_out} if left_out else {})
+
+
+def _copied(place: Local | Generated, target: Path, file: RawFile, data: Data) -> Finding:
+    """Copy or compute a file; raise `DataError` where it is not what it should be."""
+    with replacing(target) as part:
+        if isinstance(place, Local):
+            found = place.path
+            _copy(found, part)
+        else:
+            found = target
+            generate(place, part)
+        finding = examine(part, file)
+        if problem := finding.problem(tolerant=not data.verify):
+            raise DataError(f"{found}: {problem}; {_advice(file, data)}")
+    return finding
 
 
 def _copy(found: Path, part: Path) -> None:
     try:
-        original = found.open("rb")
+        size = found.stat().st_size
+        require_space(part.parent, size)
+        title = f"Copying {found.name}"
+        with found.open("rb") as original, part.open("wb") as out, progress(title, size, "bytes") as bar:
+            while block := original.read(_BLOCK):
+                out.write(block)
+                bar.advance(len(block))
     except OSError as error:
-        raise DataError(f"{found}: cannot be read: {error.strerror}") from None
-    title = f"Copying {found.name}"
-    with original, part.open("wb") as out, progress(title, found.stat().st_size, "bytes") as bar:
-        while block := original.read(_BLOCK):
-            out.write(block)
-            bar.advance(len(block))
+        raise DataError(f"{found}: cannot be copied to {part.parent}: {error.strerror}") from None
 
 
-def _problem(path: Path, file: RawFile) -> str | None:
-    """Return what is wrong with a file that should be `file`, or None."""
-    if _sha256(path) == file.sha256:
-        return None
-    size = path.stat().st_size
-    if size == 0:
-        return "is empty"
-    with path.open("rb") as opened:
-        if opened.read(64).lstrip().lower().startswith(_HTML):
-            return "is an HTML page, not data"
-    if file.content is not None:
-        return _content_problem(path, file.content)
-    if size != file.size:
-        return f"holds {size} bytes instead of {file.size}"
-    return "has the right size, but its content was changed"
+def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, data: Data) -> Finding:
+    """Return the verified file that is there already, or bring it from the web."""
+    for path in (target, kept) if data.verify else ():
+        if path.is_file() and (finding := examine(path, file)).difference is None:
+            Part(kept).discard()
+            break
+    else:
+        from ganpipe.data.web import Download  # requests takes a while to import
+
+        path = kept
+        finding = Download(file, kept, tolerant=not data.verify).run(urls, _advice(file, data))
+    if path is kept:
+        _deliver(kept, target, keep=data.verify)
+    return finding
 
 
-def _content_problem(path: Path, content: Content) -> str | None:
-    """Return what is wrong with a gzip file that should expand to `content`, or None."""
-    try:
-        with gzip.open(path) as expanded:
-            size, digest = _measure(expanded, content.size + 1)
-    except EOFError:
-        return "is a truncated gzip file"
-    except (gzip.BadGzipFile, zlib.error) as error:
-        return f"is no sound gzip file ({error})"
-    if size != content.size:
-        return f"expands to {'more' if size > content.size else size} bytes instead of {content.size}"
-    return None if digest == content.sha256 else "expands to the right size, but its content was changed"
+def _deliver(kept: Path, target: Path, keep: bool) -> None:
+    """Give a download its final name; keep it under its first one too where the disk can link, which is free until DVC
+    copies `data/raw` to its cache."""
+    with replacing(target) as part:
+        part.unlink(missing_ok=True)
+        if keep:
+            try:
+                os.link(kept, part)
+                return
+            except OSError:  # another disk, or one without hard links
+                pass
+        try:
+            shutil.move(kept, part)
+        except OSError as error:
+            raise DataError(f"{target}: cannot be written: {error.strerror}") from None
 
 
-def _measure(opened: gzip.GzipFile, at_most: int) -> tuple[int, str]:
-    """Return the size and the sha256 of what a file expands to, but stop after `at_most` bytes: it may be a bomb."""
-    size, digest = 0, hashlib.sha256()
-    while size < at_most and (block := opened.read(min(_BLOCK, at_most - size))):
-        size += len(block)
-        digest.update(block)
-    return size, digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _advice(file: RawFile, source: str | None) -> str:
-    if source is not None:
-        return f"data.source should give {file.name} of {file.size} bytes with sha256 {file.sha256}"
-    if isinstance(file.origin, Embedded):
-        return f"install the Python package {file.origin.package} again, or name a copy of {file.name} in data.source"
-    return "this NumPy computes other numbers than ganpipe was tested with; install the versions of requirements.lock"
+def _advice(file: RawFile, data: Data) -> str:
+    """Return what a user can do who did not get `file`."""
+    if data.source is not None:
+        known = f"data.source should give {file.name} of {file.size} bytes with sha256 {file.sha256}"
+        return known if not data.verify else f"{known}, or set data.verify: false to use another file"
+    match file.origin:
+        case Embedded(package):
+            return f"install the Python package {package} again, or name a copy of {file.name} in data.source"
+        case Generated():
+            return "this NumPy computes other numbers than that of requirements.lock; install its versions"
+    return f"try again later, or fetch it with a browser and set data.source: /path/to/{file.name} in params.yaml"

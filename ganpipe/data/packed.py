@@ -1,19 +1,19 @@
 """The packed file, schema `ganpipe/1`: one HDF5 file of paired columns, written once, then read through a memory map.
 
 The group `/items` holds one dataset per role, all of equal length: `image` uint8 (n, h, w, c), `vector` float32 (n, d),
-`label` int64 (n,). Datasets are contiguous and uncompressed, so that a row lies at a known offset. Splits are ranges of
-rows, in an attribute of the group; everything else worth knowing is in the attributes of the file.
+`label` int64 (n,), `attributes` uint8 (n, k) of 0 and 1. Datasets are contiguous and uncompressed, so that a row lies
+at a known offset, unless compression was asked for. Splits are ranges of rows, in an attribute of the group; everything
+else worth knowing is in the attributes of the file.
+
+A set may be spread over shards, each a complete packed file of consecutive rows; `manifest.json` beside names them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,23 +22,34 @@ import h5py
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from ganpipe.data.catalogue import Kind
+from ganpipe.data.columns import (
+    ROLES,
+    Block,
+    Column,
+    Fingerprint,
+    JoinedColumn,
+    NewColumn,
+    StoredColumn,
+    blocks_of,
+    canonical_json,
+    row_bytes,
+)
+from ganpipe.data.dataset import Kind
+from ganpipe.data.hdf5 import new_file, new_group, plain_value, set_attributes
 from ganpipe.errors import DataError
 from ganpipe.files import replacing
+from ganpipe.paths import MANIFEST
 
 if TYPE_CHECKING:
     from ganpipe.core.batch import DataSpec
 
 SCHEMA = "ganpipe/1"
 SPACE = "items"
-ROLES = {"image": ("uint8", 4), "vector": ("float32", 2), "label": ("int64", 1)}
-"""Data type and number of dimensions, rows included, of every role."""
-
-Block = Mapping[str, np.ndarray]
-"""Consecutive rows of every role, of equal length."""
 
 _PACKAGES = ("ganpipe", "h5py", "numpy", "pillow")
-_ALIGNMENT = 4096  # bytes: a page, so that mapped rows of any type are aligned
+_READERS = 8  # shards hashed at the same time
+_AHEAD = 4  # ranges that the system reads while one is copied
+_DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -52,54 +63,68 @@ class About:
     citation: str
     transform: str
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; empty: unlabelled
+    attributes: tuple[str, ...] = ()  # names of the columns of the role `attributes`
 
 
 def write_packed(
-    path: Path, about: About, count: int, blocks: Iterable[Block], splits: Mapping[str, tuple[int, int]] | None = None
+    path: Path,
+    about: About,
+    count: int,
+    blocks: Iterable[Block],
+    splits: Mapping[str, tuple[int, int]] | None = None,
+    compression: str | None = None,
 ) -> str:
     """Write `count` rows to `path`, atomically, and return the content hash.
 
     `blocks` are taken one at a time, so that a set larger than the memory can be streamed; the first one sets the
     roles and the shape of a row. `splits` maps names to [start, stop) rows; None: all rows are the split `train`.
-    The same content and package versions give the same bytes. Raises `DataError` for labels without a class.
+    `compression` is None, gzip or lzf. The same content and package versions give the same bytes. Raises `DataError`
+    for labels without a class.
     """
     ranges = {"train": (0, count)} if splits is None else dict(splits)
-    with replacing(path) as part, _new_file(part) as file:
-        group = h5py.Group(h5py.h5g.create(file.id, SPACE.encode(), gcpl=_untimed(h5py.h5p.GROUP_CREATE)))
-        writer = _Writer(group, about, count)
+    with replacing(path) as part, new_file(part) as file:
+        group = new_group(file, SPACE)
+        writer = _Writer(group, about, count, compression)
         for block in blocks:
             writer.append(block)
-        content = _content_sha256(writer.describe(), ranges, about.classes)
-        _set_attributes(group, {"splits": _json(ranges)})
-        _set_attributes(file, _attributes(about, count, writer.class_counts, content))
+        content = writer.content_sha256(ranges)
+        set_attributes(group, {"splits": canonical_json(ranges)})
+        set_attributes(file, _attributes(about, count, writer.class_counts, content))
     return content
 
 
 class _Writer:
-    """Appends blocks to the columns of a group; checks and counts them on the way."""
+    """Appends blocks to the columns of a group; checks, counts and hashes them on the way."""
 
-    def __init__(self, group: h5py.Group, about: About, count: int) -> None:
-        self._group, self._about, self._count = group, about, count
-        self._columns: dict[str, _Column] = {}
+    def __init__(self, group: h5py.Group, about: About, count: int, compression: str | None) -> None:
+        self._group, self._about, self._count, self._compression = group, about, count, compression
+        self._columns: dict[str, NewColumn] = {}
+        self._fingerprint = Fingerprint()
         self._done = 0
         self.class_counts = [0] * len(about.classes)
 
     def append(self, block: Block) -> None:
         if not self._columns:
-            self._columns = {role: _Column(self._group, role, self._count, block[role]) for role in sorted(block)}
+            self._columns = {role: self._column(role, block[role]) for role in sorted(block)}
         lengths = {role: len(rows) for role, rows in block.items()}
         if lengths.keys() != self._columns.keys() or len(set(lengths.values())) != 1:
             raise ValueError(f"a block of equally many rows of {', '.join(self._columns)} was due, got {lengths}")
         for role, column in self._columns.items():
             column.write(self._done, block[role])
+        self._fingerprint.update(block)
         self._done += max(lengths.values())
         if "label" in block:
             self._count_classes(block["label"])
 
-    def describe(self) -> dict[str, Any]:
+    def content_sha256(self, splits: Mapping[str, tuple[int, int]]) -> str:
         if self._done != self._count:
             raise ValueError(f"{self._about.name}: {self._count} rows were announced, {self._done} written")
-        return {role: column.describe() for role, column in self._columns.items()}
+        return self._fingerprint.sha256(splits, self._about.classes, self._about.attributes)
+
+    def _column(self, role: str, first: np.ndarray) -> NewColumn:
+        if role == "attributes" and first.shape[1:] != (len(self._about.attributes),):
+            raise ValueError(f"{len(self._about.attributes)} attributes have names, got {first.shape}")
+        return NewColumn(self._group, role, self._count, first, self._compression)
 
     def _count_classes(self, labels: Int64[np.ndarray, " n"]) -> None:
         known = len(self.class_counts)
@@ -109,98 +134,110 @@ class _Writer:
         self.class_counts = (np.bincount(labels, minlength=known) + self.class_counts).tolist()
 
 
-class _Column:
-    """One dataset being written, hashed on the way."""
-
-    def __init__(self, group: h5py.Group, role: str, count: int, first: np.ndarray) -> None:
-        dtype, dimensions = ROLES[role]
-        self._role, self._row = role, first.shape[1:]
-        self._dataset = group.create_dataset(role, (count, *self._row), _stored_type(dtype), track_times=False)
-        self._hash = hashlib.sha256()
-        if first.ndim != dimensions:
-            raise ValueError(f"role {role} has {dimensions} dimensions, got {first.shape}")
-
-    def write(self, start: int, rows: np.ndarray) -> None:
-        if rows.dtype != ROLES[self._role][0] or rows.shape[1:] != self._row or start + len(rows) > len(self._dataset):
-            raise ValueError(f"role {self._role}: {rows.dtype} of {rows.shape} does not fit {self._dataset} at {start}")
-        stored = np.ascontiguousarray(rows, dtype=self._dataset.dtype)
-        self._dataset[start : start + len(rows)] = stored
-        self._hash.update(stored.data)
-
-    def describe(self) -> dict[str, Any]:
-        return {"dtype": self._dataset.dtype.str, "shape": self._dataset.shape, "sha256": self._hash.hexdigest()}
-
-
-def _stored_type(dtype: str) -> np.dtype[Any]:
-    return np.dtype(dtype).newbyteorder("<")
-
-
 def _attributes(about: About, count: int, class_counts: list[int], content: str) -> dict[str, str | int]:
     return {
         "schema": SCHEMA,
         "name": about.name,
         "kind": about.kind,
         "count": count,
-        "classes": _json(about.classes),
-        "class_counts": _json(class_counts),
+        "classes": canonical_json(about.classes),
+        "class_counts": canonical_json(class_counts),
+        "attributes": canonical_json(about.attributes),
         "source": about.source,
         "licence": about.licence,
         "citation": about.citation,
         "transform": about.transform,
         "content_sha256": content,
-        "versions": _json({package: version(package) for package in _PACKAGES}),
+        "versions": canonical_json({package: version(package) for package in _PACKAGES}),
     }
 
 
-def _set_attributes(target: h5py.Group, values: Mapping[str, str | int]) -> None:
-    """Store texts with a fixed length: those of variable length lie outside what HDF5 checksums."""
-    for name, value in values.items():
-        if isinstance(value, str):
-            encoded = value.encode()
-            target.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
-        else:
-            target.attrs[name] = value
-
-
 class Packed:
-    """A packed file, read-only. Keeps no open file, so it may be pickled, forked and shared between threads.
+    """A packed set, read-only. Keeps no open file, so it may be pickled, forked and shared between threads.
 
-    `shape` is that of `DataSpec`; `splits` maps names to ranges of rows; `attributes` are those of the file.
+    `shape` is that of `DataSpec`; `splits` maps names to ranges of rows; `attributes` are those of the file, of the
+    first shard where there are several.
     """
 
     def __init__(
-        self, path: Path, attributes: dict[str, Any], columns: dict[str, _Stored], splits: dict[str, range]
+        self,
+        path: Path,
+        attributes: dict[str, Any],
+        columns: Mapping[str, Column],
+        splits: dict[str, range],
+        shards: tuple[Packed, ...] = (),
     ) -> None:
-        self.path, self.attributes, self.splits, self._columns = path, attributes, splits, columns
+        self.path, self.attributes, self.splits, self.shards, self._columns = path, attributes, splits, shards, columns
         self.name: str = attributes["name"]
         self.kind: Kind = attributes["kind"]
         self.classes: tuple[str, ...] = tuple(json.loads(attributes["classes"]))
         self.class_counts: list[int] = json.loads(attributes["class_counts"])
+        self.attribute_names: tuple[str, ...] = tuple(json.loads(attributes["attributes"]))
         self.content_sha256: str = attributes["content_sha256"]
 
     @classmethod
     def open(cls, path: Path, stage: str = "pack") -> Packed:
-        """Read the attributes and the layout of `path`, not its rows.
+        """Read the attributes and the layout of `path`, or of the shards that `manifest.json` beside it names.
 
-        Raises `DataError` where it is missing, truncated, damaged or of another schema; the message advises to run
-        `stage`, which should have made it.
+        Raises `DataError` where something is missing, truncated, damaged or of another schema; the message advises to
+        run `stage`, which should have made it. Rows are not read: see `verify`.
         """
-        advice = f"run `dvc repro {stage}`"
+        manifest = path.with_name(MANIFEST.name)
+        if not path.is_file() and (shards := _shards_of(manifest)):
+            return cls._open_shards(manifest, shards, stage)
+        return cls._open_file(path, f"run `dvc repro {stage}`")
+
+    @classmethod
+    def _open_file(cls, path: Path, advice: str) -> Packed:
         if not path.is_file():
             raise DataError(f"{path}: no such file; {advice}")
         try:
             with h5py.File(path, "r") as file:
-                attributes = {name: _plain(value) for name, value in file.attrs.items()}
+                attributes = {"attributes": "[]"} | {name: plain_value(value) for name, value in file.attrs.items()}
                 if attributes.get("schema") != SCHEMA:
                     raise DataError(f"{path}: schema {attributes.get('schema')!r} is not {SCHEMA!r}; {advice}")
                 group = file[SPACE]
-                columns = {role: _Stored.of(group[role], path) for role in group if role in ROLES}
-                splits = {name: range(*ends) for name, ends in json.loads(_plain(group.attrs["splits"])).items()}
+                columns = {role: StoredColumn.of(group[role], path) for role in group if role in ROLES}
+                splits = {name: range(*ends) for name, ends in json.loads(plain_value(group.attrs["splits"])).items()}
             packed = cls(path, attributes, columns, splits)
             packed._check()
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        except _DAMAGE as error:
             raise DataError(f"{path}: truncated or damaged ({_one_line(error)}); {advice}") from None
         return packed
+
+    @classmethod
+    def _open_shards(cls, manifest: Path, listed: list[Any], stage: str) -> Packed:
+        advice = f"run `dvc repro {stage}`"
+        try:
+            shards = [cls._open_file(manifest.with_name(str(entry["file"])), advice) for entry in listed]
+            content = json.loads(manifest.read_text(encoding="utf-8"))
+            for shard, entry in zip(shards, listed, strict=True):
+                if shard.content_sha256 != entry["content_sha256"]:
+                    raise ValueError(f"it names another {shard.path.name} than the one beside it")
+            splits = {name: range(*ends) for name, ends in content["splits"].items()}
+            return cls.join(manifest, shards, splits, content["content_sha256"])
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{manifest}: truncated or damaged ({_one_line(error)}); {advice}") from None
+
+    @classmethod
+    def join(cls, path: Path, shards: Sequence[Packed], splits: Mapping[str, range], content_sha256: str) -> Packed:
+        """Make one set of shards of consecutive rows. Raises `ValueError` where they do not belong together."""
+        columns = {role: JoinedColumn([shard._columns[role] for shard in shards]) for role in shards[0].roles}
+        counts = np.sum([shard.class_counts for shard in shards], axis=0, dtype=int).tolist()
+        attributes = shards[0].attributes | {
+            "count": sum(map(len, shards)),
+            "class_counts": canonical_json(counts),
+            "content_sha256": content_sha256,
+        }
+        joined = cls(path, attributes, columns, dict(splits), tuple(shards))
+        joined._check()
+        start = 0
+        for shard in shards:
+            due = {name: clipped(rows, start, start + len(shard)) for name, rows in splits.items()}
+            if due != shard.splits or (shard.classes, shard.shape) != (joined.classes, joined.shape):
+                raise ValueError(f"{shard.path.name} is of another set")
+            start += len(shard)
+        return joined
 
     def __len__(self) -> int:
         return len(self._columns[self.kind])
@@ -221,15 +258,22 @@ class Packed:
         """What a system is told about the data. Imports torch."""
         from ganpipe.core.batch import DataSpec
 
-        return DataSpec(name=self.name, kind=self.kind, shape=self.shape, classes=self.classes)
+        return DataSpec(
+            name=self.name, kind=self.kind, shape=self.shape, classes=self.classes, attributes=self.attribute_names
+        )
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row of all roles in bytes."""
+        return sum(map(row_bytes, self._columns.values()))
 
     @property
     def nbytes(self) -> int:
         """Size of all rows in bytes."""
-        return sum(column.nbytes for column in self._columns.values())
+        return self.row_bytes * len(self)
 
     def rows(self, split: str) -> range:
-        """Return the rows of a split; raise `DataError` where the file has none of that name."""
+        """Return the rows of a split; raise `DataError` where the set has none of that name."""
         if split not in self.splits:
             raise DataError(f"{self.path}: has no split {split!r}, only {', '.join(self.splits) or 'none'}")
         return self.splits[split]
@@ -243,11 +287,35 @@ class Packed:
         start, stop = (rows.start, rows.stop) if rows is not None else (0, len(self))
         return self._columns[role].slice(start, stop)
 
+    def gather(self, role: str, pieces: Sequence[range]) -> Shaped[np.ndarray, "n ..."]:
+        """Return a copy of several ranges of rows, laid end to end: the fastest way to read from a disk."""
+        column = self._columns[role]
+        joined = np.empty((sum(map(len, pieces)), *column.shape[1:]), column.dtype)
+        done = 0
+        for rows in pieces[:_AHEAD]:
+            column.expect(rows.start, rows.stop)
+        for number, rows in enumerate(pieces):
+            for later in pieces[number + _AHEAD : number + _AHEAD + 1]:
+                column.expect(later.start, later.stop)
+            column.copy_to(joined[done : done + len(rows)], rows.start)
+            done += len(rows)
+        return joined
+
+    def blocks(self, rows: range) -> Iterator[Block]:
+        """Yield consecutive rows of every role, in blocks of about 16 MiB."""
+        return blocks_of(self._columns, rows.start, rows.stop)
+
     def verify(self, stage: str = "pack") -> None:
-        """Read every row and compare the content hash; raise `DataError` where they differ."""
-        described = {role: column.describe() for role, column in self._columns.items()}
+        """Read every row and compare the content hash; raise `DataError` naming the file where they differ."""
+        if self.shards:
+            with ThreadPoolExecutor(_READERS) as pool:
+                list(pool.map(lambda shard: shard.verify(stage), self.shards))
+            return
+        found = Fingerprint()
+        for block in self.blocks(range(len(self))):
+            found.update(block)
         splits = {name: (rows.start, rows.stop) for name, rows in self.splits.items()}
-        if _content_sha256(described, splits, self.classes) != self.content_sha256:
+        if found.sha256(splits, self.classes, self.attribute_names) != self.content_sha256:
             raise DataError(f"{self.path}: damaged: its rows do not give its content_sha256; run `dvc repro {stage}`")
 
     def _check(self) -> None:
@@ -262,86 +330,18 @@ class Packed:
             raise ValueError(f"splits {self.splits} do not fit {len(self)} rows")
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """Where the rows of one role lie. `offset` is None where they lie in pieces (chunked by another program)."""
-
-    path: Path
-    dataset: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int | None
-
-    @classmethod
-    def of(cls, dataset: h5py.Dataset, path: Path) -> _Stored:
-        return cls(path, dataset.name, dataset.dtype, dataset.shape, dataset.id.get_offset())
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        return int(np.prod(self.shape)) * self.dtype.itemsize
-
-    @cached_property
-    def _mapped(self) -> np.ndarray:
-        return np.memmap(self.path, self.dtype, "r", self.offset or 0, self.shape)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
-
-    def read(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray:
-        if self.offset is not None:
-            return np.asarray(self._mapped[rows])
-        with h5py.File(self.path, "r") as file:
-            dataset = file[self.dataset]
-            return np.stack([dataset[row] for row in rows]) if len(rows) else np.empty((0, *self.shape[1:]), self.dtype)
-
-    def slice(self, start: int, stop: int) -> np.ndarray:
-        if self.offset is not None:
-            return np.array(self._mapped[start:stop])
-        with h5py.File(self.path, "r") as file:
-            return np.asarray(file[self.dataset][start:stop])
-
-    def describe(self) -> dict[str, Any]:
-        digest = hashlib.sha256()
-        step = max(1, (1 << 24) * len(self) // max(1, self.nbytes))  # rows in 16 MiB
-        for start in range(0, len(self), step):
-            digest.update(np.ascontiguousarray(self.slice(start, start + step)).data)
-        return {"dtype": self.dtype.str, "shape": self.shape, "sha256": digest.hexdigest()}
+def clipped(rows: range, start: int, stop: int) -> range:
+    """Return the part of `rows` that lies in [start, stop), counted from `start`."""
+    return range(min(max(rows.start, start), stop) - start, min(max(rows.stop, start), stop) - start)
 
 
-@contextmanager
-def _new_file(path: Path) -> Iterator[h5py.File]:
-    """Create an HDF5 file whose bytes depend on its content alone; the format of 1.10 adds checksums to metadata."""
-    creation = _untimed(h5py.h5p.FILE_CREATE)
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    access.set_alignment(1024, _ALIGNMENT)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    with h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fcpl=creation, fapl=access)) as file:
-        yield file
-
-
-def _untimed(kind: Any) -> Any:
-    """Return a property list for objects that do not record when they were made."""
-    properties = h5py.h5p.create(kind)
-    properties.set_obj_track_times(False)
-    return properties
-
-
-def _content_sha256(columns: Mapping[str, Any], splits: Mapping[str, Any], classes: tuple[str, ...]) -> str:
-    """Hash what the data is: roles, types, shapes, bytes, splits, classes; not who packed it with what."""
-    return hashlib.sha256(_json({"columns": columns, "splits": splits, "classes": classes}).encode()).hexdigest()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return value.decode() if isinstance(value, bytes) else value
+def _shards_of(manifest: Path) -> list[Any]:
+    """Return what a manifest says about shards; nothing where there is none, or no manifest that can be read."""
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        return list(content["shards"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _one_line(error: Exception) -> str:

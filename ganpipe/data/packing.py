@@ -1,173 +1,165 @@
-"""The `pack` stage: check the raw files of a data set and write them as one HDF5 file, a manifest and a preview."""
+"""The `pack` stage: check the raw files of a data set and write them as HDF5, with a manifest and a preview."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import re
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
 from PIL import Image
 
 from ganpipe import pictures
 from ganpipe.config import Data
-from ganpipe.data.catalogue import Dataset, lookup
+from ganpipe.data.archives import ADVICE
+from ganpipe.data.catalogue import lookup
+from ganpipe.data.columns import Block, Fingerprint, length
+from ganpipe.data.dataset import Dataset
 from ganpipe.data.fetch import SOURCE
-from ganpipe.data.packed import About, Block, Packed, write_packed
-from ganpipe.errors import DataError
+from ganpipe.data.gathering import Gathered, gathered
+from ganpipe.data.packed import About, Packed, clipped, write_packed
+from ganpipe.data.quarantine import QUARANTINE, Quarantine
+from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import replacing, write_json
-from ganpipe.paths import MANIFEST, PACKED_FILE
-from ganpipe.progress import progress
+from ganpipe.paths import MANIFEST, PACKED_FILE, PARAMS
+from ganpipe.progress import Progress, progress
 
 PREVIEW = "preview.png"
 
 _PREVIEW_SEED = 0
 _PREVIEW_ROWS = 100
-_ADVICE = "run `dvc repro download`"
-_PIXELS = 784
-_DIGIT_ROW = re.compile(rb"[0-9]{1,3}(?:,[0-9]{1,3}){784}")
+_PREVIEW_BYTES = 1 << 26
+_LEFTOVERS = (".*.part", PACKED_FILE.name, f"{PACKED_FILE.stem}-*-of-*{PACKED_FILE.suffix}", QUARANTINE)
 
 
-def pack(data: Data, raw: Path, into: Path) -> None:
-    """Turn the raw files of `data.name` into `data.h5`, `manifest.json` and `preview.png` in the folder `into`.
+def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
+    """Turn the raw files of `data.name` into packed rows, `manifest.json` and `preview.png` in the folder `into`.
 
-    All three get their final names, or none does. The published order of the rows is kept. Raises `DataError`
-    naming the file and the row where the raw files are missing, of another set, or not as published.
+    The rows are in `data.h5`, or in `data.shards` files that the manifest names. Tables keep the published order;
+    images are sorted by split and name. Images that cannot be used are left out and listed in `quarantine.csv`, up to
+    `data.max_bad` of them. All files get their final names, or none does. `workers` processes decode images (None: one
+    per core); the result is the same for any number. Raises `DataError` naming the file and the row where the raw files
+    are missing, of another set, or not as published, `ConfigError` where the params do not suit the set.
     """
     dataset = lookup(data.name)
-    about = _about(dataset, raw)
-    packed_file, manifest, preview = into / PACKED_FILE.name, into / MANIFEST.name, into / PREVIEW
-    with replacing(packed_file) as new_file, replacing(manifest) as new_manifest, replacing(preview) as new_preview:
-        with progress(f"Packing {dataset.name}", dataset.count, "rows") as bar:
-            blocks = _counted(_READERS[dataset.name](dataset, raw), bar.advance)
-            write_packed(new_file, about, dataset.count, blocks)
-        packed = Packed.open(new_file)
-        write_json(new_manifest, _manifest(packed))
-        pictures.save_png(_preview(packed), new_preview)
+    provenance = _provenance(dataset, raw)
+    into.mkdir(parents=True, exist_ok=True)
+    _sweep(into, ".*.part")  # what a killed run left
+    bad = Quarantine(raw, data.max_bad)
+    with gathered(dataset, data, raw, into / ".rows.part", workers, bad) as rows:
+        written = _write(dataset, data, rows, provenance, into, bad)
+    _sweep(into, *_LEFTOVERS, keep=written)
+    bad.tell(into / QUARANTINE)
 
 
-def _about(dataset: Dataset, raw: Path) -> About:
-    """Return the attributes of the packed file, with the provenance that `download` left."""
+def shard_names(count: int) -> list[str]:
+    """Return the names of the files of a set in `count` shards: `data.h5`, or `data-00000-of-00008.h5` and so on."""
+    if count == 1:
+        return [PACKED_FILE.name]
+    return [f"{PACKED_FILE.stem}-{number:05d}-of-{count:05d}{PACKED_FILE.suffix}" for number in range(count)]
+
+
+def _write(dataset: Dataset, data: Data, rows: Gathered, provenance: str, into: Path, bad: Quarantine) -> set[str]:
+    """Write all files of a packed set, the manifest last, and return their names."""
+    if data.shards > rows.count:
+        raise ConfigError(f"{PARAMS}: data.shards = {data.shards} is more than the {rows.count} rows of {dataset.name}")
+    names = shard_names(data.shards)
+    with ExitStack() as stack:  # renames in reverse order
+        manifest, preview, *files = (
+            stack.enter_context(replacing(into / name)) for name in (MANIFEST.name, PREVIEW, *names)
+        )
+        packed = write_shards(files, _about(dataset, rows, provenance), rows, data.compression)
+        write_json(manifest, _manifest(packed, names, len(bad)))
+        pictures.save_png(_preview(packed), preview)
+        if len(bad):
+            bad.write(stack.enter_context(replacing(into / QUARANTINE)))
+            names.append(QUARANTINE)
+    return set(names)
+
+
+def write_shards(paths: Sequence[Path], about: About, rows: Gathered, compression: str | None) -> Packed:
+    """Write rows to one file, or evenly to several, and open them as one set.
+
+    The content hash is that of all rows together: the same for any number of files.
+    """
+    whole = Fingerprint()
+    splits = {name: range(*ends) for name, ends in rows.splits.items()}
+    bounds = [number * rows.count // len(paths) for number in range(len(paths) + 1)]
+    with progress(f"Writing {about.name}", rows.count, "rows") as bar:
+        for path, start, stop in zip(paths, bounds, bounds[1:], strict=False):
+            local = {name: clipped(part, start, stop) for name, part in splits.items()}
+            blocks = _counted(rows.blocks(start, stop), bar, whole if len(paths) > 1 else None)
+            ends = {name: (part.start, part.stop) for name, part in local.items()}
+            write_packed(path, about, stop - start, blocks, ends, compression)
+    opened = [Packed.open(path) for path in paths]
+    if len(opened) == 1:
+        return opened[0]
+    return Packed.join(paths[0], opened, splits, whole.sha256(rows.splits, about.classes, about.attributes))
+
+
+def _counted(blocks: Iterable[Block], bar: Progress, whole: Fingerprint | None) -> Iterator[Block]:
+    for block in blocks:
+        if whole is not None:
+            whole.update(block)
+        yield block
+        bar.advance(length(block))
+
+
+def _provenance(dataset: Dataset, raw: Path) -> str:
+    """Return what `download` says about the raw files, as JSON."""
     path = raw / SOURCE
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise DataError(f"{path}: missing or not JSON, so nothing is known of the raw files; {_ADVICE}") from None
+        raise DataError(f"{path}: missing or not JSON, so nothing is known of the raw files; {ADVICE}") from None
     found = provenance.get("name") if isinstance(provenance, dict) else None
     if found != dataset.name:
-        raise DataError(f"{raw}: holds the raw files of {found!r}, not of {dataset.name!r}; {_ADVICE}")
+        raise DataError(f"{raw}: holds the raw files of {found!r}, not of {dataset.name!r}; {ADVICE}")
+    return json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+
+
+def _about(dataset: Dataset, rows: Gathered, provenance: str) -> About:
     return About(
         name=dataset.name,
         kind=dataset.kind,
-        source=json.dumps(provenance, sort_keys=True, ensure_ascii=False),
+        source=provenance,
         licence=dataset.licence,
         citation=dataset.citation,
-        transform=dataset.transform,
-        classes=dataset.classes,
+        transform=rows.transform,
+        classes=rows.classes,
+        attributes=dataset.attributes,
     )
 
 
-def _counted(blocks: Iterator[Block], advance: Callable[[int], None]) -> Iterator[Block]:
-    for block in blocks:
-        yield block
-        advance(len(next(iter(block.values()))))
-
-
-def _manifest(packed: Packed) -> dict[str, Any]:
+def _manifest(packed: Packed, names: Sequence[str], bad: int) -> dict[str, Any]:
+    files = zip(names, packed.shards, strict=False)
     return {
         "name": packed.name,
         "kind": packed.kind,
         "count": len(packed),
+        "left_out": bad,
         "shape": packed.shape,
         "classes": packed.classes,
         "class_counts": packed.class_counts,
+        "attributes": packed.attribute_names,
         "splits": {name: [rows.start, rows.stop] for name, rows in packed.splits.items()},
         "content_sha256": packed.content_sha256,
+        "shards": [{"file": name, "count": len(one), "content_sha256": one.content_sha256} for name, one in files],
     }
 
 
 def _preview(packed: Packed) -> Image.Image:
-    """Draw 100 rows drawn with a fixed seed."""
+    """Draw 100 rows drawn with a fixed seed, fewer where images are large."""
     order = np.random.Generator(np.random.PCG64(_PREVIEW_SEED)).permutation(len(packed))
-    return pictures.sheet(packed.read(order[:_PREVIEW_ROWS], packed.kind))
+    shown = min(_PREVIEW_ROWS, max(1, _PREVIEW_BYTES // packed.row_bytes))
+    return pictures.sheet(packed.read(order[:shown], packed.kind))
 
 
-def _digits(dataset: Dataset, raw: Path) -> Iterator[Block]:
-    (file,) = dataset.files
-    assert file.content is not None
-    path = raw / file.name
-    yield parse_digits(_expanded(path, at_most=2 * file.content.size), dataset, path)
-
-
-def _expanded(path: Path, at_most: int) -> bytes:
-    """Return what a gzip file expands to, cut at a length that no right content has: it may be a bomb."""
-    try:
-        with gzip.open(path) as opened:
-            return opened.read(at_most)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise DataError(f"{path}: cannot be read as gzip: {reason}; {_ADVICE}") from None
-
-
-def parse_digits(content: bytes, dataset: Dataset, path: Path) -> Block:
-    """Read rows of 784 pixels 0..255 and a label 0..9 into `image` (n, 28, 28, 1) and `label` (n,).
-
-    Raises `DataError` naming `path`, the row (from 1) and what is wrong with it.
-    """
-    lines = content.splitlines()
-    if len(lines) != dataset.count:
-        raise DataError(f"{path}: holds {len(lines)} rows instead of {dataset.count}; {_ADVICE}")
-    for number, line in enumerate(lines, start=1):
-        if not _DIGIT_ROW.fullmatch(line):
-            raise DataError(f"{path}: row {number} {_row_problem(line)}; {_ADVICE}")
-    table = np.fromstring(b",".join(lines), dtype=np.int64, sep=",").reshape(len(lines), _PIXELS + 1)
-    pixels, labels = table[:, :-1], table[:, -1]
-    wrong = np.flatnonzero((pixels > 255).any(axis=1) | (labels >= len(dataset.classes)))
-    if len(wrong):
-        raise DataError(f"{path}: row {wrong[0] + 1} {_row_problem(lines[wrong[0]])}; {_ADVICE}")
-    return {"image": _images(pixels), "label": labels.copy()}
-
-
-def _images(pixels: Int64[np.ndarray, "n hw"]) -> UInt8[np.ndarray, "n h w 1"]:
-    return pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
-
-
-def _row_problem(line: bytes) -> str:
-    """Return what is wrong with a row that is wrong."""
-    fields = line.decode("ascii", "replace").split(",")
-    if len(fields) != _PIXELS + 1:
-        return f"has {len(fields)} columns instead of {_PIXELS + 1}"
-    for column, field in enumerate(fields[:-1], start=1):
-        if not re.fullmatch("[0-9]{1,3}", field) or int(field) > 255:
-            return f"has {field[:20]!r} in column {column}, which is no pixel 0..255"
-    return f"has the label {fields[-1][:20]!r}, which is no digit 0..9"
-
-
-def _pattern(dataset: Dataset, raw: Path) -> Iterator[Block]:
-    (file,) = dataset.files
-    path = raw / file.name
-    try:
-        vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read as NumPy array: {reason}; {_ADVICE}") from None
-    yield {"vector": _checked_vectors(vectors, dataset, path)}
-
-
-def _checked_vectors(vectors: Any, dataset: Dataset, path: Path) -> Float32[np.ndarray, "n d"]:
-    expected = (dataset.count, *dataset.shape)
-    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != expected:
-        found = f"{getattr(vectors, 'dtype', type(vectors).__name__)} {getattr(vectors, 'shape', '')}"
-        raise DataError(f"{path}: holds {found} instead of float32 {expected}; {_ADVICE}")
-    wrong = np.flatnonzero(~((vectors >= 0) & (vectors <= 1)).all(axis=1))
-    if len(wrong):
-        raise DataError(f"{path}: row {wrong[0] + 1} is {vectors[wrong[0]].tolist()}, not numbers 0..1; {_ADVICE}")
-    return vectors
-
-
-_READERS: dict[str, Callable[[Dataset, Path], Iterator[Block]]] = {"digits": _digits, "pattern": _pattern}
+def _sweep(folder: Path, *patterns: str, keep: Collection[str] = ()) -> None:
+    """Delete files of an earlier packing."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            if path.name not in keep:
+                path.unlink()

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from ganpipe.core.batch import Batch, to_float
+from ganpipe.data.columns import length
+from ganpipe.data.order import Order, Stretch, flipped
 from ganpipe.data.packed import Packed
-from ganpipe.errors import DataError
+from ganpipe.errors import ConfigError, DataError
+from ganpipe.paths import PARAMS
 
-_MEMORY_SHARE = 0.25  # of the physical memory that the ranks together may fill with copies of the set
+_MEMORY_SHARE = 0.25  # of the physical memory, or of the free memory of a GPU
+_GIB = 1 << 30
 
 
 class Sampler:
-    """An endless sequence of items: one permutation of the split per epoch, laid end to end.
+    """An endless sequence of items: one shuffled epoch of the split after the other, laid end to end.
 
     Positions count images shown over all ranks. A global batch is `batch * world` consecutive positions, of which
     each rank takes `batch` consecutive ones. Batches may straddle epochs, and a split may be smaller than a batch.
+
+    The rows lie on the GPU where they fit there, else in memory where they fit `ram_limit`, else on the disk, from
+    which they are read in shuffled blocks, ahead of time. Order and values are the same in each case, bit for bit.
     """
 
     def __init__(
@@ -34,21 +41,31 @@ class Sampler:
         rank: int = 0,
         world: int = 1,
         split: str = "train",
+        flip: bool = False,
+        ram_limit: float | None = None,
     ) -> None:
-        """`batch` is the number of items per rank. Raises `DataError` where the split is missing or empty."""
+        """`batch` is the number of items per rank, `ram_limit` is in GiB for all ranks; None: a quarter of the memory.
+
+        `flip` mirrors each image with a chance of one half, drawn from (seed, position). Raises `DataError` where the
+        split is missing or empty, `ConfigError` where there is nothing to mirror.
+        """
         if batch < 1 or not 0 <= rank < world:
             raise ValueError(f"batch {batch}, rank {rank} of {world}")
-        self._rows = packed.rows(split)
-        if not self._rows:
+        if flip and "image" not in packed.roles:
+            raise ConfigError(
+                f"{PARAMS}: data.flip mirrors images, but data.name = {packed.name!r} holds {packed.kind}s"
+            )
+        rows = packed.rows(split)
+        if not rows:
             raise DataError(f"{packed.path}: the split {split!r} has no rows to learn from")
-        self._packed, self._batch, self._seed = packed, batch, seed
+        self._batch, self._seed, self._flip = batch, seed, flip
         self._device, self._rank, self._world = torch.device(device), rank, world
-        self._permutation = lru_cache(maxsize=2)(self._shuffle)
-        self._loaded = self._load() if packed.nbytes * world <= _MEMORY_SHARE * _physical_memory() else None
+        self._count, self._order = len(rows), Order(len(rows), packed.row_bytes, seed)
+        self._store = _store(packed, rows, self._order, self._device, world, ram_limit)
 
     def __len__(self) -> int:
         """Return the number of items of the split, which is the length of an epoch."""
-        return len(self._rows)
+        return self._count
 
     def batches(self, nimg: int) -> Iterator[Batch]:
         """Yield the batches of this rank from position `nimg` on, for ever.
@@ -57,37 +74,105 @@ class Sampler:
         """
         position = nimg + self._rank * self._batch
         while True:
-            yield self._fetch(self.order(position, self._batch))
+            yield self._fetch(position)
             position += self._batch * self._world
 
     def order(self, position: int, count: int) -> Int64[np.ndarray, " count"]:
         """Return which items of the split stand at `count` positions from `position` on."""
-        pieces = []
-        while count > 0:
-            epoch, start = divmod(position, len(self))
-            pieces.append(self._permutation(epoch)[start : start + count])
-            position += len(pieces[-1])
-            count -= len(pieces[-1])
-        return np.concatenate(pieces)
+        return self._order.rows(position, count)
 
-    def _shuffle(self, epoch: int) -> Int64[np.ndarray, " n"]:
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch])))
-        return generator.permutation(len(self))
+    def _fetch(self, position: int) -> Batch:
+        found = self._store.take(self._order.stretches(position, self._batch))
+        values = {role: rows.to(self._device) for role, rows in found.items()}
+        if self._flip:
+            values["image"] = _mirrored(values["image"], flipped(self._seed, position, self._batch))
+        return {role: _to_network(role, rows) for role, rows in values.items()}
 
-    def _fetch(self, items: Int64[np.ndarray, " n"]) -> Batch:
-        return {role: _to_network(role, self._take(role, items).to(self._device)) for role in self._packed.roles}
 
-    def _take(self, role: str, items: Int64[np.ndarray, " n"]) -> Tensor:
-        if self._loaded is not None:
-            return self._loaded[role].index_select(0, torch.from_numpy(items))
-        return torch.from_numpy(self._packed.read(items + self._rows.start, role))
+class _Loaded:
+    """All rows of a split, in memory or on a GPU; images with their channels first, as networks want them."""
 
-    def _load(self) -> dict[str, Tensor]:
-        return {role: torch.from_numpy(self._packed.all(role, self._rows)) for role in self._packed.roles}
+    def __init__(self, packed: Packed, rows: range, order: Order, device: torch.device) -> None:
+        self._order = order
+        self._columns: dict[str, Tensor] = {}
+        done = 0
+        for block in packed.blocks(rows):
+            for role, values in block.items():
+                part = _channels_first(role, torch.from_numpy(values))
+                if role not in self._columns:
+                    self._columns[role] = part.new_empty((len(rows), *part.shape[1:]), device=device)
+                self._columns[role][done : done + len(part)] = part
+            done += length(block)
+
+    def take(self, stretches: list[Stretch]) -> dict[str, Tensor]:
+        groups = [self._order.group(one.epoch, one.group).rows[one.start : one.stop] for one in stretches]
+        items = torch.from_numpy(np.concatenate(groups))
+        found = {role: rows.index_select(0, items.to(rows.device)) for role, rows in self._columns.items()}
+        return {role: _channels_last(role, rows) for role, rows in found.items()}
+
+
+class _Streamed:
+    """The rows of one group at a time, read block by block, while a thread reads the next group."""
+
+    def __init__(self, packed: Packed, rows: range, order: Order) -> None:
+        self._packed, self._first, self._order = packed, rows.start, order
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="blocks")
+        self._buffers: dict[tuple[int, int], Future[dict[str, np.ndarray]]] = {}
+
+    def take(self, stretches: list[Stretch]) -> dict[str, Tensor]:
+        pieces = [self._piece(one) for one in stretches]
+        return {role: torch.from_numpy(np.concatenate([piece[role] for piece in pieces])) for role in pieces[0]}
+
+    def _piece(self, stretch: Stretch) -> dict[str, np.ndarray]:
+        here, following = (stretch.epoch, stretch.group), self._order.after(stretch)
+        due = {self._key(*here): here, self._key(*following): following}
+        self._buffers = {  # the group before is let go
+            key: self._buffers.get(key) or self._reader.submit(self._read, *group) for key, group in due.items()
+        }
+        places = self._order.group(*here).places[stretch.start : stretch.stop]
+        return {role: rows[places] for role, rows in self._buffers[self._key(*here)].result().items()}
+
+    def _key(self, epoch: int, number: int) -> tuple[int, int]:
+        """Name the rows of a group: an only group holds the same ones in every epoch."""
+        return (epoch if self._order.groups > 1 else 0, number)
+
+    def _read(self, epoch: int, number: int) -> dict[str, np.ndarray]:
+        blocks = self._order.group(epoch, number).blocks
+        pieces = [range(block.start + self._first, block.stop + self._first) for block in blocks]
+        return {role: self._packed.gather(role, pieces) for role in self._packed.roles}
+
+
+def _store(
+    packed: Packed, rows: range, order: Order, device: torch.device, world: int, ram_limit: float | None
+) -> _Loaded | _Streamed:
+    """Return the rows where they are served fastest."""
+    needed = packed.row_bytes * len(rows)
+    if device.type == "cuda" and needed <= _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return _Loaded(packed, rows, order, device)
+    allowed = _MEMORY_SHARE * _physical_memory() if ram_limit is None else ram_limit * _GIB
+    if needed * world <= allowed:
+        return _Loaded(packed, rows, order, torch.device("cpu"))
+    return _Streamed(packed, rows, order)
+
+
+def _channels_first(role: str, rows: Tensor) -> Tensor:
+    return rows.permute(0, 3, 1, 2) if role == "image" else rows
+
+
+def _channels_last(role: str, rows: Tensor) -> Tensor:
+    return rows.permute(0, 2, 3, 1) if role == "image" else rows
+
+
+def _mirrored(images: Tensor, chosen: Bool[np.ndarray, " n"]) -> Tensor:
+    """Mirror the chosen ones of stored images (n, h, w, c), left to right."""
+    mask = torch.from_numpy(chosen).to(images.device)[:, None, None, None]
+    return torch.where(mask, images.flip(2), images)
 
 
 def _to_network(role: str, values: Tensor) -> Tensor:
-    """Convert stored values on their device: pixels to [-1, 1], all else as it is."""
+    """Convert stored values on their device: pixels to [-1, 1], attributes to floats, all else as it is."""
+    if role == "attributes":
+        return values.float()
     return to_float(values) if role == "image" else values
 
 

@@ -42,6 +42,7 @@ def identify(params: Params, data_sha256: str) -> Identity:
     train = fingerprint(
         {
             "data": data_sha256,
+            "flip": content["data"]["flip"],
             "system": content["system"],
             "train": content["train"],
             "code": code_digest("train"),

@@ -49,7 +49,8 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
         packed.verify()
         system = systems.build(params.system, packed.spec, params.train.seed).to(device)
         batch, rank, world = _share(params.train, system.smallest_batch), distributed.rank(), distributed.world()
-        sampler = Sampler(packed, batch, params.train.seed, device, rank, world)
+        flip, ram_limit = params.data.flip, params.runtime.ram_limit
+        sampler = Sampler(packed, batch, params.train.seed, device, rank, world, flip=flip, ram_limit=ram_limit)
         trainer = Trainer(system, params.train, sampler.batches)
         run = _Run(trainer, Checkpoints(paths.state_dir(), fingerprint), listeners, params.runtime.checkpoint_seconds)
         run.to_the_end(fingerprint)

@@ -1,24 +1,69 @@
-"""The catalogue: complete entries, light import, a helpful error for an unknown name."""
+"""The catalogue: complete entries, light import, a helpful error for an unknown name, and what the commands print."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
+from typer.testing import CliRunner
 
-from ganpipe.data.catalogue import DATASETS, lookup
+from ganpipe.cli import app
+from ganpipe.data.catalogue import CELEBA, DATASETS, FLOWERS102, lookup
+from ganpipe.data.dataset import Dataset, Gathered, Published
 from ganpipe.errors import ConfigError
 
+ALL = [pytest.param(dataset, id=name) for name, dataset in sorted(DATASETS.items())]
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
-def test_every_entry_is_complete(name: str) -> None:
-    dataset = DATASETS[name]
-    assert dataset.name == name == lookup(name).name
-    assert all((dataset.title, dataset.source, dataset.licence, dataset.citation, dataset.transform, dataset.files))
-    assert len(dataset.shape) == {"image": 3, "vector": 1}[dataset.kind]
-    assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) and file.size > 0 for file in dataset.files)
+
+@pytest.mark.parametrize("dataset", ALL)
+def test_every_entry_is_complete(dataset: Dataset) -> None:
+    assert DATASETS[dataset.name] is dataset is lookup(dataset.name)
+    assert all((dataset.title, dataset.source, dataset.licence, dataset.terms, dataset.citation, dataset.transform))
+    assert dataset.shape is None or len(dataset.shape) == {"image": 3, "vector": 1}[dataset.kind]
+    assert len(dataset.terms) <= 15 and len(set(dataset.classes)) == len(dataset.classes)
+    assert not dataset.splits or sum(length for _, length in dataset.splits) == dataset.count
+
+
+@pytest.mark.parametrize("dataset", ALL)
+def test_every_file_can_be_verified(dataset: Dataset) -> None:
+    for file in dataset.files:
+        if isinstance(file.origin, Gathered):
+            assert file.sha256 is None and file.size is None and dataset.nbytes is None
+            continue
+        assert file.size is not None and file.size > 0 and dataset.nbytes
+        hashes = [file.sha256, *([file.content.sha256] if file.content else [])]
+        assert all(re.fullmatch("[0-9a-f]{64}", found or "") for found in hashes)
+
+
+@pytest.mark.parametrize("dataset", ALL)
+def test_the_layout_speaks_of_the_files_of_the_set(dataset: Dataset) -> None:
+    def texts(value: object) -> set[str]:
+        if isinstance(value, str):
+            return {value}
+        pieces = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+        return {text for piece in pieces for text in texts(piece)}
+
+    assert {file.name for file in dataset.files} <= texts(asdict(dataset.layout))
+
+
+@pytest.mark.parametrize("dataset", ALL)
+def test_every_address_can_be_asked(dataset: Dataset) -> None:
+    for file in dataset.files:
+        for url in file.origin.urls if isinstance(file.origin, Published) else ():
+            assert re.fullmatch(r"https?://[a-z0-9.-]+/[^ ]+", url)
+            assert url.endswith("/" + file.name) or "drive." in url
+
+
+def test_published_numbers() -> None:
+    assert (CELEBA.nbytes, len(CELEBA.attributes), CELEBA.attributes[20]) == (1_473_048_250, 40, "Male")
+    assert (len(FLOWERS102.classes), FLOWERS102.classes[0], FLOWERS102.classes[-1]) == (
+        102,
+        "pink primrose",
+        "blackberry lily",
+    )
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -27,7 +72,42 @@ def test_an_unknown_name_gets_the_nearest() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_catalogue_imports_nothing_heavy() -> None:
-    heavy = ("torch", "h5py", "numpy", "PIL")
-    code = f"import sys, ganpipe.data.catalogue; print([m for m in {heavy} if m in sys.modules])"
+@pytest.mark.parametrize("module", ["ganpipe.data.catalogue", "ganpipe.data.listing"])
+def test_the_catalogue_imports_nothing_heavy(module: str) -> None:
+    heavy = ("torch", "h5py", "numpy", "PIL", "requests")
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_list_is_an_aligned_table() -> None:
+    lines = CliRunner().invoke(app, ["dataset", "list"]).output.splitlines()
+    assert len(lines) == 1 + len(DATASETS) and all(len(line) < 120 for line in lines)
+    titles = lines[0].index("what it is")
+    for line, dataset in zip(lines[1:], DATASETS.values(), strict=True):
+        assert line.startswith(dataset.name + " ") and line[titles:] == dataset.title and line[titles - 1] == " "
+    celeba = next(line for line in lines if line.startswith("celeba"))
+    assert "202,599" in celeba and "1.5 GB" in celeba and "research only" in celeba
+
+
+@pytest.mark.parametrize("dataset", ALL)
+def test_a_card_tells_everything(dataset: Dataset) -> None:
+    result = CliRunner().invoke(app, ["dataset", "show", dataset.name])
+    text = " ".join(result.output.split())
+    assert result.exit_code == 0 and max(map(len, result.output.splitlines())) < 130
+    for fact in (
+        dataset.title,
+        dataset.licence,
+        dataset.citation,
+        dataset.source,
+        *dataset.classes,
+        *dataset.attributes,
+    ):
+        assert fact in text
+    for file in dataset.files:
+        assert file.name in text and (file.sha256 or "") in text and f"{file.size or 0:,}" in text + "0"
+        assert all(url in text for url in (file.origin.urls if isinstance(file.origin, Published) else ()))
+
+
+def test_no_card_of_an_unknown_set() -> None:
+    result = CliRunner().invoke(app, ["dataset", "show", "celebs"])
+    assert result.exit_code == 2 and "'celebs' is unknown, did you mean 'celeba'" in result.stderr

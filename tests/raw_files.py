@@ -1,0 +1,127 @@
+"""Small raw files in the exact layout of the published ones, as `download` leaves them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+from ganpipe.data.catalogue import CELEBA, FLOWERS, FLOWERS102
+from ganpipe.data.fetch import SOURCE
+
+
+def picture(width: int = 40, height: int = 48, seed: int = 0, mode: str = "RGB") -> Image.Image:
+    """Return a smooth random picture, so that JPEG keeps it about as it is."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 5, 3), np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+def encoded(image: Image.Image, format: str = "JPEG", **options: object) -> bytes:
+    """Return the bytes of a picture file."""
+    out = io.BytesIO()
+    image.save(out, format=format, **options)
+    return out.getvalue()
+
+
+def jpeg(width: int = 40, height: int = 48, seed: int = 0) -> bytes:
+    """Return a JPEG of quality 90."""
+    return encoded(picture(width, height, seed), quality=90)
+
+
+def write_source(folder: Path, name: str) -> None:
+    """Write what `download` says about the raw files beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SOURCE).write_text(json.dumps({"name": name, "source": "a test", "files": {}}))
+
+
+def write_tar(path: Path, members: Mapping[str, bytes], mode: str = "w:gz") -> None:
+    """Write a tar archive with its folders."""
+    with tarfile.open(path, mode) as archive:
+        for folder in sorted({parent.as_posix() for name in members for parent in Path(name).parents} - {"."}):
+            info = tarfile.TarInfo(folder)
+            info.type = tarfile.DIRTYPE
+            archive.addfile(info)
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def write_folder(folder: Path, members: Mapping[str, bytes]) -> Path:
+    """Make `folder` the raw files of the data set `folder` with these members."""
+    write_source(folder, "folder")
+    write_tar(folder / "folder.tar", members, "w:")
+    return folder
+
+
+def write_celeba(folder: Path, count: int = 12) -> Path:
+    """Make `folder` a CelebA of the first `count` images: two thirds train, the rest halves of valid and test."""
+    write_source(folder, "celeba")
+    names = [f"{number:06d}.jpg" for number in range(1, count + 1)]
+    with zipfile.ZipFile(folder / "img_align_celeba.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("img_align_celeba")
+        for number, name in enumerate(names):
+            archive.writestr(f"img_align_celeba/{name}", jpeg(178, 218, number))
+    lines = [str(count), " ".join(CELEBA.attributes) + " "]
+    lines += [
+        f"{name} " + " ".join(f"{value:2d}" for value in row) for name, row in zip(names, signs(count), strict=True)
+    ]
+    (folder / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    parts = [0] * (2 * count // 3) + [1] * (count // 6) + [2] * count
+    rows = [f"{name} {part}" for name, part in zip(names, parts, strict=False)]
+    (folder / "list_eval_partition.txt").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def signs(count: int) -> np.ndarray:
+    """Return the attributes -1 and 1 of the images of `write_celeba`, (count, 40)."""
+    return 2 * np.random.default_rng(7).integers(0, 2, (count, 40)) - 1
+
+
+def write_flowers(folder: Path, per_class: int = 4) -> Path:
+    """Make `folder` a flower_photos.tgz with photographs of several sizes and its LICENSE.txt."""
+    write_source(folder, "flowers")
+    members = {"flower_photos/LICENSE.txt": b"All photographs by somebody, CC-BY"}
+    for number, name in enumerate(reversed(FLOWERS.classes)):
+        for at in range(per_class):
+            photo = jpeg(90 + 10 * at, 80, 10 * number + at)
+            members[f"flower_photos/{name}/{1000 - at}_{number:x}.jpg"] = photo
+    write_tar(folder / "flower_photos.tgz", members)
+    return folder
+
+
+def write_flowers102(folder: Path, count: int = 12) -> Path:
+    """Make `folder` a Flowers-102 of `count` images in an archive of mixed order."""
+    write_source(folder, "flowers102")
+    order = np.random.default_rng(1).permutation(count) + 1
+    write_tar(folder / "102flowers.tgz", {f"jpg/image_{number:05d}.jpg": jpeg(80, 70, number) for number in order})
+    savemat(folder / "imagelabels.mat", {"labels": labels102(count)[None]}, do_compression=True)
+    train, valid, test = np.split(np.arange(count, 0, -1, dtype=np.uint16), [count // 4, count // 2])
+    savemat(folder / "setid.mat", {"trnid": train[None], "valid": valid[None], "tstid": test[None]})
+    return folder
+
+
+def labels102(count: int) -> np.ndarray:
+    """Return the classes 1.. of the images of `write_flowers102`."""
+    return (np.arange(count) * 31 % len(FLOWERS102.classes) + 1).astype(np.uint8)
+
+
+def write_idx(folder: Path, name: str = "mnist", counts: tuple[int, int] = (30, 10)) -> Path:
+    """Make `folder` an MNIST of random images."""
+    write_source(folder, name)
+    rng = np.random.default_rng(0)
+    for stem, count in zip(("train", "t10k"), counts, strict=True):
+        images, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count, np.uint8)
+        header = np.array([2051, count, 28, 28], ">u4").tobytes()
+        (folder / f"{stem}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes()))
+        header = np.array([2049, count], ">u4").tobytes()
+        (folder / f"{stem}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
+    return folder
