@@ -1,6 +1,6 @@
 """What the real data looks like to the extractors: computed once for all experiments on the same data.
 
-The packed data is shuffled by `evaluate.seed` and cut into halves A and B.
+The training split of the packed data is shuffled by `evaluate.seed` and cut into halves A and B.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def prepare_reference(params: Params) -> None:
     packed.verify()
     for name in params.evaluate.extractors:
         extractor = _fitted(name, packed, params.evaluate)
-        features = extract(extractor, packed.all(packed.kind), f"Features of real data ({name})").features
-        half_a, half_b = (features[rows] for rows in _halves(len(packed), params.evaluate.seed))
+        items = packed.all(packed.kind, packed.rows("train"))
+        features = extract(extractor, items, f"Features of real data ({name})").features
+        half_a, half_b = (features[rows] for rows in _halves(len(items), params.evaluate.seed))
         write_bytes(paths.REFERENCE / name / "features.safetensors", save({"half_a": half_a, "half_b": half_b}))
 
 
@@ -82,7 +83,7 @@ def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
             f"evaluate.extractors: domain needs labels, but {packed.name} has none; "
             "use pixel, or pattern for data.name = pattern"
         )
-    images, labels = packed.all("image"), packed.all("label")
+    images, labels = (packed.all(role, packed.rows("train")) for role in ("image", "label"))
     with progress("Domain extractor", unit="img") as bar:
         extractor = cls.fit(
             images, labels, packed.classes, cfg.extractor_epochs, cfg.seed, cfg.extractor_accuracy, _advancing(bar)

@@ -42,7 +42,7 @@ def evaluate(params: Params) -> None:
             f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: "
             "run `dvc repro sample`"
         )
-    n = min(len(samples), len(packed) // 2)
+    n = min(len(samples), len(packed.rows("train")) // 2)
     fake = samples.all(samples.kind)[:n]
     if samples.kind == "image":
         check_pixels(fake, "sample")
@@ -109,7 +109,7 @@ class Judge:
     def _class_scores(self, probabilities: np.ndarray) -> Scores:
         """Classifier score, and how the samples spread over the classes compared with the real labels."""
         classes = len(self.packed.classes)
-        real = class_shares(self.packed.all("label"), classes)
+        real = class_shares(self.packed.all("label", self.packed.rows("train")), classes)
         fake = class_shares(probabilities.argmax(axis=1), classes)
         mean, std = classifier_score(probabilities, default_splits(len(probabilities)))
         spread = {
