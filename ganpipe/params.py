@@ -24,7 +24,7 @@ def load(path: Path = paths.PARAMS) -> Params:
 def _check_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:
     """Refuse an extractor that cannot look at this data, before hours of training."""
     fits = {
-        "domain": dataset.kind == "image" and dataset.classes != (),
+        "domain": dataset.kind == "image" and (dataset.classes != () or dataset.count is None),
         "pattern": dataset.kind == "vector",
         "pixel": dataset.kind == "image",
     }

@@ -6,19 +6,16 @@ The tests of this file share one checkout and one MLflow store and run in the or
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import REPOSITORY
+from checkout import Checkout, copy_working_tree
 
 from ganpipe.data.packed import Packed
 
@@ -33,70 +30,11 @@ SMALL = {  # the default recipe at a size that trains in seconds
 }
 
 
-class Checkout:
-    """A clone of this working tree, with the commands a user types there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_TRACKING"))}
-        self.environment |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-        }  # fmt: skip
-
-    def run(self, command: str, code: int | None = 0) -> str:
-        """Run a command line, check its exit code (None: any but 0), and return all it printed."""
-        done = subprocess.run(
-            command, shell=True, cwd=self.folder, env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
-        )  # fmt: skip
-        assert done.returncode == code if code is not None else done.returncode != 0, done.stdout
-        return done.stdout
-
-    def commit(self) -> None:
-        self.run("git add -A && git commit -qm state")
-
-    def metrics(self) -> dict[str, Any]:
-        return json.loads((self.folder / "data/metrics.json").read_text())
-
-    def file(self, name: str) -> bytes:
-        return (self.folder / "data" / name).read_bytes()
-
-    def rows(self) -> list[Any]:
-        """The rows of the MLflow table, newest first."""
-        from mlflow import MlflowClient
-
-        client = MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
-        return list(client.search_runs([client.get_experiment_by_name("ganpipe").experiment_id]))
-
-    def artifacts(self, row: Any) -> set[str]:
-        """The names of all files of a row."""
-        folder = Path(row.info.artifact_uri.removeprefix("file://"))
-        return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (REPOSITORY / name).is_file() and not name.startswith("data/") and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
-    checkout = Checkout(folder)
-    checkout.run("ganpipe recipe use digits-dcgan --force")
-    text = (folder / "params.yaml").read_text()
-    for key, value in SMALL.items():
-        text, count = re.subn(rf"(?m)^  {key}: [\d.]+", f"  {key}: {value}", text)
-        assert count == 1, key
-    (folder / "params.yaml").write_text(text)
-    checkout.run("git init -q -b main")
+    checkout = copy_working_tree(folder)
+    checkout.use("digits-dcgan", **SMALL)
     checkout.commit()
     yield checkout
     shutil.rmtree(folder, ignore_errors=True)
@@ -182,6 +120,21 @@ def test_a_forced_retraining_gives_the_same_bytes_and_leaves_the_rest_valid(chec
     assert "Data and pipelines are up to date." in checkout.run("dvc status")
 
 
+def test_a_mistake_mended_or_a_value_taken_back_trains_nothing_again(checkout: Checkout) -> None:
+    before = checkout.file("model/generator.safetensors"), len(checkout.rows())
+    params = checkout.folder / "params.yaml"
+    good = params.read_text()
+    params.write_text(good.replace("features: 64", "featurs: 64"))
+    assert "did you mean 'features'?" in checkout.run("dvc repro", code=None)
+    params.write_text(good)
+    assert "Training" not in checkout.run("dvc repro")
+    params.write_text(re.sub(r"  lr: [\d.]+", "  lr: 0.0002", good))
+    assert "Training" not in checkout.run("dvc repro")  # the second experiment's
+    params.write_text(good)
+    assert "Training" not in checkout.run("dvc repro")
+    assert (checkout.file("model/generator.safetensors"), len(checkout.rows())) == before
+
+
 BAD = {
     "-S train.lr=abc": 'train.lr = "abc": should be a valid number',
     "-S train.batch=0": "train.batch = 0: should be greater than or equal to 1",
@@ -248,10 +201,8 @@ def test_kill_9_of_dvc_and_repro_again_is_one_row_and_the_same_bytes(checkout: C
 @pytest.mark.parametrize("recipe", ["digits-mlp", "digits-wgan-gp"])
 def test_the_other_recipes_run_through_the_whole_pipeline(recipe: str, checkout: Checkout) -> None:
     checkout.commit()
-    checkout.run(f"ganpipe recipe use {recipe}")
-    kimg = {"kimg": "2", "preview_kimg": "1", "log_kimg": "0.5", "count": "300"}
-    edits = " ".join(f"-e 's/^  {key}: [0-9.]*/  {key}: {value}/'" for key, value in kimg.items())
-    checkout.run(f"sed -i {edits} params.yaml && dvc repro")
+    checkout.use(recipe, kimg="2", preview_kimg="1", log_kimg="0.5", count="300")
+    checkout.run("dvc repro")
     assert checkout.metrics()["domain"]["fd"] > 0
     assert checkout.rows()[0].data.params["system.name"] in recipe.replace("digits-", "").replace("-", "_") + "_gan"
 
