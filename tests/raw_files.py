@@ -71,7 +71,9 @@ def write_celeba(folder: Path, count: int = 12) -> Path:
         for number, name in enumerate(names):
             archive.writestr(f"img_align_celeba/{name}", jpeg(178, 218, number))
     lines = [str(count), " ".join(CELEBA.attributes) + " "]
-    lines += [f"{name} " + " ".join(f"{value:2d}" for value in row) for name, row in zip(names, signs(count), strict=True)]
+    lines += [
+        f"{name} " + " ".join(f"{value:2d}" for value in row) for name, row in zip(names, signs(count), strict=True)
+    ]
     (folder / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
     parts = [0] * (2 * count // 3) + [1] * (count // 6) + [2] * count
     rows = [f"{name} {part}" for name, part in zip(names, parts, strict=False)]
