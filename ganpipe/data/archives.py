@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ganpipe.errors import DataError
@@ -53,8 +53,8 @@ def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
 
     Raises `DataError` where the archive is missing, truncated, damaged, or expands to absurdly much.
     """
-    guard = _Guard(path)
     try:
+        guard = _Guard(path)
         yield from (_zip_members if path.suffix == ".zip" else _tar_members)(path, wanted, guard)
     except _BROKEN as error:
         reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or type(error).__name__
@@ -66,6 +66,7 @@ class _Guard:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._allowed = FREE_BYTES + MAX_EXPANSION * path.stat().st_size
         self._seen: set[str] = set()
         self._count = self._expanded = 0
 
@@ -75,7 +76,7 @@ class _Guard:
         self._seen.add(name)
         if link or special:
             return _LINK if link else "is no regular file"
-        if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        if name.startswith("/") or ".." in name.replace("\\", "/").split("/"):
             return "has a name that leads out of the archive"
         if repeated:
             return "has the name of an earlier member"
@@ -91,9 +92,8 @@ class _Guard:
         self._expanded += size
         if self._count > MAX_MEMBERS:
             raise DataError(f"{self._path}: holds more than {MAX_MEMBERS} members; {ADVICE}")
-        allowed = FREE_BYTES + MAX_EXPANSION * self._path.stat().st_size
-        if self._expanded > allowed:
-            raise DataError(f"{self._path}: expands to more than {allowed} bytes, as only bombs do; {ADVICE}")
+        if self._expanded > self._allowed:
+            raise DataError(f"{self._path}: expands to more than {self._allowed} bytes, as only bombs do; {ADVICE}")
 
 
 def _zip_members(path: Path, wanted: Callable[[str], bool], guard: _Guard) -> Iterator[Member]:

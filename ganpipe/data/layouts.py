@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -190,9 +190,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _is_image(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    if not name.lower().endswith(SUFFIXES):
+        return False
+    return not any(part == "__MACOSX" or (part[:1] == "." and part != "..") for part in name.split("/"))
 
 
 def _quoted(lines: list[str]) -> str:
