@@ -61,7 +61,7 @@ class Checkout:
         path = self.folder / "params.yaml"
         text = path.read_text()
         for key, value in values.items():
-            text, count = re.subn(rf"(?m)^  {key}:[^#\n]*", f"  {key}: {value} ", text, count=1)
+            text, count = re.subn(rf"(?m)^  {key}:.*$", f"  {key}: {value}".rstrip(), text, count=1)
             assert count == 1, key
         path.write_text(text)
 
