@@ -77,10 +77,10 @@ def test_comments_order_and_spelling_of_the_file_change_nothing(checkout) -> Non
         "data:\n  name: digits\nsystem:\n  name: dcgan\n  latent: 8\n"
         "train:\n  kimg: 10\n  batch: 4\n  lr: 0.0002\n  preview_kimg: 1\n  log_kimg: 1\n"
         "  optimizer:\n    name: adam\n    betas:\n    - 0.5\n    - 0.9\n"
-        "sample:\n  count: 5\nevaluate:\n  extractors:\n  - domain\n"
+        "sample:\n  count: 9\nevaluate:\n  extractors:\n  - domain\n"
     )
     spelled = (
-        "# another comment\nevaluate: {extractors: [domain]}\nsample: {count: 5, seed: 0}\n"
+        "# another comment\nevaluate: {extractors: [domain]}\nsample: {count: 9, seed: 0}\n"
         "train: {optimizer: {betas: [0.5, 0.9], name: adam}, log_kimg: 1.0, preview_kimg: 1.0, lr: 2e-4, batch: 4,"
         " kimg: 10.0}  # ten\nsystem: {latent: 8.0, name: dcgan}\ndata: {name: digits, source: null}\n"
     )
