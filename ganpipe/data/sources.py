@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,5 +121,5 @@ def _on_this_machine(dataset: Dataset, file: RawFile, data: Data) -> Place:
 
 def resolved(source: str) -> Path:
     """Return the path that `data.source` means; a relative one also counts from the main checkout."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - the method raises for an unknown user
     return path if path.exists() else main_root() / path

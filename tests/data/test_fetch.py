@@ -313,3 +313,9 @@ def test_debians_fashion_mnist_is_recognised(tmp_path: Path) -> None:
     for file in DATASETS["fashion-mnist"].files:
         assert (tmp_path / file.name).read_bytes() == (DEBIAN / file.name).read_bytes()
         assert file.size != (tmp_path / file.name).stat().st_size  # recompressed
+
+
+def test_the_home_of_nobody_is_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="data.source = '~nobody-here/digits': there is no such file"):
+        fetch.download(Data(name="digits", source="~nobody-here/digits"), tmp_path)
+    assert not list(tmp_path.iterdir())
