@@ -29,14 +29,14 @@ from ganpipe.tracking.notes import File, Picture, Point, Text, now
 from ganpipe.tracking.places import EXPERIMENT, artifact_root, is_server, sqlite_file, store_lock, store_uri
 from ganpipe.tracking.row import Row, Silence
 from ganpipe.tracking.rows import Record
-from ganpipe.tracking.slots import STAGES, train_metrics
+from ganpipe.tracking.slots import STAGES
 from ganpipe.tracking.writer import Found
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["Store", "experiment_id", "finished_stages", "sync_workspace", "track", "train_metrics"]
+__all__ = ["Store", "experiment_id", "finished_stages", "sync_workspace", "track"]
 
 LOCK_SECONDS = 60.0  # how long to wait for another process that creates the store or a row
 

@@ -65,7 +65,7 @@ class Tags:
     values: Mapping[str, str]
 
 
-Note = Picture | File | Text | Tags
+Note = Picture | File | Tags
 
 
 def now() -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, Text, now, points
+from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, now, points
 from ganpipe.tracking.slots import Content
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ class Writer:
                 self._send_picture(note)
             case File():
                 self._store.log_file(self._row.id, note)
-            case Text():
-                self._store.log_text(self._row.id, note)
             case Tags():
                 self._store.log(self._row.id, (), note.values)
 

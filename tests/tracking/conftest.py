@@ -21,8 +21,9 @@ from ganpipe.config import Params, parse
 from ganpipe.history import History
 from ganpipe.tracking import courier
 from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import track, train_metrics
+from ganpipe.tracking.mlflow import track
 from ganpipe.tracking.row import Row
+from ganpipe.tracking.slots import train_metrics
 
 CONTENT: dict[str, Any] = {
     "data": {"name": "digits", "source": None},
