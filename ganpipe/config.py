@@ -51,7 +51,7 @@ class Data(Closed):
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
     verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
-    crop: Side | None = None  # side of the square cut from the centre first, pixels; null: as suits the set
+    crop: Side | Literal["whole"] | None = None  # centre square cut first, pixels; whole: none; null: as suits the set
     size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
     channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
     flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
@@ -113,6 +113,7 @@ class Train(Closed):
     micro_batch: PositiveInt | None = None  # back-propagate a batch in pieces of at most this many; null: whole
     preview_kimg: Kimg
     log_kimg: Kimg
+    on_failure: Literal["warn", "stop"] = "warn"  # what a finding of `ganpipe.training.diagnostics` leads to
 
     @model_validator(mode="after")
     def _fits(self) -> Train:
@@ -123,6 +124,10 @@ class Train(Closed):
         return self
 
 
+Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest"]
+"""What the sample stage can draw: see `ganpipe.sampling`."""
+
+
 class Sample(Closed):
     """What to draw from the published generator."""
 
@@ -131,6 +136,7 @@ class Sample(Closed):
     grid: Annotated[int, Field(ge=1, le=100)] = 10  # the picture shows grid x grid samples
     interpolation_pairs: Annotated[int, Field(ge=1, le=100)] = 6  # rows of the interpolation strip
     interpolation_steps: Annotated[int, Field(ge=2, le=100)] = 12
+    pictures: tuple[Picture, ...] = ("grid", "interpolation")
 
 
 class Evaluate(Closed):

@@ -77,7 +77,6 @@ class System(nn.Module):
     Config: ClassVar[type[Closed]]
     generators: ClassVar[tuple[str, ...]] = ("generator",)  # players trained with train.lr, averaged and published
     adversaries: ClassVar[tuple[str, ...]] = ("discriminator",)  # players trained with train.lr_discriminator
-    smallest_batch: ClassVar[int] = 1  # items a loss needs; batch norm over vectors needs two
 
     def __init__(self, cfg: Any, data: DataSpec) -> None:
         super().__init__()
@@ -92,9 +91,26 @@ class System(nn.Module):
         """Draw `n` standard normal latents of length `cfg.latent`, on the CPU for the same numbers on every device."""
         return torch.randn(n, self.cfg.latent, generator=generator).to(self.device)
 
+    def asked(self, latents: Tensor) -> Batch:
+        """Return what each latent asks the generator for: `label` (n,) or `attributes` (n, K); {}: nothing, the default.
+
+        A conditional system keeps the condition in its latents, in the last columns, so that one tensor is all that
+        drawing, interpolation and sampling have to carry.
+        """
+        return {}
+
+    def ask(self, latents: Tensor, condition: Tensor) -> Tensor:
+        """Return the latents with another condition: labels (n,) or attributes (n, K), as `asked` would return them."""
+        raise TypeError(f"{type(self).__name__} draws what it likes: it has no condition")
+
     def generate(self, latents: Tensor) -> Tensor:
         """Turn latents into data: images in [-1, 1] (NCHW) or vectors (N, D)."""
         return self.get_submodule("generator")(latents)
+
+    @property
+    def smallest_batch(self) -> int:
+        """The number of items that a loss needs at least: batch norm over vectors needs two."""
+        return 1
 
     @property
     def players(self) -> tuple[str, ...]:

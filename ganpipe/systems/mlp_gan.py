@@ -28,7 +28,6 @@ class MLPGAN(System):
         discriminator_widths: tuple[Width, ...] = (512, 256, 128, 64, 32)
         unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
 
-    smallest_batch = 2
     cfg: Config
 
     def __init__(self, cfg: Config, data: DataSpec) -> None:
