@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import BinaryIO
@@ -26,8 +25,8 @@ from ganpipe.errors import DataError
 
 _CHUNK_IMAGES = 64
 _CHUNK_BYTES = 8 << 20
-_ALONE = 4  # so few chunks are done before another process has started
-_AHEAD = 3  # chunks per process that are waiting, being decoded or done
+_ALONE = 128  # images: not worth starting another process
+_AHEAD = 3  # chunks per other process that are waiting or being decoded; as many again may be done
 
 
 @dataclass
@@ -55,43 +54,52 @@ class _Chunk:
         return [item.problem or item.content for item in self.items]
 
 
+_Problems = Future[list[str | None]]  # of each image of a chunk; None: it is in its row
+
+
 def decoded(items: Iterable[Item], rows: Rows, workers: int | None) -> Generator[tuple[Item, str | None], None, None]:
     """Write the pixels of every item to `rows`, and yield it with what is wrong with it or None, in order.
 
-    `workers` is the number of processes; None: one per core. At most 3 chunks per process, of 64 images or 8 MiB each,
-    are in memory at a time. Raises `DataError` where the system kills a process.
+    `workers` is the number of processes, this one included; None: one per core. At most 6 chunks per process, of 64
+    images or 8 MiB each, are in memory at a time. Raises `DataError` where the system kills a process.
     """
-    count = workers or _cores()
+    others = (workers or _cores()) - 1
     chunks = _chunks(items)
     for chunk in chunks:
-        yield from zip(chunk.items, _decode(rows, chunk.start, chunk.contents), strict=True)
-        if count > 1 and rows.shape is not None:
-            yield from _in_processes(chunks, rows, count)
+        yield from _results(chunk, _here(chunk, rows))
+        if others and rows.shape is not None and chunk.start + len(chunk.items) >= _ALONE:
+            yield from _in_processes(chunks, rows, others)
 
 
-def _in_processes(chunks: Iterator[_Chunk], rows: Rows, workers: int) -> Iterator[tuple[Item, str | None]]:
-    """Go on with `chunks`, unless there are too few to be worth it."""
-    first = list(islice(chunks, _ALONE))
-    if len(first) < _ALONE:
-        for chunk in first:
-            yield from zip(chunk.items, _decode(rows, chunk.start, chunk.contents), strict=True)
-        return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
-    waiting: deque[tuple[_Chunk, Future[list[str | None]]]] = deque()
+def _in_processes(chunks: Iterable[_Chunk], rows: Rows, others: int) -> Iterator[tuple[Item, str | None]]:
+    """Give chunks to other processes; whenever these have enough to do, decode one here."""
+    pool = ProcessPoolExecutor(others, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
+    waiting: deque[tuple[_Chunk, _Problems]] = deque()
     try:
-        for chunk in chain(first, chunks):
-            waiting.append((chunk, pool.submit(_decode, rows, chunk.start, chunk.contents)))
-            if len(waiting) > _AHEAD * workers:
-                chunk, problems = waiting.popleft()
-                yield from zip(chunk.items, problems.result(), strict=True)
+        for chunk in chunks:
+            busy = sum(not problems.done() for _, problems in waiting) >= _AHEAD * others
+            problems = _here(chunk, rows) if busy else pool.submit(_decode, rows, chunk.start, chunk.contents)
+            waiting.append((chunk, problems))
+            while waiting and (waiting[0][1].done() or len(waiting) > 2 * _AHEAD * others):
+                yield from _results(*waiting.popleft())
         for chunk, problems in waiting:
-            yield from zip(chunk.items, problems.result(), strict=True)
+            yield from _results(chunk, problems)
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was killed, perhaps for lack of memory; lower runtime.workers and run again"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _here(chunk: _Chunk, rows: Rows) -> _Problems:
+    problems: _Problems = Future()
+    problems.set_result(_decode(rows, chunk.start, chunk.contents))
+    return problems
+
+
+def _results(chunk: _Chunk, problems: _Problems) -> Iterator[tuple[Item, str | None]]:
+    return zip(chunk.items, problems.result(), strict=True)
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
