@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d
 
 from ganpipe.data.packed import Packed
 from ganpipe.errors import DataError
@@ -120,8 +120,7 @@ def _points(items: Items, device: torch.device) -> Float64[Tensor, "n d"]:
     """Return images, averaged down where they are large, or vectors as points."""
     points = torch.as_tensor(items, device=device).double()
     if points.dim() == 4 and (factor := -(-max(points.shape[1:3]) // _SIDE)) > 1:
-        size = [max(1, side // factor) for side in points.shape[1:3]]
-        points = interpolate(points.permute(0, 3, 1, 2), size=size, mode="area")
+        points = avg_pool2d(points.permute(0, 3, 1, 2), factor, ceil_mode=True)
     return points.flatten(1)
 
 
