@@ -41,7 +41,7 @@ class DCGAN(System):
         objective: ObjectiveName = "non_saturating"
         spectral_norm: bool = False  # in the discriminator, in place of batch norm
         minibatch_std: PositiveInt | None = None  # the discriminator compares the images of groups of this many
-        augment: tuple[Policy, ...] = ()  # what DiffAugment does to every image the discriminator sees
+        augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
         r1_weight: NonNegativeFloat = 0.0  # gamma
         r1_every: PositiveInt = 16  # iterations from one R1 penalty to the next, whose weight grows by as much
         instance_noise: NonNegativeFloat = 0.0  # standard deviation at the start, on pixels in [-1, 1] ...
@@ -116,7 +116,7 @@ class DCGAN(System):
         """Return D's outputs: a logit, then one for each class if there are any, on images as D is shown them."""
         if self.noise_std:
             images = images + self.noise_std * torch.randn_like(images)
-        return self.discriminator.outputs(diff_augment(images, self.cfg.augment))
+        return self.discriminator.outputs(diff_augment(images, self.cfg.augment or ()))
 
     def _real_labels(self, real: Tensor) -> float | Float[Tensor, " n"]:
         if not self.cfg.flip_real_labels:
