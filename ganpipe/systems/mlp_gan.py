@@ -15,6 +15,7 @@ from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.nets.layers import signed_sigmoid
 from ganpipe.nets.mlp import Activation, ImageMLP, ImageScorer, Norm, mlp, pixels
 
 
@@ -112,8 +113,3 @@ class MLPGAN(System):
     def _fakes(self, batch: Batch) -> Float[Tensor, "n c h w"]:
         with torch.no_grad():
             return self.generator(self.latents(batch_size(batch)))
-
-
-def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:
-    """Return 2 sigmoid(x) - 1: a sigmoid on the [0, 1] pixel scale, moved to [-1, 1]."""
-    return 2 * torch.sigmoid(x) - 1
