@@ -21,7 +21,7 @@ from scipy.io import savemat
 from torchvision.transforms import CenterCrop, Compose, Resize
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue import CELEBA, CIFAR10, FLOWERS102
+from ganpipe.data.catalogue import CELEBA, FLOWERS102
 from ganpipe.data.fetch import download
 from ganpipe.data.packed import Packed
 from ganpipe.data.packing import pack
