@@ -19,7 +19,7 @@ def changed(params: Params, **sections: dict[str, Any]) -> Params:
 
 
 def miniature(params: Params) -> Params:
-    """Return the recipe at a size that trains in a second: 16 iterations of 8 images, few channels, two critic steps."""
+    """Return the recipe at a size that trains in a second: 16 iterations of 8 images, with few channels."""
     options, small = params.system.options, {"features": 4, "n_critic": 2, "long_n_critic": 3}
     system = {key: min(options[key], most) for key, most in small.items() if key in options}
     per_iteration = 8 * system.get("n_critic", 1)
