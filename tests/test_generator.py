@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miniatures import miniature
+from safetensors import safe_open
 
 import ganpipe
 from ganpipe import paths
@@ -75,3 +76,12 @@ def test_damage_is_named(model: Path) -> None:
 def test_less_than_one_sample_is_refused(model: Path) -> None:
     with pytest.raises(ValueError, match="n = 0"):
         ganpipe.load_generator(model).sample(0)
+
+
+def test_a_system_that_counts_as_it_trains_is_published_without_its_count(workspace: Callable[[str], Params]) -> None:
+    train(miniature(workspace("digits-wgan")), "fingerprint")
+    generator = ganpipe.load_generator(paths.MODEL)
+    assert generator.sample(3).shape == (3, 28, 28, 1)
+    assert "generator_steps" in generator.system.state_dict()
+    with safe_open(paths.MODEL / "generator.safetensors", "pt") as weights:
+        assert all(name.startswith("generator.") for name in weights.keys())  # noqa: SIM118

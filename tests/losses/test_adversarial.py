@@ -79,7 +79,7 @@ def test_least_squares_is_the_mean_of_squares_not_the_square_of_the_mean() -> No
 
 def test_squared_error_is_of_a_sigmoid_and_flat_where_the_discriminator_is_sure() -> None:
     objective = OBJECTIVES["squared_error"]
-    assert summed(objective.discriminator(logits(-100.0, 100.0), logits(0.0))).item() == pytest.approx(0.5 + 0.25)
+    assert summed(objective.discriminator(logits(-100.0, 100.0), logits(0.0, 0.0))).item() == pytest.approx(0.5 + 0.25)
     fake = logits(-30.0, 0.0)
     surely_caught, unsure = slopes(objective.generator(None, fake)["adversarial"] * 2, fake)
     assert abs(surely_caught) < 1e-12
