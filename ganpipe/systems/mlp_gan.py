@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 from torch import Tensor
 
 from ganpipe.config import Closed, Width
@@ -43,6 +43,14 @@ class MLPGAN(System):
         objective: ObjectiveName = "non_saturating"
         separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
         unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
+
+        @model_validator(mode="after")
+        def _fits(self) -> MLPGAN.Config:
+            if self.separate_steps and OBJECTIVES[self.objective].relative:
+                raise ValueError(
+                    f"separate_steps shows one kind of images at a time, but {self.objective} compares two"
+                )
+            return self
 
     cfg: Config
 
