@@ -48,7 +48,7 @@ class MLPGAN(System):
         def _fits(self) -> MLPGAN.Config:
             if self.separate_steps and OBJECTIVES[self.objective].relative:
                 raise ValueError(
-                    f"separate_steps shows one kind of images at a time, but {self.objective} compares two"
+                    f"separate_steps shows one kind of images, but {self.objective} compares two"
                 )
             return self
 

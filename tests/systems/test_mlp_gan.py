@@ -221,5 +221,5 @@ def test_only_batch_norm_needs_two_images(norm: str, smallest: int) -> None:
 
 
 def test_separate_steps_cannot_compare_both_kinds() -> None:
-    with pytest.raises(ValidationError, match="separate_steps shows one kind of images at a time"):
+    with pytest.raises(ValidationError, match="separate_steps shows one kind of images, but relativistic_average"):
         build(separate_steps=True, objective="relativistic_average")
