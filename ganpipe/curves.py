@@ -68,7 +68,7 @@ def _draw_panel(axis: Axes, panel: _Panel, rows: Sequence[Row]) -> None:
             axis.axhline(panel.ideal[column], color=_COLOURS[name], linewidth=0.9, linestyle="--")
     axis.set_title(panel.title, loc="left", fontsize=10)
     axis.grid(alpha=0.3)
-    axis.legend(loc="upper right", fontsize=8)
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(panel.columns), fontsize=8, frameon=False)
 
 
 def _draw_marks(axis: Axes, marks: Mapping[str, float], named: bool) -> None:

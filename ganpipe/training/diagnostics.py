@@ -42,6 +42,7 @@ RISE = 1.5  # over the best value ...
 RISEN_EVALUATIONS = 3  # ... for so many evaluations
 FLAT_EVALUATIONS = 10  # before a curve can be called flat
 FLAT_GAIN = 0.05  # share by which the best of the later three quarters must beat the best of the first quarter ...
+FLAT_BAND = 0.1  # share by which the later ones may lie above it in the middle: else the curve rises
 FLAT_LEVEL = 0.5  # ... unless that quarter had already brought it below this share of the first value
 
 
@@ -163,11 +164,12 @@ def stagnation(rows: Sequence[Row]) -> str | None:
             continue
         quarter = len(curve) // 4
         early = min(point.value for point in curve[:quarter])
-        late = min(point.value for point in curve[quarter:])
-        if late > (1 - FLAT_GAIN) * early and early > FLAT_LEVEL * curve[0].value:
+        later = [point.value for point in curve[quarter:]]
+        flat = (1 - FLAT_GAIN) * early < min(later) and statistics.median(later) < (1 + FLAT_BAND) * early
+        if flat and early > FLAT_LEVEL * curve[0].value:
             return (
-                f"{column} was {early:.4g} within {curve[quarter - 1].kimg:g} kimg, and the best since is {late:.4g} "
-                f"in {len(curve) - quarter} evaluations"
+                f"{column} was {early:.4g} within {curve[quarter - 1].kimg:g} kimg, "
+                f"and the best of {len(later)} evaluations since is {min(later):.4g}"
             )
     return None
 
