@@ -21,6 +21,7 @@ CURVES = Path("data/curves.png")
 FINDINGS = Path("data/findings.json")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
+NEAREST = SAMPLES / "nearest.json"
 METRICS = Path("data/metrics.json")
 
 _DVC_COPIES = (".dvc", "tmp", "exps")  # folders, below the checkout, in which DVC keeps its copies
