@@ -91,7 +91,7 @@ def load_generator(path: str | Path) -> Generator:
     system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
-    system.load_state_dict(load(weights), strict=True)
+    _adopt(system, load(weights))
     return Generator(system)
 
 
@@ -101,6 +101,14 @@ def _published(system: System) -> dict:
         for player in system.generators
         for name, value in system.get_submodule(player).state_dict().items()
     }
+
+
+def _adopt(system: System, weights: dict) -> None:
+    """Give the generators what `_published` took from them; what else a system remembers was of use in training."""
+    for player in system.generators:
+        start = f"{player}."
+        mine = {name.removeprefix(start): value for name, value in weights.items() if name.startswith(start)}
+        system.get_submodule(player).load_state_dict(mine)
 
 
 def _name_of(system: System) -> str:

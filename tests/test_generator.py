@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conditional import TABLE_LINE, obedient
 from miniatures import miniature
+from safetensors import safe_open
 
 import ganpipe
 from ganpipe import paths, systems
@@ -115,3 +116,12 @@ def test_only_a_generator_that_takes_labels_is_asked_for_one(
         ganpipe.load_generator(model).sample(1, label=3)
     with pytest.raises(ValueError, match=r"takes no label \(Obedient\)"):
         conditional("attributes").sample(1, label="cat")
+
+
+def test_a_system_that_counts_as_it_trains_is_published_without_its_count(workspace: Callable[[str], Params]) -> None:
+    train(miniature(workspace("digits-wgan")), "fingerprint")
+    generator = ganpipe.load_generator(paths.MODEL)
+    assert generator.sample(3).shape == (3, 28, 28, 1)
+    assert "generator_steps" in generator.system.state_dict()
+    with safe_open(paths.MODEL / "generator.safetensors", "pt") as weights:
+        assert all(name.startswith("generator.") for name in weights.keys())  # noqa: SIM118
