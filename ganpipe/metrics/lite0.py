@@ -9,6 +9,7 @@ import hashlib
 import io
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _network(weights: dict[str, Tensor]) -> torch.nn.Module:
+def _network(weights: dict[str, Tensor]) -> Any:  # of timm: it has methods that a plain module has not
     """Build timm's network; the file holds the same tensors in the same order under the names of another library."""
     import timm
 
