@@ -32,6 +32,6 @@ def write_random_weights(path: Path) -> Path:
         elif name.endswith(("running_mean", "bn.bias")):
             values.normal_(0, 0.1, generator=generator)
         elif name == "fc.weight":
-            values.normal_(0, 0.05, generator=generator)
+            values.normal_(0, 0.5, generator=generator)
     torch.save(state, path)
     return path

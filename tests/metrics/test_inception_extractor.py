@@ -1,4 +1,4 @@
-"""Inception by torch-fidelity: the whole path from images to metrics is theirs, and only published weights are `fid`."""
+"""Inception: from images to metrics as torch-fidelity does it, and only the published weights give a `fid`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ganpipe.metrics.extractor import INCEPTION
 from ganpipe.metrics.inception import VARIABLE, WEIGHTS, InceptionExtractor, find_weights
 from ganpipe.metrics.score import compare, named
 
-N = 24
+N = 16
 
 
 class Images(Dataset):

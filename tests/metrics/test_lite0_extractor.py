@@ -34,7 +34,8 @@ def photograph(name: str) -> np.ndarray:
 def test_it_sees_what_is_on_a_photograph(network: Lite0Extractor, name: str, seen: set[str], at_least: float) -> None:
     found = network.extract(photograph(name))
     assert found.probabilities is not None and found.probabilities.shape == (1, 1000)
-    words = [ImageNetInfo().index_to_description(label).split(",")[0] for label in range(1000)]
+    names = ImageNetInfo()
+    words = [names.index_to_description(label).split(",")[0] for label in range(1000)]
     chances = dict(zip(words, found.probabilities[0], strict=True))
     assert max(chances, key=chances.__getitem__) in seen
     assert sum(chances[word] for word in seen) > at_least
