@@ -138,7 +138,7 @@ def score(
         from ganpipe.files import write_json
         from ganpipe.metrics.score import score_images
 
-        scores, remarks = score_images(images, against, extractor, n, neighbours)
+        scores, remarks = score_images(against, images, extractor, n, neighbours)
         if out is not None:
             write_json(out, scores)
         for name, value in flatten(scores).items():

@@ -71,7 +71,7 @@ def rounded(scores: Scores) -> Scores:
 
 
 def score_images(
-    fake: Path, real: Path, extractor: str | None, at_most: int | None, neighbours: int
+    real: Path, fake: Path, extractor: str | None, at_most: int | None, neighbours: int
 ) -> tuple[Scores, list[str]]:
     """Score the images of `fake` against those of `real`, each a folder or a packed HDF5 file, with equally many.
 
