@@ -9,16 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 
 from ganpipe import paths, systems
 from ganpipe.config import Params
-from ganpipe.core.drawing import draw
+from ganpipe.core.drawing import draw_latents, render
 from ganpipe.data.packed import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_json
 from ganpipe.metrics.checks import check_pixels, few_samples
-from ganpipe.metrics.classes import class_shares, classes_covered, total_variation
+from ganpipe.metrics.classes import (
+    class_shares,
+    classes_covered,
+    conditional_accuracies,
+    conditional_accuracy,
+    total_variation,
+)
 from ganpipe.metrics.domain import DomainExtractor
+from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.pattern import PatternExtractor, valid_pattern_share
 from ganpipe.metrics.reference import Items, compared, extract, load_reference
@@ -37,10 +45,12 @@ def evaluate(params: Params) -> None:
             f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: "
             "run `dvc repro sample`"
         )
+    if samples.classes not in ((), packed.classes):
+        raise MetricError("samples were asked for other classes than the real data has: run `dvc repro sample`")
     n = compared(len(samples), packed)
-    fake = samples.all(samples.kind)[:n]
+    fake = Drawn.of(samples, n)
     if samples.kind == "image":
-        check_pixels(fake, "sample")
+        check_pixels(fake.items, "sample")
     judge = Judge(packed, params, fake, _untrained(params, packed, n))
     judged = {name: judge.scores(name) for name in params.evaluate.extractors}
     blocks = {name: rounded(named(identity, scores)) for name, (identity, scores) in judged.items()}
@@ -48,9 +58,23 @@ def evaluate(params: Params) -> None:
     for name, (_, scores) in judged.items():
         print(summary(name, scores), flush=True)
     print(
-        f"Look at {paths.SAMPLES / 'grid.png'}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
+        f"Look at the pictures in {paths.SAMPLES}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
         flush=True,
     )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a generator drew, and what it was asked for."""
+
+    items: Items
+    labels: Int64[np.ndarray, " n"] | None  # None: it takes no label
+
+    @classmethod
+    def of(cls, samples: Packed, n: int) -> Drawn:
+        """Read the first `n` of data/samples."""
+        rows = range(n)
+        return cls(samples.all(samples.kind, rows), samples.all("label", rows) if "label" in samples.roles else None)
 
 
 @dataclass(frozen=True)
@@ -59,28 +83,29 @@ class Judge:
 
     packed: Packed
     params: Params
-    fake: Items
-    untrained: Items
+    fake: Drawn
+    untrained: Drawn
 
     def scores(self, name: str) -> tuple[str, Scores]:
         """Return the identity of the extractor `name`, and the scores that it gives."""
         reference = load_reference(name)
-        extractor, n = reference.extractor, len(self.fake)
+        extractor, n = reference.extractor, len(self.fake.items)
         real, other = reference.half_a[:n], reference.half_b[:n]
-        fake = extract(extractor, self.fake, f"Features of samples ({name})")
-        untrained = extract(extractor, self.untrained, f"Features of the untrained generator ({name})").features
+        fake = extract(extractor, self.fake.items, f"Features of samples ({name})")
+        untrained = extract(extractor, self.untrained.items, f"Features of the untrained generator ({name})")
         if remark := few_samples(name, n, real.shape[1]):
             print(remark, flush=True)
         is_pattern = isinstance(extractor, PatternExtractor)
         scores = compare(real, fake, None if is_pattern else self.params.evaluate.neighbours, other)
-        scores["fd_untrained"] = frechet_distance(real, untrained)
+        scores["fd_untrained"] = frechet_distance(real, untrained.features)
         if is_pattern:
             scores |= {
-                "valid_share": valid_pattern_share(self.fake),
-                "valid_share_untrained": valid_pattern_share(self.untrained),
+                "valid_share": valid_pattern_share(self.fake.items),
+                "valid_share_untrained": valid_pattern_share(self.untrained.items),
             }
         if isinstance(extractor, DomainExtractor) and fake.probabilities is not None:
             scores |= self._class_scores(fake.probabilities)
+            scores |= self._conditional_scores(extractor, fake, untrained)
         return extractor.identity, scores
 
     def _class_scores(self, probabilities: np.ndarray) -> Scores:
@@ -94,6 +119,19 @@ class Judge:
             "class_tv": total_variation(real, fake),
         }
 
+    def _conditional_scores(self, extractor: DomainExtractor, fake: Extracted, untrained: Extracted) -> Scores:
+        """Whether the samples are of the classes they were asked for; nothing for a generator that takes no label."""
+        asked, asked_untrained = self.fake.labels, self.untrained.labels
+        if asked is None or asked_untrained is None:
+            return {}
+        found = _classified(fake)
+        return {
+            "conditional_accuracy": conditional_accuracy(asked, found),
+            "conditional_accuracy_by_class": conditional_accuracies(asked, found, self.packed.classes),
+            "conditional_accuracy_real": extractor.card.accuracy,
+            "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
+        }
+
 
 def summary(name: str, scores: Scores) -> str:
     """Return one line for a person: the distance between its floor and where it began, and what else says most."""
@@ -102,12 +140,25 @@ def summary(name: str, scores: Scores) -> str:
     ]
     if "classes_covered" in scores:
         parts.append(f"{scores['classes_covered']} of {scores['classes']} classes")
+    if "conditional_accuracy" in scores:
+        parts.append(
+            f"{scores['conditional_accuracy']:.1%} of the class asked for "
+            f"(real data: {scores['conditional_accuracy_real']:.1%})"
+        )
     if "valid_share" in scores:
         parts.append(f"{scores['valid_share']:.0%} valid patterns")
     return f"{name}: {', '.join(parts)}"
 
 
-def _untrained(params: Params, packed: Packed, n: int) -> Items:
+def _classified(found: Extracted) -> Int64[np.ndarray, " n"]:
+    assert found.probabilities is not None, "a classifier gives probabilities"
+    return found.probabilities.argmax(axis=1)
+
+
+def _untrained(params: Params, packed: Packed, n: int) -> Drawn:
     """Return what the very generator that was trained draws before its first step."""
     system = systems.build(params.system, packed.spec, params.train.seed).eval()
-    return np.concatenate(list(draw(system, n, params.sample.seed)))
+    latents = draw_latents(system, n, params.sample.seed)
+    labels = system.asked(latents).get("label")
+    items = np.concatenate(list(render(system, latents)))
+    return Drawn(items, None if labels is None else labels.numpy())

@@ -67,7 +67,7 @@ def named(identity: str, scores: Scores) -> Scores:
 
 def rounded(scores: Scores) -> Scores:
     """Round floats to six significant digits: what follows differs between machines and would only make noise."""
-    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in scores.items()}
+    return {name: _rounded(value) for name, value in scores.items()}
 
 
 def score_images(
@@ -91,6 +91,12 @@ def score_images(
     content = {f"{role}_sha256": _content(pixels) for role, pixels in images.items()}
     result = {"schema": 1, "n_fake": n, "n_real": n, **content, name: rounded(named(network.identity, scores))}
     return result, [remark for remark in remarks if remark]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return rounded(value)
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _floor(real: Float[np.ndarray, "n d"], other: Float[np.ndarray, "m d"], fd: float) -> Scores:
