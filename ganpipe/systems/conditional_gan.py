@@ -64,7 +64,7 @@ class ConditionalGAN(System):
 
     def __init__(self, cfg: Config, data: DataSpec) -> None:
         chosen = _chosen(cfg, data)
-        super().__init__(cfg, data.model_copy(update={"attributes": chosen}))
+        super().__init__(cfg, data.model_copy(update={"attributes": chosen}))  # the others are none of its business
         self.columns = [data.attributes.index(name) for name in chosen]
         self.conditions = len(data.classes) if cfg.condition == "label" else len(chosen)
         self.objective = OBJECTIVES[cfg.objective]
@@ -81,11 +81,8 @@ class ConditionalGAN(System):
     def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n z_and_condition"]:
         """Draw `n` normal latents, with a condition behind each: classes evenly, attributes by the toss of a coin."""
         noise = super().latents(n, generator)
-        if self.cfg.condition == "label":
-            condition = self.encoded(torch.randint(self.conditions, (n,), generator=generator))
-        else:
-            condition = torch.randint(2, (n, self.conditions), generator=generator).float()
-        return torch.cat([noise, condition.to(self.device)], dim=1)
+        highest, size = (self.conditions, (n,)) if self.cfg.condition == "label" else (2, (n, self.conditions))
+        return self.ask(noise, torch.randint(highest, size, generator=generator))
 
     def asked(self, latents: Float[Tensor, "n z_and_condition"]) -> Batch:
         """Return the `label` (n,) or the chosen `attributes` (n, K) of each latent, the nearest where it is between."""
@@ -100,9 +97,8 @@ class ConditionalGAN(System):
 
     def encoded(self, condition: Tensor) -> Conditions:
         """Return labels (n,) one-hot, and attributes (n, K) as they are."""
-        if self.cfg.condition == "label":
-            return F.one_hot(condition, self.conditions).float()
-        return condition.float()
+        label = self.cfg.condition == "label"
+        return (F.one_hot(condition, self.conditions) if label else condition).float()
 
     def updates(self, it: Iteration) -> Updates:
         """One discriminator step, then one generator step."""
@@ -160,9 +156,8 @@ class ConditionalGAN(System):
         return (condition - F.one_hot(flipped, self.conditions)).abs()
 
     def _condition(self, batch: Batch) -> Conditions:
-        if self.cfg.condition == "label":
-            return self.encoded(batch["label"])
-        return batch["attributes"][:, self.columns]
+        label = self.cfg.condition == "label"
+        return self.encoded(batch["label"] if label else batch["attributes"][:, self.columns])
 
     def _drawn(self, condition: Conditions) -> Float[Tensor, "n c h w"]:
         return self.generator(torch.cat([super().latents(len(condition)), condition], dim=1))
@@ -176,14 +171,13 @@ def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:
     """Return the attributes to learn. Raises `ConfigError` where the data has not what is asked for."""
     if cfg.condition == "label":
         if len(data.classes) < 2:
-            raise ConfigError(f"system.condition = 'label' needs two classes, but data.name = {data.name!r} has none")
+            known = f"data.name = {data.name!r} has {len(data.classes)}"
+            raise ConfigError(f"system.condition = 'label' needs two classes or more, but {known}")
         return ()
     if not data.attributes:
         raise ConfigError(f"system.condition = 'attributes' needs some, but data.name = {data.name!r} has none")
-    return (
-        tuple(choose("attribute", name, data.attributes, "system.attributes") for name in cfg.attributes)
-        or data.attributes
-    )
+    named = cfg.attributes or data.attributes
+    return tuple(choose("attribute", name, data.attributes, "system.attributes") for name in named)
 
 
 def _generator(cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditions: int) -> nn.Module:
@@ -195,11 +189,10 @@ def _generator(cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditio
 def _discriminator(
     cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditions: int
 ) -> conditional.Discriminator:
-    convolutional = cfg.network == "dcgan"
-    if cfg.discriminator == "joint":
-        if convolutional:
-            return conditional.JointConv(shape, conditions, cfg.features)
+    if cfg.network == "mlp" and cfg.discriminator == "joint":
         return conditional.JointMLP(shape, conditions, cfg.widths)
-    trunk: conditional.TrunkConv | conditional.TrunkMLP
-    trunk = conditional.TrunkConv(shape, cfg.features) if convolutional else conditional.TrunkMLP(shape, cfg.widths)
+    if cfg.discriminator == "joint":
+        return conditional.JointConv(shape, conditions, cfg.features)
+    mlp = cfg.network == "mlp"
+    trunk = conditional.TrunkMLP(shape, cfg.widths) if mlp else conditional.TrunkConv(shape, cfg.features)
     return (conditional.Heads if cfg.discriminator == "heads" else conditional.Projection)(trunk, conditions)
