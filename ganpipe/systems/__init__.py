@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SYSTEMS = {
     "dcgan": "ganpipe.systems.dcgan:DCGAN",
+    "conditional_gan": "ganpipe.systems.conditional_gan:ConditionalGAN",
     "mlp_gan": "ganpipe.systems.mlp_gan:MLPGAN",
     "wgan": "ganpipe.systems.wgan:WGAN",
     "wgan_gp": "ganpipe.systems.wgan_gp:WGANGP",

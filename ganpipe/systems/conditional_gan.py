@@ -1,0 +1,198 @@
+"""GANs that draw what they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ganpipe.config import Closed, Width, choose
+from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.system import Iteration, System, Terms, Update, Updates
+from ganpipe.errors import ConfigError
+from ganpipe.losses.adversarial import OBJECTIVES
+from ganpipe.nets import conditional, dcgan
+from ganpipe.nets.augment import Policy, diff_augment
+
+Conditions = Float[Tensor, "n k"]
+Verdicts = Float[Tensor, "n heads"]
+
+
+class ConditionalGAN(System):
+    """Conditional GAN (Mirza & Osindero 2014, arXiv:1411.1784) with one of three discriminators.
+
+    `joint` reads the condition beside the image. `projection` is Miyato & Koyama 2018, arXiv:1802.05637. `heads` gives
+    two verdicts, quality and match, and an image passes when both do: with probability sigmoid(quality) sigmoid(match).
+    The generator's -log of that product is the sum of what it pays for each; other objectives are summed alike.
+    `mismatched` also shows real images under a wrong condition as fakes (GAN-CLS: Reed et al. 2016, arXiv:1605.05396,
+    Algorithm 1); the quality head is not told of them.
+
+    Deviations: DCGAN's networks, or the fully connected ones of Rashid, "Make Your First GAN with PyTorch", 2020,
+    notebook 16, instead of the papers'; the projection's phi ends in a dense layer, and has batch norm for spectral
+    norm. Fakes are drawn under the conditions of the real batch (the book: under random labels).
+    Drawing from the trained generator, every class is as likely as another, and every attribute is on with probability
+    1/2 whatever the others are: how often each occurs in the data is not published with the generator.
+    """
+
+    class Config(Closed):
+        latent: Width = 100  # length of z, the condition not counted
+        network: Literal["dcgan", "mlp"] = "dcgan"
+        features: Width = 64  # of dcgan: channels beside the image, doubled at each coarser level
+        widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (200,)  # of mlp: the hidden layers of both players
+        discriminator: Literal["joint", "heads", "projection"] = "joint"
+        condition: Literal["label", "attributes"] = "label"
+        attributes: tuple[str, ...] = ()  # which of the data set's; none named: all
+        objective: Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge"] = "non_saturating"
+        mismatched: bool = False  # real images under a wrong condition are fakes too, half of all
+        augment: tuple[Policy, ...] = ()  # what DiffAugment does to every image the discriminator sees
+
+        @model_validator(mode="after")
+        def _fits(self) -> ConditionalGAN.Config:
+            if self.attributes and self.condition != "attributes":
+                raise ValueError(f"attributes are named, but condition is {self.condition}: set it to attributes")
+            if len(set(self.attributes)) < len(self.attributes):
+                raise ValueError(f"attributes {', '.join(self.attributes)} names one twice")
+            return self
+
+    discriminator: conditional.Discriminator
+    cfg: Config
+
+    def __init__(self, cfg: Config, data: DataSpec) -> None:
+        chosen = _chosen(cfg, data)
+        super().__init__(cfg, data.model_copy(update={"attributes": chosen}))  # the others are none of its business
+        self.columns = [data.attributes.index(name) for name in chosen]
+        self.conditions = len(data.classes) if cfg.condition == "label" else len(chosen)
+        self.objective = OBJECTIVES[cfg.objective]
+        shape = data.image_shape("conditional_gan")
+        self.generator = _generator(cfg, shape, self.conditions)
+        self.discriminator = _discriminator(cfg, shape, self.conditions)
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance; unknown with wrong conditions, some of which D may always recognise."""
+        heads = 2 if self.cfg.discriminator == "heads" else 1
+        return {} if self.cfg.mismatched else {name: heads * value for name, value in self.objective.ideal.items()}
+
+    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n z_and_condition"]:
+        """Draw `n` normal latents, with a condition behind each: classes evenly, attributes by the toss of a coin."""
+        noise = super().latents(n, generator)
+        highest, size = (self.conditions, (n,)) if self.cfg.condition == "label" else (2, (n, self.conditions))
+        return self.ask(noise, torch.randint(highest, size, generator=generator))
+
+    def asked(self, latents: Float[Tensor, "n z_and_condition"]) -> Batch:
+        """Return the `label` (n,) or the chosen `attributes` (n, K) of each latent, the nearest where it is between."""
+        condition = latents[:, self.cfg.latent :]
+        if self.cfg.condition == "label":
+            return {"label": condition.argmax(dim=1)}
+        return {"attributes": (condition > 0.5).to(latents.dtype)}
+
+    def ask(self, latents: Float[Tensor, "n z_and_condition"], condition: Tensor) -> Float[Tensor, "n _"]:
+        """Return the latents with another condition: labels (n,) or the chosen attributes (n, K)."""
+        return torch.cat([latents[:, : self.cfg.latent], self.encoded(condition).to(latents)], dim=1)
+
+    def encoded(self, condition: Tensor) -> Conditions:
+        """Return labels (n,) one-hot, and attributes (n, K) as they are."""
+        label = self.cfg.condition == "label"
+        return (F.one_hot(condition, self.conditions) if label else condition).float()
+
+    def updates(self, it: Iteration) -> Updates:
+        """One discriminator step, then one generator step."""
+        batch = it.next_batch()
+        judged = yield Update("discriminator", self.discriminator_loss, batch)
+        it.observe(self.scores(judged.kept["real"], judged.kept["fake"]))
+        yield Update("generator", self.generator_loss, batch)
+
+    def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        """-log D(x, y) - log(1 - D(G(z, y), y)) for each head, or what the objective has in its place.
+
+        With a wrong condition y', -log(1 - D(x, y')) is half of the cost of fakes.
+        """
+        condition = self._condition(batch)
+        with torch.no_grad():
+            images = self._drawn(condition)
+        seen = self._seen(batch["image"])
+        real, fake = self.discriminator.judge(seen, condition), self.discriminator.judge(self._seen(images), condition)
+        wrong = self.discriminator.judge(seen, self.wrong(condition)) if self.cfg.mismatched else None
+        return self.verdict_costs(real, fake, wrong), {"real": real, "fake": fake}
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """-log D(G(z, y), y) for each head, or what the objective has in its place."""
+        condition = self._condition(batch)
+        fake = self.discriminator.judge(self._seen(self._drawn(condition)), condition)
+        if fake.shape[1] == 1:
+            return self.objective.generator(None, fake[:, 0])
+        costs = self.objective.to_fool(fake).mean(dim=0)
+        return {"quality": costs[0], "match": costs[1]}
+
+    def verdict_costs(self, real: Verdicts, fake: Verdicts, wrong: Verdicts | None) -> Terms:
+        """Return D's costs; its last verdict is the one on image and condition together."""
+        terms = dict(self.objective.discriminator(real[:, -1], fake[:, -1]))
+        if wrong is not None:
+            terms["fake"] = terms["fake"] / 2
+            terms["wrong_condition"] = self.objective.on_fake(wrong[:, -1]).mean() / 2
+        if real.shape[1] == 1:
+            return terms
+        quality = self.objective.discriminator(real[:, 0], fake[:, 0])
+        return {f"quality_{name}": cost for name, cost in quality.items()} | {
+            f"match_{name}": cost for name, cost in terms.items()
+        }
+
+    def scores(self, real: Verdicts, fake: Verdicts) -> Terms:
+        """Return the score of each player (see `Objective.scores`) from the probabilities that both verdicts pass."""
+        passed, slipped = (self.objective.belief(verdicts).prod(dim=1).mean() for verdicts in (real, fake))
+        return {"score_generator": slipped, "score_discriminator": (passed + 1 - slipped) / 2}
+
+    def wrong(self, condition: Conditions) -> Conditions:
+        """Return another condition for each: another class, all as likely, or one attribute flipped, all as likely."""
+        if self.cfg.condition == "label":
+            steps = torch.randint(1, self.conditions, (len(condition),), device=condition.device)
+            return self.encoded((condition.argmax(dim=1) + steps) % self.conditions)
+        flipped = torch.randint(self.conditions, (len(condition),), device=condition.device)
+        return (condition - F.one_hot(flipped, self.conditions)).abs()
+
+    def _condition(self, batch: Batch) -> Conditions:
+        label = self.cfg.condition == "label"
+        return self.encoded(batch["label"] if label else batch["attributes"][:, self.columns])
+
+    def _drawn(self, condition: Conditions) -> Float[Tensor, "n c h w"]:
+        return self.generator(torch.cat([super().latents(len(condition)), condition], dim=1))
+
+    def _seen(self, images: Float[Tensor, "n c h w"]) -> Tensor:
+        """Return what D reads in images, as it is shown them."""
+        return self.discriminator.features(diff_augment(images, self.cfg.augment))
+
+
+def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:
+    """Return the attributes to learn. Raises `ConfigError` where the data has not what is asked for."""
+    if cfg.condition == "label":
+        if len(data.classes) < 2:
+            known = f"data.name = {data.name!r} has {len(data.classes)}"
+            raise ConfigError(f"system.condition = 'label' needs two classes or more, but {known}")
+        return ()
+    if not data.attributes:
+        raise ConfigError(f"system.condition = 'attributes' needs some, but data.name = {data.name!r} has none")
+    named = cfg.attributes or data.attributes
+    return tuple(choose("attribute", name, data.attributes, "system.attributes") for name in named)
+
+
+def _generator(cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditions: int) -> nn.Module:
+    if cfg.network == "mlp":
+        return conditional.book_generator(cfg.latent + conditions, shape, cfg.widths)
+    return dcgan.Generator(cfg.latent + conditions, shape, cfg.features).apply(dcgan.init_dcgan)
+
+
+def _discriminator(
+    cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditions: int
+) -> conditional.Discriminator:
+    if cfg.network == "mlp" and cfg.discriminator == "joint":
+        return conditional.JointMLP(shape, conditions, cfg.widths)
+    if cfg.discriminator == "joint":
+        return conditional.JointConv(shape, conditions, cfg.features)
+    mlp = cfg.network == "mlp"
+    trunk = conditional.TrunkMLP(shape, cfg.widths) if mlp else conditional.TrunkConv(shape, cfg.features)
+    return (conditional.Heads if cfg.discriminator == "heads" else conditional.Projection)(trunk, conditions)
