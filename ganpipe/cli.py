@@ -121,6 +121,23 @@ def preview_data(
         typer.echo(f"A picture of it: {out}")
 
 
+@app.command("diagnose")
+def diagnose_history(
+    file: Annotated[Path, typer.Argument(help="A CSV file with a column kimg.")] = paths.HISTORY,
+) -> None:
+    """Look for signs of a failing training in its history, or in any scores over kimg with a column fd or fid."""
+    with one_line_errors():
+        from ganpipe.history import read_curves
+        from ganpipe.training.diagnostics import diagnose
+
+        rows = read_curves(file)
+        found = diagnose(rows)
+        for finding in found:
+            typer.echo(str(finding))
+        if not found:
+            typer.echo(f"{file}: no sign of failure in {len(rows)} rows.")
+
+
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
