@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from ganpipe import config, paths, systems
-from ganpipe.core.drawing import draw_latents, render
+from ganpipe.core.drawing import draw, draw_latents, render
 from ganpipe.curves import draw_curves
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
@@ -29,6 +30,7 @@ from ganpipe.training.checkpoint import Checkpoints
 from ganpipe.training.diagnostics import Finding, as_json
 from ganpipe.training.diversity import Diversity, has_choice
 from ganpipe.training.loop import Trainer
+from ganpipe.training.scoring import Best, Scorer
 from ganpipe.training.watch import Watch
 
 PREVIEW_ITEMS = 64
@@ -63,7 +65,7 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
         trainer = Trainer(system, params.train, sampler.batches)
         checkpoints, seconds = Checkpoints(paths.state_dir(), fingerprint), params.runtime.checkpoint_seconds
         diversity = Diversity(packed, PREVIEW_ITEMS, params.train.seed)
-        run = _Run(trainer, checkpoints, listeners, diversity, seconds)
+        run = _Run(trainer, packed, checkpoints, listeners, diversity, seconds)
         run.to_the_end(fingerprint)
 
 
@@ -87,10 +89,12 @@ class _Run:
     """One training from its newest checkpoint to its end, with everything that happens now and then."""
 
     trainer: Trainer
+    packed: Packed
     checkpoints: Checkpoints
     listeners: Listeners
     diversity: Diversity
     checkpoint_seconds: float
+    best: Best = field(default_factory=Best)
     _saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -103,9 +107,12 @@ class _Run:
             with self.watch.guard(lambda: self.trainer.nimg / 1000):
                 self._iterate()
             if distributed.rank() == 0:
-                self.checkpoints.save(self.trainer.state())
+                self._save()
                 self._publish(fingerprint)
         distributed.barrier()
+
+    def _save(self) -> None:
+        self.checkpoints.save({**self.trainer.state(), "best": self.best.state_dict()})
 
     def _publish(self, fingerprint: str) -> None:
         """Put previews, history, findings and generator under their final names."""
@@ -118,6 +125,8 @@ class _Run:
         marks = {finding.name: finding.kimg for finding in found}
         draw_curves(paths.CURVES, history.rows, self.trainer.system.ideal, marks)
         with self.trainer.ema.applied(self.trainer.system) as system:
+            if self.trainer.train.publish == "best":
+                self.best.put_into(system)
             publish_generator(system, paths.MODEL, fingerprint)
         self.checkpoints.note_published(paths.MODEL / "generator.safetensors")
         self._report()
@@ -136,6 +145,7 @@ class _Run:
         state = self.checkpoints.load()
         if state is not None:
             self.trainer.restore(state)
+            self.best.load_state_dict(state["best"])
             self.watch.resume()
             if distributed.rank() == 0:
                 print(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.", flush=True)
@@ -151,6 +161,8 @@ class _Run:
                 bar.advance(trainer.iterate(), **losses)
                 if self._passed(cfg.preview_kimg, before):
                     self._preview()  # first, for what it adds to the row
+                if cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
+                    self._evaluate()
                 if self._passed(cfg.log_kimg, before):
                     losses = self._close_row()
                 self._checkpoint_when_due()
@@ -186,8 +198,23 @@ class _Run:
         save_png(sheet(items), picture)
         self.listeners.preview(picture, nimg)
 
+    def _evaluate(self) -> None:
+        """Score the generator that would be published now, and keep it if it is the best."""
+        if distributed.rank() != 0:
+            return
+        with self.trainer.ema.applied(self.trainer.system) as system:
+            items = np.concatenate(list(draw(system, self.scorer.count, self.trainer.train.seed)))
+            score = self.scorer.score(items)
+            self.best.offer(score, system)
+        self.trainer.history.add({"fd": score})
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """What scores the generator in between; made when it is first asked for, as it may have to learn."""
+        return Scorer(self.packed, self.trainer.train.seed, self.checkpoints.folder)
+
     def _checkpoint_when_due(self) -> None:
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
         if due and distributed.rank() == 0 and self.trainer.nimg < self.trainer.total_nimg:
-            self.checkpoints.save(self.trainer.state())
+            self._save()
             self._saved_at = time.monotonic()
