@@ -7,6 +7,7 @@ takes four times as long, so that the values here are not theirs.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def _from_hub() -> dict[str, Tensor]:
     """Take the weights from the cache of the Hugging Face hub, or download them to it."""
     from timm.models import load_state_dict_from_hf
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings at each attempt would hide our one line
     try:
         weights: dict[str, Tensor] = load_state_dict_from_hf(f"timm/{MODEL}", weights_only=True)
     except Exception as error:  # the hub's client raises many types, of several libraries

@@ -35,7 +35,7 @@ def open_images(path: Path) -> ImageSet:
     """
     if path.is_dir():
         return _folder(path)
-    if not path.exists():
+    if not path.exists() and path.suffix != ".h5":  # shards are opened by the name of the file that they make up
         raise MetricError(f"{path}: there is no such folder or file; give a folder of images or a packed .h5 file")
     packed = Packed.open(path, "pack")
     if packed.kind != "image":
@@ -45,6 +45,8 @@ def open_images(path: Path) -> ImageSet:
 
 
 def _folder(path: Path) -> ImageSet:
+    if packed := sorted(path.glob("*.h5")):  # its pictures are previews
+        raise MetricError(f"{path}: holds a packed set, name its file: {packed[0]}")
     files = sorted(file for file in path.rglob("*") if file.is_file() and _is_image(file.relative_to(path)))
     if not files:
         raise MetricError(f"{path}: holds no images; their names should end in {', '.join(SUFFIXES)}")

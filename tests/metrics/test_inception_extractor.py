@@ -99,7 +99,7 @@ def test_the_pinned_hash_alone_makes_the_name(weights: Path, monkeypatch: pytest
     assert InceptionExtractor().identity == INCEPTION
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps(print), None])
+@pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps(print, protocol=2), None])
 def test_files_that_are_no_weights(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     if content is None:

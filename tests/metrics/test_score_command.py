@@ -107,6 +107,11 @@ def vectors(path: Path) -> None:
 BAD = {
     "missing": (lambda path: None, 1, "fake: there is no such folder or file; give a folder of images or a packed"),
     "empty folder": (lambda path: path.mkdir(), 1, "fake: holds no images; their names should end in .jpg"),
+    "folder of a packed set": (
+        lambda path: write_h5(path / "data.h5", images(0, 9)),
+        1,
+        "fake: holds a packed set, name its file: .*fake/data.h5",
+    ),
     "no packed file": (lambda path: path.write_bytes(b"junk"), 1, "fake: truncated or damaged"),
     "vectors": (vectors, 1, "fake: holds vectors, no images"),
     "corrupt png": (broken_png, 1, "0000.png: is no image in a known format"),
