@@ -33,6 +33,7 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
         "config", "core", "data", "device", "errors", "files", "generator", "history", "paths", "pictures", "progress",
         "systems",
     },
+    "report": {"__version__", "config", "errors", "files", "history", "params", "paths", "recipes", "tracking"},
     "tracking": {"__version__", "config", "errors", "files", "history", "paths"},
 }  # fmt: skip
 

@@ -109,7 +109,7 @@ _SLOTS: Mapping[str, _Slot] = {
     ),
     "evaluate": _Slot(
         proof=paths.METRICS,
-        files=((f"{paths.METRICS}", None),),
+        files=((f"{paths.METRICS}", None), (f"{paths.PER_CLASS}", None)),
         curve=_scores,
     ),
 }
