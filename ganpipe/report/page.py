@@ -24,6 +24,7 @@ def write_report(out: Path) -> None:
     experiment = experiments.workspace()
     history = material.read_history(experiment.folder)
     found = material.read_scores(experiment.folder)
+    per_class = material.read_per_class(experiment.folder)
     content = {
         "experiment": experiment,
         "settings": settings.read_settings(paths.PARAMS),
@@ -35,7 +36,8 @@ def write_report(out: Path) -> None:
         "kimg": history[-1]["kimg"] if history else None,
         "previews": material.read_previews(experiment.folder),
         "pictures": material.read_samples(experiment.folder),
-        "per_class": material.read_per_class(experiment.folder),
+        "per_class": per_class,
+        "largest_share": max((float(row[share]) for row in per_class for share in ("real_share", "fake_share")), default=1),
         "findings": material.read_findings(experiment.folder),
         "outputs": provenance.locked_outputs(),
         "stale": provenance.changed_since(),

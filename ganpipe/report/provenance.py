@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ganpipe import __version__, paths
 from ganpipe.config import flatten, read_yaml
 from ganpipe.errors import DataError
@@ -35,7 +33,7 @@ def environment() -> dict[str, str]:
 
 
 def locked_outputs(lock: Path = paths.LOCK) -> list[Locked]:
-    """Return the outputs of all stages in dvc.lock, empty where there is none. Raises `DataError`."""
+    """Return the outputs of all stages in dvc.lock, empty where there is none. Raises `DataError`, `ConfigError`."""
     return [
         Locked(name, out["path"], out[out.get("hash", "md5")])
         for name, stage in _stages(lock).items()
@@ -53,12 +51,9 @@ def changed_since(lock: Path = paths.LOCK, params: Path = paths.PARAMS) -> list[
 
 
 def _stages(lock: Path) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        content = yaml.safe_load(lock.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not lock.is_file():
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError):
-        content = None
-    if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
+    stages = read_yaml(lock).get("stages", {})
+    if not isinstance(stages, dict):
         raise DataError(f"{lock}: no stages in it; restore it with `git checkout {lock}`")
-    return content.get("stages", {})
+    return stages

@@ -25,6 +25,8 @@ from PIL import Image
 
 from ganpipe.config import Params
 from ganpipe.errors import DataError, GanpipeError
+from ganpipe.history import write_csv
+from ganpipe.paths import HISTORY
 from ganpipe.tracking import courier
 from ganpipe.tracking.experiment import Experiment
 from ganpipe.tracking.identity import Identity, identify_workspace
@@ -32,7 +34,7 @@ from ganpipe.tracking.notes import File, Picture, Point, Text, now
 from ganpipe.tracking.places import EXPERIMENT, artifact_root, is_server, sqlite_file, store_lock, store_uri
 from ganpipe.tracking.row import Row, Silence
 from ganpipe.tracking.rows import Record, matching_row
-from ganpipe.tracking.slots import STAGES
+from ganpipe.tracking.slots import STAGES, TRAIN_PREFIX
 from ganpipe.tracking.writer import Found
 
 if TYPE_CHECKING:
@@ -303,6 +305,8 @@ class Store:
         for file in kept:
             if not file.is_dir and Path(file.path).suffix in _REPORTED:
                 self._client.download_artifacts(run.info.run_id, file.path, str(into))
+        if not (into / HISTORY.name).exists() and (rows := self._live_history(run)):
+            write_csv(into / HISTORY.name, rows)
         tags = run.data.tags
         return Experiment(
             name=_found(run).name,
@@ -313,6 +317,15 @@ class Store:
             data_sha256=tags.get("ganpipe.data_sha256", ""),
             row_id=run.info.run_id,
         )
+
+    def _live_history(self, run: Run) -> list[dict[str, float]]:
+        """Return the training history of a row that has no file of it yet, from its metrics."""
+        rows: dict[int, dict[str, float]] = {}
+        for key in run.data.metrics:
+            if key.startswith(TRAIN_PREFIX):
+                for step, value in self.curve(run.info.run_id, key).items():
+                    rows.setdefault(step, {"kimg": step / 1000})[key.removeprefix(TRAIN_PREFIX)] = value
+        return [rows[step] for step in sorted(rows)]
 
     def set_status(self, row_id: str, status: str) -> None:
         """Set RUNNING, FINISHED, FAILED or KILLED."""
