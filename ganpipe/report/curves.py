@@ -60,13 +60,17 @@ def training_charts(rows: Sequence[Row]) -> list[Chart]:
     scores = [line(player, COLOURS[i], rows, f"score_{player}") for i, player in enumerate(players)]
     return [
         *_drawn("Losses", "Of each player, its terms added up.", losses),
-        *_drawn("Scores", "How sure the discriminator is: 0.5 is balance, far from it one player has won.", scores, 0.5),
+        *_drawn(
+            "Scores", "How sure the discriminator is: 0.5 is balance, far from it one player has won.", scores, 0.5
+        ),
     ]
 
 
 def other_charts(rows: Sequence[Row]) -> list[Chart]:
     """Return a chart for each other group of columns: the terms of each player, and whatever was measured beside."""
-    named = sorted({name for row in rows for name in row if name != "kimg" and not name.startswith(("loss_", "score_"))})
+    named = sorted(
+        {name for row in rows for name in row if name != "kimg" and not name.startswith(("loss_", "score_"))}
+    )
     groups: dict[str, list[str]] = {}
     for name in named:
         head, slash, _ = name.partition("/")
@@ -77,7 +81,10 @@ def other_charts(rows: Sequence[Row]) -> list[Chart]:
         for chart in _drawn(
             f"{group.capitalize()}",
             "",
-            [line(name.partition("/")[2] or name, COLOURS[i % len(COLOURS)], rows, name) for i, name in enumerate(names)],
+            [
+                line(name.partition("/")[2] or name, COLOURS[i % len(COLOURS)], rows, name)
+                for i, name in enumerate(names)
+            ],
         )
     ]
 
