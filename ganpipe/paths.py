@@ -20,6 +20,7 @@ HISTORY = Path("data/history.csv")
 FINDINGS = Path("data/findings.json")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
+NEAREST = SAMPLES / "nearest.json"
 METRICS = Path("data/metrics.json")
 PER_CLASS = Path("data/per_class.csv")
 

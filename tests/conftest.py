@@ -20,7 +20,10 @@ from ganpipe.data.fetch import download
 from ganpipe.data.packing import pack
 
 SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout
+    "cifar10": lambda folder: raw_files.write_cifar(folder, per_file=40),
     "fashion-mnist": lambda folder: raw_files.write_idx(folder, "fashion-mnist", counts=(200, 20)),
+    "flowers": lambda folder: raw_files.write_flowers(folder, per_class=20),
+    "mnist": lambda folder: raw_files.write_idx(folder, "mnist", counts=(200, 20)),
 }
 REPOSITORY = Path(__file__).parent.parent
 

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 from torch import Tensor
 
 from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.nets.layers import signed_sigmoid
 from ganpipe.nets.mlp import Activation, ImageMLP, ImageScorer, Norm, mlp, pixels
 
 
@@ -24,8 +25,8 @@ class MLPGAN(System):
     The default has batch norm and GELU in the generator, GELU in the discriminator, sigmoid pixels and the
     non-saturating loss. Other values make it the vanilla GAN of tutorials and the MNIST and fully connected face GANs
     of Rashid, "Make Your First GAN with PyTorch", 2020, notebooks 07, 08 and 12.
-    Deviations from the paper: GELU for maxout and ReLU, Adam for momentum SGD, no dropout. From the book: pixels in
-    [-1, 1] (the book: [0, 1]), any batch size (the book: 1).
+    Deviations from the paper: GELU for maxout and ReLU, Adam for momentum SGD, no dropout. From the book: any batch
+    size (the book: 1).
     """
 
     class Config(Closed):
@@ -38,9 +39,16 @@ class MLPGAN(System):
         activation: Activation = "gelu"
         leaky_slope: Annotated[float, Field(ge=0, le=1)] = 0.01  # of leaky_relu
         pixels: Literal["sigmoid", "tanh"] = "sigmoid"  # what squashes the output into an image
+        shown_pixels: Literal["signed", "unit"] = "signed"  # to the discriminator: in [-1, 1], or in [0, 1] (the book)
         objective: ObjectiveName = "non_saturating"
         separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
         unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
+
+        @model_validator(mode="after")
+        def _fits(self) -> MLPGAN.Config:
+            if self.separate_steps and OBJECTIVES[self.objective].relative:
+                raise ValueError(f"separate_steps shows one kind of images, but {self.objective} compares two")
+            return self
 
     cfg: Config
 
@@ -87,33 +95,32 @@ class MLPGAN(System):
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """-log D(x) - log(1 - D(G(z))), in one pass over both: without batch norm the rows do not meet."""
-        real, fake = self.discriminator(torch.cat([batch["image"], self._fakes(batch)])).chunk(2)
+        real, fake = self.judge(torch.cat([batch["image"], self._fakes(batch)])).chunk(2)
         return self.objective.discriminator(real, fake), {"real": real, "fake": fake}
 
     def real_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """-log D(x)."""
-        real = self.discriminator(batch["image"])
+        real = self.judge(batch["image"])
         return {"real": self.objective.on_real(real).mean()}, {"real": real}
 
     def fake_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """-log(1 - D(G(z)))."""
-        fake = self.discriminator(self._fakes(batch))
+        fake = self.judge(self._fakes(batch))
         return {"fake": self.objective.on_fake(fake).mean()}, {"fake": fake}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)), plus the weighted unpaired L1 distance on the [0, 1] pixel scale."""
         images = self.generator(self.latents(batch_size(batch)))
-        real = self.discriminator(batch["image"]) if self.objective.relative else None
-        terms = dict(self.objective.generator(real, self.discriminator(images)))
+        real = self.judge(batch["image"]) if self.objective.relative else None
+        terms = dict(self.objective.generator(real, self.judge(images)))
         if self.cfg.unpaired_l1_weight:
             terms["unpaired_l1"] = self.cfg.unpaired_l1_weight * F.l1_loss(images, batch["image"]) / 2
         return terms
 
+    def judge(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Return D's logit for each image in [-1, 1], on pixels as D is shown them."""
+        return self.discriminator(images if self.cfg.shown_pixels == "signed" else (images + 1) / 2)
+
     def _fakes(self, batch: Batch) -> Float[Tensor, "n c h w"]:
         with torch.no_grad():
             return self.generator(self.latents(batch_size(batch)))
-
-
-def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:
-    """Return 2 sigmoid(x) - 1: a sigmoid on the [0, 1] pixel scale, moved to [-1, 1]."""
-    return 2 * torch.sigmoid(x) - 1
