@@ -32,14 +32,17 @@ from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
 from ganpipe.metrics.pattern import PatternExtractor, valid_pattern_share
+from ganpipe.metrics.per_class import write_per_class
 from ganpipe.metrics.prdc import prdc
 from ganpipe.metrics.reference import Items, Reference, extract, load_reference
 
 Scores = dict[str, Any]
 
+_SHARES = "shares_by_class"  # goes to the table of classes, not among the scores
+
 
 def evaluate(params: Params) -> None:
-    """Score data/samples with every extractor and write data/metrics.json, nested by extractor.
+    """Score data/samples with every extractor; write data/metrics.json, nested by extractor, and data/per_class.csv.
 
     Raises `MetricError` rather than write a number that means nothing.
     """
@@ -58,6 +61,8 @@ def evaluate(params: Params) -> None:
         check_pixels(fake.items, "sample")
     judge = Judge(packed, params, fake, _untrained(params, packed, n))
     scores = {name: rounded(judge.scores(name)) for name in params.evaluate.extractors}
+    shares, asked = _by_class(scores)
+    write_per_class(paths.PER_CLASS, shares, asked)
     write_json(paths.METRICS, {"schema": 1, "n_fake": n, "n_real": n, **scores})
     for name, found in scores.items():
         print(summary(name, found), flush=True)
@@ -142,6 +147,10 @@ class Judge:
             "classes": classes,
             "classes_covered": classes_covered(real, fake),
             "class_tv": total_variation(real, fake),
+            _SHARES: {
+                name: {"real": float(real[label]), "fake": float(fake[label])}
+                for label, name in enumerate(self.packed.classes)
+            },
         }
         return {"cs": mean, **({"cs_std": std} if std is not None else {}), **spread}
 
@@ -157,6 +166,14 @@ class Judge:
             "conditional_accuracy_real": reference.extractor.card.accuracy,
             "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
         }
+
+
+def _by_class(scores: dict[str, Scores]) -> tuple[Scores, Scores]:
+    """Take the shares of classes out of the scores; return those of the first classifier, and its accuracies."""
+    found = [
+        (one.pop(_SHARES), one.get("conditional_accuracy_by_class", {})) for one in scores.values() if _SHARES in one
+    ]
+    return found[0] if found else ({}, {})
 
 
 def summary(name: str, scores: Scores) -> str:

@@ -106,7 +106,7 @@ def _obstacles(columns: Sequence[Column | None], identities: Sequence[str]) -> l
     }
     for key, name in _CONDITIONS.items():
         conditions[name] = [column and column.experiment.params.get(key) for column in columns]
-    rows = []
+    rows: list[tuple[str, Sequence[str]]] = []
     for name, values in conditions.items():
         present = [value for value, column in zip(values, columns, strict=True) if column]
         if any(value != present[0] for value in present) or "unknown" in present:

@@ -1,4 +1,4 @@
-"""Keeping a written page with the MLflow row it shows. MLflow being out of reach never loses a page: it costs a line."""
+"""Keeping a written page with the MLflow row it shows. An MLflow out of reach never loses a page: it costs a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the files of an experiment hold, read for a page: a file that is missing gives nothing, a damaged one an error."""
+"""What the files of an experiment hold, read for a page: a missing file gives nothing, a damaged one an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,23 @@ class Shown:
     caption: str
 
 
+@dataclass(frozen=True)
+class PerClass:
+    """How many of the samples a classifier takes for one class, as shares."""
+
+    name: str
+    real_share: float
+    fake_share: float
+    conditional_accuracy: float | None  # None for a generator that takes no label
+
+    @classmethod
+    def read(cls, row: Mapping[str, str]) -> PerClass:
+        """Read a row of the file. Raises `KeyError`, `TypeError` or `ValueError`."""
+        asked = row["conditional_accuracy"]
+        shares = float(row["real_share"]), float(row["fake_share"])
+        return cls(row["class"], *shares, float(asked) if asked else None)
+
+
 def read_history(folder: Path) -> list[Row]:
     """Return the training history, empty where there is none. Raises `DataError`."""
     path = folder / paths.HISTORY.name
@@ -69,14 +86,15 @@ def read_findings(folder: Path) -> list[dict[str, Any]] | None:
     return content
 
 
-def read_per_class(folder: Path) -> list[dict[str, str]]:
-    """Return the rows of per_class.csv, cells as text, empty where there are none. Raises `DataError`."""
+def read_per_class(folder: Path) -> list[PerClass]:
+    """Return the rows of per_class.csv, empty where there are none. Raises `DataError`."""
     path = folder / paths.PER_CLASS.name
     try:
-        return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+        text = path.read_text(encoding="utf-8")
+        return [PerClass.read(row) for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
     except FileNotFoundError:
         return []
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: no table: {error}; run `dvc repro --force evaluate`") from None
 
 

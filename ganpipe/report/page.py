@@ -37,9 +37,7 @@ def write_report(out: Path) -> None:
         "previews": material.read_previews(experiment.folder),
         "pictures": material.read_samples(experiment.folder),
         "per_class": per_class,
-        "largest_share": max(
-            (float(row[share]) for row in per_class for share in ("real_share", "fake_share")), default=1
-        ),
+        "largest_share": max((max(row.real_share, row.fake_share) for row in per_class), default=1.0),
         "findings": material.read_findings(experiment.folder),
         "outputs": provenance.locked_outputs(),
         "stale": provenance.changed_since(),

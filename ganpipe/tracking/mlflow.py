@@ -289,7 +289,7 @@ class Store:
         return found
 
     def named(self, name: str) -> Run | None:
-        """Return the newest row of that name, or else the one row whose id begins so. Raises `DataError` for several."""
+        """Return the newest row of that name, or the one row whose id begins so. Raises `DataError` for several."""
         runs = self.runs()
         if called := [run for run in runs if run.info.run_name == name]:
             return called[0]
@@ -299,7 +299,7 @@ class Store:
         return begin[0] if begin else None
 
     def read(self, run: Run, into: Path) -> Experiment:
-        """Copy the curves, scores and pictures of a row to the folder `into`, and return them with what describes it."""
+        """Copy curves, scores and pictures of a row to the folder `into`; return them with what describes it."""
         into.mkdir(parents=True, exist_ok=True)
         kept = self._client.list_artifacts(run.info.run_id) + self._client.list_artifacts(run.info.run_id, "samples")
         for file in kept:
