@@ -80,7 +80,7 @@ def judged(content: Mapping[str, Any]) -> list[Judged]:
 
 def arranged(found: Mapping[str, Any]) -> list[Score]:
     """Return the scores of one extractor, the known ones first; floors and the like beside those they belong to."""
-    numbers = {name: value for name, value in found.items() if _is_number(value) and name not in _PROTOCOL}
+    numbers = {name: float(value) for name, value in found.items() if _is_number(value) and name not in _PROTOCOL}
     own = [name for name in numbers if not any(_belongs(name, ending, numbers) for ending in _BESIDE)]
     order = list(_MEASURES)
     own.sort(key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -112,7 +112,7 @@ def best(scores: Sequence[Score | None]) -> list[bool]:
     return [score is not None and score.value == target for score in scores]
 
 
-def _score(name: str, numbers: Mapping[str, Any], found: Mapping[str, Any]) -> Score:
+def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) -> Score:
     title, better, about = _MEASURES.get(name, (name.replace("_", " "), "", ""))
     beside = {ending: numbers.get(_companion(name, ending)) for ending in _BESIDE}
     floor = beside["floor"] if beside["floor"] is not None else beside["real"]
@@ -126,7 +126,7 @@ def _companion(name: str, ending: str) -> str:
     return f"{stem}_{ending}{scale}{rest}"
 
 
-def _belongs(name: str, ending: str, numbers: Mapping[str, Any]) -> bool:
+def _belongs(name: str, ending: str, numbers: Mapping[str, float]) -> bool:
     return any(_companion(other, ending) == name for other in numbers)
 
 
