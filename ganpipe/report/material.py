@@ -90,8 +90,10 @@ def read_per_class(folder: Path) -> list[PerClass]:
     """Return the rows of per_class.csv, empty where there are none. Raises `DataError`."""
     path = folder / paths.PER_CLASS.name
     try:
-        text = path.read_text(encoding="utf-8")
-        return [PerClass.read(row) for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
+        if "class" not in (rows.fieldnames or ()):
+            raise ValueError("row 1 names no class")
+        return [PerClass.read(row) for row in rows]
     except FileNotFoundError:
         return []
     except (KeyError, TypeError, ValueError, csv.Error) as error:

@@ -60,6 +60,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its errors reach the user through us, in one line
 }
@@ -158,9 +159,8 @@ def row_names() -> list[str]:
 
 def row_of_workspace(params: Params) -> Found | None:
     """Return the row that holds what the stages left in the current folder, if there is one. Raises `GanpipeError`."""
-    identity = identify_workspace(params)
     with _existing_store() as store:
-        return matching_row(store.rows(identity.experiment)) if store else None
+        return matching_row(store.rows(identify_workspace(params).experiment)) if store else None
 
 
 def keep_file(row_id: str, path: Path) -> None:
@@ -304,7 +304,9 @@ class Store:
         kept = self._client.list_artifacts(run.info.run_id) + self._client.list_artifacts(run.info.run_id, "samples")
         for file in kept:
             if not file.is_dir and Path(file.path).suffix in _REPORTED:
-                self._client.download_artifacts(run.info.run_id, file.path, str(into))
+                came = self._client.download_artifacts(run.info.run_id, file.path, str(into))
+                (into / file.path).parent.mkdir(exist_ok=True)
+                Path(came).replace(into / file.path)  # some stores keep the folder of a file, some do not
         if not (into / HISTORY.name).exists() and (rows := self._live_history(run)):
             write_csv(into / HISTORY.name, rows)
         tags = run.data.tags
