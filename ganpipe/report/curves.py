@@ -60,7 +60,7 @@ def training_charts(rows: Sequence[Row]) -> list[Chart]:
     scores = [line(player, COLOURS[i], rows, f"score_{player}") for i, player in enumerate(players)]
     return [
         *_drawn("Losses", "Of each player, its terms added up.", losses),
-        *_drawn("Scores", "How sure the discriminator is: 0.5 is balance, far from it one side has won.", scores, 0.5),
+        *_drawn("Scores", "0.5 is balance: the discriminator cannot tell.", scores, 0.5),
     ]
 
 
