@@ -176,6 +176,40 @@ def ui(
         serve(port, browser)
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained page of this workspace: curves, samples over time, scores, params, provenance."""
+    with one_line_errors():
+        from ganpipe.report.keeping import keep_with_workspace
+        from ganpipe.report.page import write_report
+
+        write_report(out)
+        typer.echo(f"{out}: open it in any browser.")
+        typer.echo(keep_with_workspace(out))
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more of: `workspace`, names or ids of MLflow rows, DVC experiments, git revisions."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("compare.html"),
+) -> None:
+    """Put experiments side by side on one self-contained page: params that differ, scores, curves, samples."""
+    with one_line_errors():
+        from ganpipe.report.comparison import write_comparison
+        from ganpipe.report.keeping import keep_with_first
+
+        found = write_comparison(names, out)
+        typer.echo(f"{out}: open it in any browser.")
+        typer.echo(keep_with_first(out, found))
+
+
 @track.command("sync")
 def sync() -> None:
     """Bring the MLflow row of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""

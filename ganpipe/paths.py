@@ -23,6 +23,7 @@ SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 NEAREST = SAMPLES / "nearest.json"
 METRICS = Path("data/metrics.json")
+PER_CLASS = Path("data/per_class.csv")
 
 _DVC_COPIES = (".dvc", "tmp", "exps")  # folders, below the checkout, in which DVC keeps its copies
 

@@ -28,13 +28,17 @@ from ganpipe.metrics.classes import (
 from ganpipe.metrics.domain import DomainExtractor
 from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
+from ganpipe.metrics.memorisation import duplicate_share
 from ganpipe.metrics.pattern import PatternExtractor, valid_pattern_share
+from ganpipe.metrics.per_class import write_per_class
 from ganpipe.metrics.reference import Items, compared, extract, load_reference
 from ganpipe.metrics.score import Scores, compare, named, rounded
 
+_SHARES = "shares_by_class"  # goes to the table of classes, not among the scores
+
 
 def evaluate(params: Params) -> None:
-    """Score data/samples with every extractor and write data/metrics.json, nested by extractor.
+    """Score data/samples with every extractor; write data/metrics.json, nested by extractor, and data/per_class.csv.
 
     Raises `MetricError` rather than write a number that means nothing.
     """
@@ -53,6 +57,8 @@ def evaluate(params: Params) -> None:
         check_pixels(fake.items, "sample")
     judge = Judge(packed, params, fake, _untrained(params, packed, n))
     judged = {name: judge.scores(name) for name in params.evaluate.extractors}
+    shares, asked = _by_class([scores for _, scores in judged.values()])
+    write_per_class(paths.PER_CLASS, rounded(shares), asked)
     blocks = {name: rounded(named(identity, scores)) for name, (identity, scores) in judged.items()}
     write_json(paths.METRICS, {"schema": 1, "n_fake": n, "n_real": n, **blocks})
     for name, (_, scores) in judged.items():
@@ -98,6 +104,7 @@ class Judge:
         is_pattern = isinstance(extractor, PatternExtractor)
         scores = compare(real, fake, None if is_pattern else self.params.evaluate.neighbours, other)
         scores["fd_untrained"] = frechet_distance(real, untrained.features)
+        scores["duplicate_share"] = duplicate_share(self.fake.items)
         if is_pattern:
             scores |= {
                 "valid_share": valid_pattern_share(self.fake.items),
@@ -117,6 +124,10 @@ class Judge:
             "classes": classes,
             "classes_covered": classes_covered(real, fake),
             "class_tv": total_variation(real, fake),
+            _SHARES: {
+                name: {"real": float(real[label]), "fake": float(fake[label])}
+                for label, name in enumerate(self.packed.classes)
+            },
         }
 
     def _conditional_scores(self, extractor: DomainExtractor, fake: Extracted, untrained: Extracted) -> Scores:
@@ -131,6 +142,12 @@ class Judge:
             "conditional_accuracy_real": extractor.card.accuracy,
             "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
         }
+
+
+def _by_class(blocks: list[Scores]) -> tuple[Scores, Scores]:
+    """Take the shares of classes out of the scores; return those of the first classifier, and its accuracies."""
+    found = [(one.pop(_SHARES), one.get("conditional_accuracy_by_class", {})) for one in blocks if _SHARES in one]
+    return found[0] if found else ({}, {})
 
 
 def summary(name: str, scores: Scores) -> str:

@@ -17,7 +17,9 @@ from ganpipe.metrics.classifier_score import classifier_score, default_splits
 from ganpipe.metrics.extractor import INCEPTION, Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import ImageSet, open_images
+from ganpipe.metrics.infinity import can_be_extrapolated, frechet_at_infinity
 from ganpipe.metrics.kernel import kernel_distance
+from ganpipe.metrics.memorisation import copied_share
 from ganpipe.metrics.prdc import prdc
 from ganpipe.metrics.reference import extract
 
@@ -45,10 +47,15 @@ def compare(
         "kd_x1000": 1000 * kernel.value,
         "kd_std_x1000": 1000 * kernel.std,
     }
+    if can_be_extrapolated(len(fake.features), real.shape[1]):
+        scores["fd_infinity"] = frechet_at_infinity(real, fake.features)
     if other is not None:
         scores |= _floor(real, other, scores["fd"])
     if neighbours is not None:
         scores |= prdc(real, fake.features, neighbours)._asdict()
+        scores["copied_share"] = copied_share(real, fake.features)
+        if other is not None:
+            scores["copied_share_floor"] = copied_share(real, other)
     if fake.probabilities is not None:
         mean, std = classifier_score(fake.probabilities, default_splits(len(fake.probabilities)))
         scores |= {"cs": mean, **({"cs_std": std} if std is not None else {})}

@@ -20,6 +20,7 @@ from ganpipe.tracking.notes import File, Picture, finding_tags, flat_scores
 
 STAGES = ("train", "sample", "evaluate")
 PREVIEW_KEY = "samples"
+TRAIN_PREFIX = "train/"
 
 Curve = Sequence[tuple[int, Mapping[str, float]]]
 """Named metrics by step (real images shown)."""
@@ -62,7 +63,7 @@ def read_slot(stage: str) -> Content | None:
 
 def train_metrics(row: Row) -> dict[str, float]:
     """Return the metrics of one history row, named `train/...` for the group of charts they appear in."""
-    return {f"train/{name}": value for name, value in row.items() if name != "kimg"}
+    return {f"{TRAIN_PREFIX}{name}": value for name, value in row.items() if name != "kimg"}
 
 
 def images_shown(kimg: float) -> int:
@@ -125,7 +126,7 @@ _SLOTS: Mapping[str, _Slot] = {
     ),
     "evaluate": _Slot(
         proof=paths.METRICS,
-        files=((f"{paths.METRICS}", None),),
+        files=((f"{paths.METRICS}", None), (f"{paths.PER_CLASS}", None)),
         curve=_scores,
     ),
 }

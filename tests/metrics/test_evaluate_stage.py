@@ -61,6 +61,14 @@ def test_real_digits_as_samples_score_like_the_floor_and_broken_ones_do_not(digi
     assert three["class_tv"] == pytest.approx(0.7, abs=0.05)
     assert three["fd"] > 20 * domain["fd"]
     assert three["recall"] < 0.5
+    assert "shares_by_class" not in three
+    header, *rows = (line.split(",") for line in paths.PER_CLASS.read_text().splitlines())
+    assert header[:3] == ["class", "real_share", "fake_share"] and [row[0] for row in rows] == list("0123456789")
+    real_shares, fake_shares = ([float(row[column]) for row in rows] for column in (1, 2))
+    assert real_shares == [0.1] * 10
+    assert sum(abs(r - f) for r, f in zip(real_shares, fake_shares, strict=True)) / 2 == pytest.approx(
+        three["class_tv"], rel=1e-4
+    )
 
 
 def test_the_same_samples_give_the_same_bytes_and_every_float_is_rounded(digits: Params) -> None:
