@@ -107,6 +107,13 @@ class System(nn.Module):
         """Turn latents into data: images in [-1, 1] (NCHW) or vectors (N, D)."""
         return self.get_submodule("generator")(latents)
 
+    def judge(self, batch: Batch) -> Float[Tensor, " n"]:
+        """Return one number per item, the higher the more real: what the first adversary says of images or vectors.
+
+        A system whose adversary also looks at a condition, or answers with more than one number, says here how.
+        """
+        return self.get_submodule(self.adversaries[0])(batch[self.data.kind])
+
     @property
     def smallest_batch(self) -> int:
         """The number of items that a loss needs at least: batch norm over vectors needs two."""
