@@ -31,7 +31,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
 		|| $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv uv
 
 lock:  ## resolve the dependencies anew
-	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev \
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras \
 		pyproject.toml --output-file requirements.lock
 
 clean:  ## remove the environment; data, models and the MLflow store stay

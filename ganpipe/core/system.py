@@ -92,7 +92,7 @@ class System(nn.Module):
         return torch.randn(n, self.cfg.latent, generator=generator).to(self.device)
 
     def asked(self, latents: Tensor) -> Batch:
-        """Return what each latent asks the generator for: `label` (n,) or `attributes` (n, K); {}: nothing, the default.
+        """Return what each latent asks for: `label` (n,) or `attributes` (n, K); {}: nothing, the default.
 
         A conditional system keeps the condition in its latents, in the last columns, so that one tensor is all that
         drawing, interpolation and sampling have to carry.

@@ -1,6 +1,11 @@
-"""Adversarial objectives and the scores that show who is winning."""
+"""Adversarial objectives, and the scores that show who is winning."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,24 +15,121 @@ from torch import Tensor
 from ganpipe.core.system import Terms
 
 Logits = Float[Tensor, " n"]
+Elementwise = Callable[[Tensor], Tensor]
+
+ObjectiveName = Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge", "relativistic_average"]
 
 
-def cross_entropy_discriminator(real: Logits, fake: Logits) -> Terms:
-    """Return -log D(x) and -log(1 - D(G(z))), from logits (Goodfellow et al. 2014, arXiv:1406.2661, equation 1).
+@dataclass(frozen=True)
+class Objective:
+    """What the players of a two-player GAN minimise, as costs of single outputs of the discriminator."""
 
-    Their sum is minus the value V(D, G); at the optimal discriminator it equals log 4 - 2 JSD(p_data, p_g).
-    """
-    return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
+    on_real: Elementwise  # what D pays for this output on an image it should call real
+    on_fake: Elementwise  # ... on one it should call fake
+    to_fool: Elementwise  # what G pays for this output on one of its own
+    belief: Elementwise  # the output as a probability of being real
+    balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
+    relative: bool = False  # outputs are first compared with the mean output on the other kind
+
+    def discriminator(self, real: Logits, fake: Logits, real_label: float | Float[Tensor, " n"] = 1.0) -> Terms:
+        """Return D's costs on both kinds of images, their means over the batch.
+
+        An image with the label w pays w * on_real + (1 - w) * on_fake. With cross-entropy, 0.9 is one-sided label
+        smoothing (Salimans et al. 2016, arXiv:1606.03498, section 3.4); a tensor of zeros and ones flips labels.
+        """
+        real, fake = self._compared(real, fake)
+        on_real = self.on_real(real)
+        if not isinstance(real_label, float) or real_label != 1.0:
+            on_real = real_label * on_real + (1 - real_label) * self.on_fake(real)
+        return {"real": on_real.mean(), "fake": self.on_fake(fake).mean()}
+
+    def generator(self, real: Logits | None, fake: Logits) -> Terms:
+        """Return G's cost, its mean over the batch; `real` is looked at by a relative objective only."""
+        if not self.relative:
+            return {"adversarial": self.to_fool(fake).mean()}
+        if real is None:
+            raise ValueError("a relative objective needs the outputs on real images too")
+        real, fake = self._compared(real, fake)
+        return {"adversarial": self.to_fool(fake).mean() + self.on_fake(real).mean()}
+
+    def scores(self, real: Logits, fake: Logits) -> Terms:
+        """Return the score of each player: how well it does, between 0 and 1; both 0.5 when balanced.
+
+        Generator: mean D(G(z)). Discriminator: half of mean D(x) plus half of mean 1 - D(G(z)). As in MathWorks'
+        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`.
+        """
+        real, fake = self._compared(real, fake)
+        real_mean, fake_mean = self.belief(real).mean(), self.belief(fake).mean()
+        return {"score_generator": fake_mean, "score_discriminator": (real_mean + 1 - fake_mean) / 2}
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance, by their names in the history."""
+        return dict(zip(("loss_generator", "loss_discriminator"), self.balance, strict=True))
+
+    def _compared(self, real: Logits, fake: Logits) -> tuple[Logits, Logits]:
+        return (real - fake.mean(), fake - real.mean()) if self.relative else (real, fake)
 
 
-def cross_entropy_generator(fake: Logits) -> Terms:
-    """Return the non-saturating loss -log D(G(z)), from logits (arXiv:1406.2661, section 3, last paragraph)."""
-    return {"adversarial": F.softplus(-fake).mean()}
+def _clamped(outputs: Tensor) -> Tensor:
+    return outputs.clamp(0, 1)
 
 
-def squared_error(logits: Logits, target: float) -> Float[Tensor, ""]:
-    """Return mean (D - target)^2 with D = sigmoid(logit): Rashid's loss, not LSGAN's, whose D is unsquashed."""
-    return (torch.sigmoid(logits) - target).square().mean()
+_LN2 = math.log(2)
+
+OBJECTIVES: Mapping[ObjectiveName, Objective] = {
+    # -log D(x), -log(1 - D(G(z))) and -log D(G(z)), from logits: Goodfellow et al. 2014, arXiv:1406.2661, equation 1
+    # and the last paragraph of section 3. D's cost is minus the value; at its optimum log 4 - 2 JSD(p_data, p_g).
+    "non_saturating": Objective(
+        on_real=lambda x: F.softplus(-x),
+        on_fake=F.softplus,
+        to_fool=lambda x: F.softplus(-x),
+        belief=torch.sigmoid,
+        balance=(_LN2, 2 * _LN2),
+    ),
+    # The same game with the generator of equation 1 itself: log(1 - D(G(z))), flat where D is sure.
+    "minimax": Objective(
+        on_real=lambda x: F.softplus(-x),
+        on_fake=F.softplus,
+        to_fool=lambda x: -F.softplus(x),
+        belief=torch.sigmoid,
+        balance=(-_LN2, 2 * _LN2),
+    ),
+    # LSGAN: Mao et al. 2017, arXiv:1611.04076, equation 9 (a = 0, b = c = 1) without its factors 1/2.
+    "least_squares": Objective(
+        on_real=lambda x: (x - 1).square(),
+        on_fake=torch.square,
+        to_fool=lambda x: (x - 1).square(),
+        belief=_clamped,
+        balance=(0.25, 0.5),
+    ),
+    # Mean squared error of a sigmoid output: Rashid, "Make Your First GAN with PyTorch", 2020. Unlike LSGAN, whose
+    # D is not squashed, it is flat where D is sure.
+    "squared_error": Objective(
+        on_real=lambda x: (torch.sigmoid(x) - 1).square(),
+        on_fake=lambda x: torch.sigmoid(x).square(),
+        to_fool=lambda x: (torch.sigmoid(x) - 1).square(),
+        belief=torch.sigmoid,
+        balance=(0.25, 0.5),
+    ),
+    # Lim & Ye 2017, arXiv:1705.02894, equations 17 and 18; Miyato et al. 2018, arXiv:1802.05957, equations 16 and 17.
+    "hinge": Objective(
+        on_real=lambda x: torch.relu(1 - x),
+        on_fake=lambda x: torch.relu(1 + x),
+        to_fool=torch.neg,
+        belief=torch.sigmoid,
+        balance=(0.0, 2.0),
+    ),
+    # RaSGAN: Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1.1. Means are those of a micro-batch.
+    "relativistic_average": Objective(
+        on_real=lambda x: F.softplus(-x),
+        on_fake=F.softplus,
+        to_fool=lambda x: F.softplus(-x),
+        belief=torch.sigmoid,
+        balance=(2 * _LN2, 2 * _LN2),
+        relative=True,
+    ),
+}
 
 
 def wasserstein_critic(real: Logits, fake: Logits) -> Terms:
@@ -38,13 +140,3 @@ def wasserstein_critic(real: Logits, fake: Logits) -> Terms:
 def wasserstein_generator(fake: Logits) -> Terms:
     """Return -mean f(G(z))."""
     return {"adversarial": -fake.mean()}
-
-
-def scores(real: Logits, fake: Logits) -> Terms:
-    """Return the score of each player, from logits: how well it does, between 0 and 1; both 0.5 when balanced.
-
-    Generator: mean D(G(z)). Discriminator: half of mean D(x) plus half of mean 1 - D(G(z)). As in MathWorks'
-    "Monitor GAN Training Progress and Identify Common Failure Modes".
-    """
-    real_mean, fake_mean = torch.sigmoid(real).mean(), torch.sigmoid(fake).mean()
-    return {"score_generator": fake_mean, "score_discriminator": (real_mean + 1 - fake_mean) / 2}

@@ -22,3 +22,14 @@ def gradient_penalty(
     mixed = torch.lerp(fake.to(real.dtype), real, place).requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
+    """Return half the mean squared norm of D's gradient at real images, without its weight gamma.
+
+    Mescheder et al. 2018, arXiv:1801.04406, equation 9. Every k-th iteration with k times the weight is as good
+    (Karras et al. 2020, arXiv:1912.04958, section 3.1).
+    """
+    images = real.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1).mean() / 2

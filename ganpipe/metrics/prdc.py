@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics.checks import check_features
-
-_ROWS = 512  # rows of a distance matrix in memory at a time
+from ganpipe.metrics.nearest import as_points, distance_rows, radii
 
 
 class Prdc(NamedTuple):
@@ -34,20 +33,18 @@ def prdc(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbo
     precision: share of fakes inside the ball of some real; recall: share of reals inside the ball of some fake;
     density: mean number of real balls a fake lies in, over k; coverage: share of reals whose ball holds a fake.
     Inside means strictly nearer than the radius, as in the code of Naeem et al. (Kynkäänniemi et al. include the rim):
-    copies of one sample have radius 0 and hold nothing. Distances are computed by subtraction in float64; the usual
-    |x|^2 + |y|^2 - 2 x.y loses the small ones. Memory is linear in the number of samples.
+    copies of one sample have radius 0 and hold nothing. Memory is linear in the number of samples.
     Raises `MetricError` for fewer than k + 2 samples in a set and for what `check_features` refuses.
     """
     if neighbours < 1:
         raise MetricError(f"evaluate.neighbours = {neighbours}, at least 1 is needed")
     check_features(real, fake, neighbours)
-    x, y = _tensor(real), _tensor(fake)
-    radii_x, radii_y = _radii(x, neighbours), _radii(y, neighbours)
+    x, y = as_points(real), as_points(fake)
+    radii_x, radii_y = radii(x, neighbours), radii(y, neighbours)
     balls_holding_fake = torch.zeros(len(y), dtype=torch.int64)
     recalled, covered = [], []
-    for rows, radii in zip(x.split(_ROWS), radii_x.split(_ROWS), strict=True):
-        distances = _distances(rows, y)
-        inside = distances < radii[:, None]
+    for start, distances in distance_rows(x, y):
+        inside = distances < radii_x[start : start + len(distances), None]
         balls_holding_fake += inside.sum(dim=0)
         covered.append(inside.any(dim=1))
         recalled.append((distances < radii_y).any(dim=1))
@@ -57,19 +54,6 @@ def prdc(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbo
         density=float(balls_holding_fake.sum()) / (neighbours * len(y)),
         coverage=_share(torch.cat(covered)),
     )
-
-
-def _radii(points: Float64[Tensor, "n d"], neighbours: int) -> Float64[Tensor, " n"]:
-    """Return the distance of each point to its k-th nearest other point; the nearest of all is the point itself."""
-    return torch.cat([_distances(rows, points).kthvalue(neighbours + 1, dim=1).values for rows in points.split(_ROWS)])
-
-
-def _distances(x: Float64[Tensor, "n d"], y: Float64[Tensor, "m d"]) -> Float64[Tensor, "n m"]:
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _tensor(features: Float[np.ndarray, "n d"]) -> Float64[Tensor, "n d"]:
-    return torch.tensor(features, dtype=torch.float64)
 
 
 def _share(flags: Tensor) -> float:

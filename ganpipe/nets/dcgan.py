@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.errors import ConfigError
+from ganpipe.nets.layers import MinibatchStd
 
 
 def halvings(height: int, width: int) -> int:
@@ -30,15 +33,19 @@ class Generator(nn.Module):
     The latent is spread to the coarsest grid, then each 4x4 convolution of stride 2 doubles the side and halves the
     channels, down to `features` before the image. Batch norm and ReLU between, tanh at the end. At 64x64x3, latent 100
     and 64 features it has the 3,576,704 parameters of the paper's authors.
+
+    With `dense_start` the latent is spread by a fully connected layer, as the paper's figure 1 draws it: with 128
+    features, 100 -> 4x4x1024.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, int, int], features: int) -> None:
+    def __init__(self, latent: int, shape: tuple[int, int, int], features: int, dense_start: bool = False) -> None:
         super().__init__()
         channels, height, width = shape
         times = halvings(height, width)
         widths = [features << k for k in range(times - 1, -1, -1)]
         coarsest = (height >> times, width >> times)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], coarsest, bias=False)]
+        spread: nn.Module = nn.ConvTranspose2d(latent, widths[0], coarsest, bias=False)
+        layers: list[nn.Module] = [DenseStart(latent, (widths[0], *coarsest)) if dense_start else spread]
         for wide, narrow in zip(widths, widths[1:], strict=False):
             layers += [
                 nn.BatchNorm2d(wide),
@@ -57,14 +64,37 @@ class Generator(nn.Module):
         return self.layers(latents[:, :, None, None])
 
 
+class DenseStart(nn.Module):
+    """A fully connected layer from a latent to the coarsest maps, (channels, height, width)."""
+
+    def __init__(self, latent: int, maps: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(latent, math.prod(maps))
+        self.maps = maps
+
+    def forward(self, latents: Float[Tensor, "n z 1 1"]) -> Float[Tensor, "n c h w"]:
+        """Spread each row of latents."""
+        return self.linear(latents.flatten(1)).unflatten(1, self.maps)
+
+
 class Discriminator(nn.Module):
     """The generator's mirror: 4x4 convolutions of stride 2 from an image to ONE number, unsquashed.
 
     LeakyReLU 0.2, batch norm from the second convolution on unless `batch_norm` is off (a WGAN-GP critic must do
     without: its penalty holds per image). At 64x64x3 and 64 features it has the authors' 2,765,568 parameters.
+
+    More `outputs` than one are numbers beside the first, one logit per class, say. `minibatch_std` is the size of the
+    groups that `MinibatchStd` compares before the last layer; None: none.
     """
 
-    def __init__(self, shape: tuple[int, int, int], features: int, batch_norm: bool = True) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        features: int,
+        batch_norm: bool = True,
+        outputs: int = 1,
+        minibatch_std: int | None = None,
+    ) -> None:
         super().__init__()
         channels, height, width = shape
         times = halvings(height, width)
@@ -73,12 +103,20 @@ class Discriminator(nn.Module):
             layers.append(nn.Conv2d(features << k, features << (k + 1), 4, 2, 1, bias=not batch_norm))
             layers += [nn.BatchNorm2d(features << (k + 1))] if batch_norm else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers.append(nn.Conv2d(features << (times - 1), 1, (height >> times, width >> times), bias=False))
+        maps = features << (times - 1)
+        if minibatch_std is not None:
+            layers.append(MinibatchStd(minibatch_std))
+            maps += 1
+        layers.append(nn.Conv2d(maps, outputs, (height >> times, width >> times), bias=False))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """Score each image."""
-        return self.layers(images).flatten()
+        return self.outputs(images)[:, 0]
+
+    def outputs(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n outputs"]:
+        """Return the score of each image and what stands beside it."""
+        return self.layers(images).flatten(1)
 
 
 def init_dcgan(module: nn.Module) -> None:

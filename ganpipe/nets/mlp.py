@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+Activation = Literal["gelu", "leaky_relu", "sigmoid"]
+Norm = Literal["none", "batch", "layer"]
 
-def mlp(widths: Sequence[int], activation: Callable[[], nn.Module], batch_norm: bool = False) -> nn.Sequential:
+
+def mlp(widths: Sequence[int], activation: Activation, norm: Norm = "none", leaky_slope: float = 0.01) -> nn.Sequential:
     """Linear layers of the given widths, input and output included, with an activation after each but the last.
 
-    With `batch_norm`, every hidden layer is linear, batch norm, activation, in this order.
+    Batch norm stands before each activation, layer norm after it, as in the papers and books that use them.
     """
     layers: list[nn.Module] = []
     for i, (wide, wider) in enumerate(zip(widths, widths[1:], strict=False)):
         layers.append(nn.Linear(wide, wider))
         if i < len(widths) - 2:
-            layers += [nn.BatchNorm1d(wider)] if batch_norm else []
-            layers.append(activation())
+            layers += [nn.BatchNorm1d(wider)] if norm == "batch" else []
+            layers.append(_ACTIVATIONS[activation](leaky_slope))
+            layers += [nn.LayerNorm(wider)] if norm == "layer" else []
     return nn.Sequential(*layers)
+
+
+_ACTIVATIONS: Mapping[Activation, Callable[[float], nn.Module]] = {
+    "gelu": lambda slope: nn.GELU(),
+    "leaky_relu": nn.LeakyReLU,
+    "sigmoid": lambda slope: nn.Sigmoid(),
+}
 
 
 class ImageMLP(nn.Module):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SYSTEMS = {
     "dcgan": "ganpipe.systems.dcgan:DCGAN",
     "mlp_gan": "ganpipe.systems.mlp_gan:MLPGAN",
+    "wgan": "ganpipe.systems.wgan:WGAN",
     "wgan_gp": "ganpipe.systems.wgan_gp:WGANGP",
     "pattern_gan": "ganpipe.systems.pattern_gan:PatternGAN",
 }

@@ -1,49 +1,149 @@
-"""DCGAN."""
+"""DCGAN and its relatives: convolutional GANs of two players, with the remedies for what goes wrong in them."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from ganpipe.config import Closed, Width
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from ganpipe.config import Closed, Fraction, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, scores
-from ganpipe.nets import dcgan
+from ganpipe.errors import ConfigError
+from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.losses.diversity import class_balance, mode_seeking
+from ganpipe.losses.penalties import r1_penalty
+from ganpipe.nets import dcgan, faces, flowers
+from ganpipe.nets.augment import Policy, diff_augment
+from ganpipe.nets.layers import normalise_spectrally
+
+Discriminator = dcgan.Discriminator | flowers.Discriminator | faces.Discriminator
 
 
 class DCGAN(System):
     """Deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434) with the non-saturating loss.
 
+    Other networks and objectives make it LSGAN, the hinge GAN, the relativistic average GAN, the Flowers GAN of
+    MathWorks and the face GAN of Rashid; the rest of `Config` are remedies, all off by default.
     Deviations: images of any size that halves evenly (the paper: 64x64); a fresh latent for the generator's step, as in
     the paper's Algorithm 1 of Goodfellow et al., where the authors' code reuses the discriminator's fakes.
     """
 
     class Config(Closed):
         latent: Width = 100  # length of z
-        features: Width = 64  # channels beside the image; doubled at each coarser level
+        features: Width = 64  # channels beside the image; doubled at each coarser level, the same everywhere in `faces`
+        network: Literal["dcgan", "dense_start", "flowers", "faces", "faces_gelu"] = "dcgan"
+        objective: ObjectiveName = "non_saturating"
+        spectral_norm: bool = False  # in the discriminator, in place of batch norm
+        minibatch_std: PositiveInt | None = None  # the discriminator compares the images of groups of this many
+        augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
+        r1_weight: NonNegativeFloat = 0.0  # gamma
+        r1_every: PositiveInt = 16  # iterations from one R1 penalty to the next, whose weight grows by as much
+        instance_noise: NonNegativeFloat = 0.0  # standard deviation at the start, on pixels in [-1, 1] ...
+        instance_noise_until_kimg: PositiveFloat = 100.0  # ... falling linearly to zero here
+        real_label: Annotated[float, Field(gt=0.5, le=1)] = 1.0  # below 1: one-sided label smoothing
+        flip_real_labels: Fraction = 0.0  # chance of a real image to be called fake
+        diversity_weight: NonNegativeFloat = 0.0  # of mode seeking: different latents, different images
+        class_balance_weight: NonNegativeFloat = 0.0  # of the entropy of the classes drawn; needs labels
 
+        @model_validator(mode="after")
+        def _fits(self) -> DCGAN.Config:
+            if self.minibatch_std is not None and self.network not in ("dcgan", "dense_start"):
+                raise ValueError(f"minibatch_std works with the networks dcgan and dense_start, not {self.network}")
+            return self
+
+    discriminator: Discriminator
     cfg: Config
 
     def __init__(self, cfg: Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        shape = data.image_shape("dcgan")
-        self.generator = dcgan.Generator(cfg.latent, shape, cfg.features).apply(dcgan.init_dcgan)
-        self.discriminator = dcgan.Discriminator(shape, cfg.features).apply(dcgan.init_dcgan)
+        if cfg.class_balance_weight and not data.classes:
+            raise ConfigError(f"system.class_balance_weight needs labels, but data.name = {data.name!r} has none")
+        self.objective = OBJECTIVES[cfg.objective]
+        self.noise_std = 0.0
+        self.generator, self.discriminator = _networks(cfg, data)
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance."""
+        return self.objective.ideal
 
     def updates(self, it: Iteration) -> Updates:
         """One discriminator step, then one generator step."""
         batch = it.next_batch()
-        judged = yield Update("discriminator", self.discriminator_loss, batch)
-        it.observe(scores(judged.kept["real"], judged.kept["fake"]))
+        self.noise_std = self.cfg.instance_noise * max(0.0, 1 - it.kimg / self.cfg.instance_noise_until_kimg)
+        penalised = self.cfg.r1_weight > 0 and (it.nimg // it.shown) % self.cfg.r1_every == 0
+        loss = self.penalised_discriminator_loss if penalised else self.discriminator_loss
+        judged = yield Update("discriminator", loss, batch)
+        it.observe(self.objective.scores(judged.kept["real"], judged.kept["fake"]))
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        """-log D(x) - log(1 - D(G(z)))."""
+        """-log D(x) - log(1 - D(G(z))), or what the objective has in its place."""
         with torch.no_grad():
             images = self.generator(self.latents(batch_size(batch)))
-        real, fake = self.discriminator(batch["image"]), self.discriminator(images)
-        return cross_entropy_discriminator(real, fake), {"real": real, "fake": fake}
+        real, fake = self._judged(batch["image"]), self._judged(images)
+        terms = dict(self.objective.discriminator(real[:, 0], fake[:, 0], self._real_labels(real)))
+        if self.cfg.class_balance_weight:
+            terms["classes"] = F.cross_entropy(real[:, 1:], batch["label"])
+        return terms, {"real": real[:, 0], "fake": fake[:, 0]}
+
+    def penalised_discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        """The same with R1, (gamma / 2) |grad D(x)|^2, which stands for `r1_every` iterations."""
+        terms, kept = self.discriminator_loss(batch)
+        penalty = r1_penalty(lambda images: self._judged(images)[:, 0], batch["image"])
+        return {**terms, "r1": self.cfg.r1_weight * self.cfg.r1_every * penalty}, kept
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-log D(G(z))."""
-        return cross_entropy_generator(self.discriminator(self.generator(self.latents(batch_size(batch)))))
+        """-log D(G(z)), or what the objective has in its place, and the terms for diversity."""
+        latents = self.latents(batch_size(batch))
+        images = self.generator(latents)
+        fake = self._judged(images)
+        real = self._judged(batch["image"])[:, 0] if self.objective.relative else None
+        terms = dict(self.objective.generator(real, fake[:, 0]))
+        if self.cfg.diversity_weight:
+            terms["diversity"] = self.cfg.diversity_weight * mode_seeking(latents, images)
+        if self.cfg.class_balance_weight:
+            terms["class_balance"] = self.cfg.class_balance_weight * class_balance(fake[:, 1:])
+        return terms
+
+    def _judged(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n _"]:
+        """Return D's outputs: a logit, then one for each class if there are any, on images as D is shown them."""
+        if self.noise_std:
+            images = images + self.noise_std * torch.randn_like(images)
+        return self.discriminator.outputs(diff_augment(images, self.cfg.augment or ()))
+
+    def _real_labels(self, real: Tensor) -> float | Float[Tensor, " n"]:
+        if not self.cfg.flip_real_labels:
+            return self.cfg.real_label
+        kept = torch.rand(len(real), device=real.device) >= self.cfg.flip_real_labels
+        return kept.to(real.dtype) * self.cfg.real_label
+
+
+def _networks(cfg: DCGAN.Config, data: DataSpec) -> tuple[nn.Module, Discriminator]:
+    shape = data.image_shape("dcgan")
+    outputs = 1 + (len(data.classes) if cfg.class_balance_weight else 0)
+    batch_norm = not cfg.spectral_norm
+    generator: nn.Module
+    discriminator: Discriminator
+    match cfg.network:
+        case "dcgan" | "dense_start":
+            dense = cfg.network == "dense_start"
+            generator = dcgan.Generator(cfg.latent, shape, cfg.features, dense).apply(dcgan.init_dcgan)
+            discriminator = dcgan.Discriminator(shape, cfg.features, batch_norm, outputs, cfg.minibatch_std)
+            discriminator.apply(dcgan.init_dcgan)
+        case "flowers":
+            generator = flowers.Generator(cfg.latent, shape, cfg.features)
+            discriminator = flowers.Discriminator(shape, cfg.features, batch_norm, outputs)
+        case "faces" | "faces_gelu":
+            activation = nn.GELU if cfg.network == "faces_gelu" else faces.leaky_relu
+            generator = faces.Generator(cfg.latent, shape, cfg.features, activation)
+            discriminator = faces.Discriminator(shape, cfg.features, activation, batch_norm, outputs)
+    if cfg.spectral_norm:
+        normalise_spectrally(discriminator)
+    return generator, discriminator

@@ -1,31 +1,46 @@
-"""A GAN of fully connected networks."""
+"""GANs of fully connected networks."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import NonNegativeFloat
-from torch import Tensor, nn
+from pydantic import Field, NonNegativeFloat
+from torch import Tensor
 
 from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, scores
-from ganpipe.nets.mlp import ImageMLP, ImageScorer, mlp, pixels
+from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.nets.mlp import Activation, ImageMLP, ImageScorer, Norm, mlp, pixels
 
 
 class MLPGAN(System):
     """The first GAN, of fully connected networks (Goodfellow et al. 2014, arXiv:1406.2661), in a modern dress.
 
-    Batch norm and GELU in the generator, GELU in the discriminator, sigmoid pixels, the non-saturating loss.
-    Deviations from the paper: GELU for maxout and ReLU, Adam for momentum SGD, no dropout.
+    The default has batch norm and GELU in the generator, GELU in the discriminator, sigmoid pixels and the
+    non-saturating loss. Other values make it the vanilla GAN of tutorials and the MNIST and fully connected face GANs
+    of Rashid, "Make Your First GAN with PyTorch", 2020, notebooks 07, 08 and 12.
+    Deviations from the paper: GELU for maxout and ReLU, Adam for momentum SGD, no dropout. From the book: any batch
+    size (the book: 1).
     """
 
     class Config(Closed):
         latent: Width = 96  # length of z
+        latent_distribution: Literal["normal", "uniform"] = "normal"  # uniform: in [0, 1]
         generator_widths: tuple[Width, ...] = (128, 256, 512, 1024)
+        generator_norm: Norm = "batch"
         discriminator_widths: tuple[Width, ...] = (512, 256, 128, 64, 32)
+        discriminator_norm: Literal["none", "layer"] = "none"
+        activation: Activation = "gelu"
+        leaky_slope: Annotated[float, Field(ge=0, le=1)] = 0.01  # of leaky_relu
+        pixels: Literal["sigmoid", "tanh"] = "sigmoid"  # what squashes the output into an image
+        shown_pixels: Literal["signed", "unit"] = "signed"  # to the discriminator: in [-1, 1], or in [0, 1] (the book)
+        objective: ObjectiveName = "non_saturating"
+        separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
         unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
 
     cfg: Config
@@ -33,31 +48,75 @@ class MLPGAN(System):
     def __init__(self, cfg: Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         shape = data.image_shape("mlp_gan")
-        body = mlp((cfg.latent, *cfg.generator_widths, pixels(shape)), nn.GELU, batch_norm=True)
-        self.generator = ImageMLP(body, shape, squash=signed_sigmoid)
-        self.discriminator = ImageScorer(mlp((pixels(shape), *cfg.discriminator_widths, 1), nn.GELU))
+        self.objective = OBJECTIVES[cfg.objective]
+        widths = (cfg.latent, *cfg.generator_widths, pixels(shape))
+        body = mlp(widths, cfg.activation, cfg.generator_norm, cfg.leaky_slope)
+        self.generator = ImageMLP(body, shape, torch.tanh if cfg.pixels == "tanh" else signed_sigmoid)
+        widths = (pixels(shape), *cfg.discriminator_widths, 1)
+        self.discriminator = ImageScorer(mlp(widths, cfg.activation, cfg.discriminator_norm, cfg.leaky_slope))
+
+    @property
+    def smallest_batch(self) -> int:
+        """Batch norm needs two items."""
+        return 2 if self.cfg.generator_norm == "batch" else 1
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance; separate steps see one kind of images each."""
+        together = self.objective.ideal
+        half = together["loss_discriminator"] / 2
+        return {**together, "loss_discriminator": half} if self.cfg.separate_steps else together
+
+    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n z"]:
+        """Draw `n` latents of length `cfg.latent` from `cfg.latent_distribution`."""
+        if self.cfg.latent_distribution == "normal":
+            return super().latents(n, generator)
+        return torch.rand(n, self.cfg.latent, generator=generator).to(self.device)
 
     def updates(self, it: Iteration) -> Updates:
-        """One discriminator step, then one generator step."""
+        """One discriminator step, or one for each kind of images, then one generator step."""
         batch = it.next_batch()
-        judged = yield Update("discriminator", self.discriminator_loss, batch)
-        it.observe(scores(judged.kept["real"], judged.kept["fake"]))
+        if self.cfg.separate_steps:
+            on_real = yield Update("discriminator", self.real_loss, batch)
+            on_fake = yield Update("discriminator", self.fake_loss, batch)
+            real, fake = on_real.kept["real"], on_fake.kept["fake"]
+        else:
+            judged = yield Update("discriminator", self.discriminator_loss, batch)
+            real, fake = judged.kept["real"], judged.kept["fake"]
+        it.observe(self.objective.scores(real, fake))
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """-log D(x) - log(1 - D(G(z))), in one pass over both: without batch norm the rows do not meet."""
-        with torch.no_grad():
-            images = self.generator(self.latents(batch_size(batch)))
-        real, fake = self.discriminator(torch.cat([batch["image"], images])).chunk(2)
-        return cross_entropy_discriminator(real, fake), {"real": real, "fake": fake}
+        real, fake = self.judge(torch.cat([batch["image"], self._fakes(batch)])).chunk(2)
+        return self.objective.discriminator(real, fake), {"real": real, "fake": fake}
+
+    def real_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        """-log D(x)."""
+        real = self.judge(batch["image"])
+        return {"real": self.objective.on_real(real).mean()}, {"real": real}
+
+    def fake_loss(self, batch: Batch) -> tuple[Terms, Batch]:
+        """-log(1 - D(G(z)))."""
+        fake = self.judge(self._fakes(batch))
+        return {"fake": self.objective.on_fake(fake).mean()}, {"fake": fake}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)), plus the weighted unpaired L1 distance on the [0, 1] pixel scale."""
         images = self.generator(self.latents(batch_size(batch)))
-        terms = dict(cross_entropy_generator(self.discriminator(images)))
+        real = self.judge(batch["image"]) if self.objective.relative else None
+        terms = dict(self.objective.generator(real, self.judge(images)))
         if self.cfg.unpaired_l1_weight:
             terms["unpaired_l1"] = self.cfg.unpaired_l1_weight * F.l1_loss(images, batch["image"]) / 2
         return terms
+
+    def judge(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Return D's logit for each image in [-1, 1], on pixels as D is shown them."""
+        return self.discriminator(images if self.cfg.shown_pixels == "signed" else (images + 1) / 2)
+
+    def _fakes(self, batch: Batch) -> Float[Tensor, "n c h w"]:
+        with torch.no_grad():
+            return self.generator(self.latents(batch_size(batch)))
 
 
 def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.losses.adversarial import scores, squared_error
+from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets.mlp import mlp
+
+_OBJECTIVE = OBJECTIVES["squared_error"]
 
 
 class PatternGAN(System):
@@ -33,34 +36,39 @@ class PatternGAN(System):
     def __init__(self, cfg: Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         length = data.vector_length("pattern_gan")
-        self.generator = nn.Sequential(mlp((1, cfg.hidden, length), nn.Sigmoid), nn.Sigmoid())
-        self.discriminator = nn.Sequential(mlp((length, cfg.hidden, 1), nn.Sigmoid), nn.Flatten(0))
+        self.generator = nn.Sequential(mlp((1, cfg.hidden, length), "sigmoid"), nn.Sigmoid())
+        self.discriminator = nn.Sequential(mlp((length, cfg.hidden, 1), "sigmoid"), nn.Flatten(0))
 
     def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 1"]:
         """Return the constant input; nothing is drawn."""
         return torch.full((n, 1), self.cfg.seed_value, device=self.device)
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance; each step of the discriminator sees one kind of vectors."""
+        return {"loss_generator": 0.25, "loss_discriminator": 0.25}
 
     def updates(self, it: Iteration) -> Updates:
         """A discriminator step on real data, one on generated data, then a generator step."""
         batch = it.next_batch()
         real = yield Update("discriminator", self.real_loss, batch)
         fake = yield Update("discriminator", self.fake_loss, batch)
-        it.observe(scores(real.kept["logits"], fake.kept["logits"]))
+        it.observe(_OBJECTIVE.scores(real.kept["logits"], fake.kept["logits"]))
         yield Update("generator", self.generator_loss, batch)
 
     def real_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """(D(x) - 1)^2."""
         logits = self.discriminator(batch["vector"])
-        return {"real": squared_error(logits, target=1.0)}, {"logits": logits}
+        return {"real": _OBJECTIVE.on_real(logits).mean()}, {"logits": logits}
 
     def fake_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """D(G(z))^2."""
         with torch.no_grad():
             vectors = self.generator(self.latents(batch_size(batch)))
         logits = self.discriminator(vectors)
-        return {"fake": squared_error(logits, target=0.0)}, {"logits": logits}
+        return {"fake": _OBJECTIVE.on_fake(logits).mean()}, {"logits": logits}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """(D(G(z)) - 1)^2."""
         logits = self.discriminator(self.generator(self.latents(batch_size(batch))))
-        return {"adversarial": squared_error(logits, target=1.0)}
+        return {"adversarial": _OBJECTIVE.to_fool(logits).mean()}

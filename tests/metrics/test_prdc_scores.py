@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics import prdc as module
+from ganpipe.metrics import nearest
 from ganpipe.metrics.prdc import Prdc, prdc
 
 
@@ -100,7 +100,7 @@ def test_rows_in_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(100, 8)), rng.normal(size=(130, 8))
     whole = prdc(x, y)
-    monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(nearest, "ROWS", 7)
     assert prdc(x, y) == whole
 
 

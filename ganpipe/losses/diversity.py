@@ -1,0 +1,31 @@
+"""Terms that make a generator draw different images."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
+    """Return the inverse of how far apart images are per distance of their latents: large when modes collapse.
+
+    1 / (|G(z1) - G(z2)| / |z1 - z2| + 1e-5), mean absolute differences (Mao et al. 2019, arXiv:1903.05628, equation 4).
+    Deviation: each latent is paired with the one before it in the batch instead of a second draw.
+    """
+    if len(latents) < 2:
+        raise ValueError("mode seeking compares images: it needs a batch of at least two")
+    apart = (images - images.roll(1, 0)).abs().flatten(1).mean(dim=1)
+    asked = (latents - latents.roll(1, 0)).abs().flatten(1).mean(dim=1)
+    return 1 / ((apart / asked).mean() + 1e-5)
+
+
+def class_balance(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
+    """Return log K - H(p), p being the mean class probabilities of a batch of K classes: 0 when all are drawn alike.
+
+    The entropy of the classes drawn, as categorical GANs maximise it (Springenberg 2016, arXiv:1511.06390, equation 6).
+    """
+    share = torch.softmax(logits, dim=1).mean(dim=0)
+    return math.log(logits.shape[1]) + torch.special.xlogy(share, share).sum()

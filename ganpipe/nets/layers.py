@@ -1,0 +1,39 @@
+"""Layers that networks of several papers share."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+class MinibatchStd(nn.Module):
+    """Adds a map that tells how much the images of a group differ, so that a collapsed batch is seen to be one.
+
+    Karras et al. 2018, arXiv:1710.10196, section 3: the standard deviation over the group, averaged over all features
+    and places to one number. Deviation: a batch that `group` does not divide is cut into the fewest groups of one
+    size that is not larger. Images of one group are not neighbours but lie n / group apart, as in the authors' code.
+    """
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_plus_1 h w"]:
+        """Return the maps with the added one behind."""
+        n, _, height, width = maps.shape
+        group = next(size for size in range(min(self.group, n), 0, -1) if n % size == 0)
+        spread = maps.float().unflatten(0, (group, n // group)).var(dim=0, unbiased=False).add(1e-8).sqrt()
+        numbers = spread.mean(dim=(1, 2, 3)).to(maps.dtype).repeat(group)
+        return torch.cat([maps, numbers[:, None, None, None].expand(n, 1, height, width)], dim=1)
+
+
+def normalise_spectrally(network: nn.Module) -> None:
+    """Divide the weight of every convolution and linear layer by its largest singular value, from now on.
+
+    Miyato et al. 2018, arXiv:1802.05957, Algorithm 1: one step of power iteration per forward pass in training.
+    """
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            spectral_norm(layer)

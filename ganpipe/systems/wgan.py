@@ -1,0 +1,78 @@
+"""Wasserstein GAN with weight clipping."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from ganpipe.config import Closed, Width
+from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.system import Iteration, System, Terms, Update, Updates
+from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
+from ganpipe.nets import dcgan
+
+
+class WGAN(System):
+    """Wasserstein GAN (Arjovsky et al. 2017, arXiv:1701.07875), Algorithm 1, on DCGAN's networks.
+
+    The paper's optimizer is RMSprop with a learning rate of 5e-5. As in the authors' code, batch norm stands in both
+    networks and the clipping covers all of the critic's parameters.
+    Deviations: weights are clipped right after each critic step (Algorithm 1; the authors' code: before it), so that
+    they are within the bound whenever they are looked at; the 100 critic steps of the authors' code, during the first
+    25 generator steps and before every 500th later, are an option; the generator's loss draws as many latents as the
+    last critic batch holds images.
+    """
+
+    class Config(Closed):
+        latent: Width = 100  # length of z
+        features: Width = 64  # channels beside the image; doubled at each coarser level
+        n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
+        clip: PositiveFloat = 0.01  # c
+        long_n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per long generator step; authors: 100
+        first_long_steps: NonNegativeInt = 25  # generator steps from the start that are long ones
+        long_step_every: PositiveInt = 500  # and one of so many after them
+
+    adversaries = ("critic",)
+    generator_steps: Tensor
+    cfg: Config
+
+    def __init__(self, cfg: Config, data: DataSpec) -> None:
+        super().__init__(cfg, data)
+        shape = data.image_shape("wgan")
+        self.generator = dcgan.Generator(cfg.latent, shape, cfg.features).apply(dcgan.init_dcgan)
+        self.critic = dcgan.Discriminator(shape, cfg.features).apply(dcgan.init_dcgan)
+        self.register_buffer("generator_steps", torch.zeros((), dtype=torch.int64))
+
+    def updates(self, it: Iteration) -> Updates:
+        """Critic steps on fresh batches, each followed by the clipping, then one generator step."""
+        for _ in range(self.critic_steps()):
+            batch = it.next_batch()
+            yield Update("critic", self.critic_loss, batch)
+            self.clip_weights()
+        yield Update("generator", self.generator_loss, batch)
+        self.generator_steps += 1
+
+    def critic_steps(self) -> int:
+        """Return how many critic steps come before this generator step."""
+        done = int(self.generator_steps)
+        long = done < self.cfg.first_long_steps or done % self.cfg.long_step_every == 0
+        return self.cfg.long_n_critic if long else self.cfg.n_critic
+
+    def critic_loss(self, batch: Batch) -> Terms:
+        """f(G(z)) - f(x)."""
+        with torch.no_grad():
+            fake = self.generator(self.latents(batch_size(batch)))
+        return wasserstein_critic(self.critic(batch["image"]), self.critic(fake))
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """-f(G(z))."""
+        return wasserstein_generator(self.critic(self.generator(self.latents(batch_size(batch)))))
+
+    @torch.no_grad()
+    def clip_weights(self) -> None:
+        """Clamp every parameter of the critic to [-c, c]."""
+        for parameter in self.critic.parameters():
+            parameter.clamp_(-self.cfg.clip, self.cfg.clip)
