@@ -7,14 +7,14 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from ganpipe.data.catalogue import CELEBA, FLOWERS, FLOWERS102
+from ganpipe.data.catalogue import CELEBA, CIFAR10, FLOWERS, FLOWERS102
 from ganpipe.data.fetch import SOURCE
 
 
@@ -125,3 +125,15 @@ def write_idx(folder: Path, name: str = "mnist", counts: tuple[int, int] = (30, 
         header = np.array([2049, count], ">u4").tobytes()
         (folder / f"{stem}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
     return folder
+
+
+def write_cifar(folder: Path, per_file: int = 4, spoil: Callable[[bytes], bytes] = bytes) -> np.ndarray:
+    """Make `folder` a CIFAR-10 of random images, one batch of them spoilt; return the records of its six batches."""
+    write_source(folder, "cifar10")
+    records = np.random.default_rng(0).integers(0, 256, (6, per_file, 3073), np.uint8)
+    records[..., 0] %= 10
+    names = [name for part in CIFAR10.layout.parts for name in part.members]
+    members = {name: records[at].tobytes() for at, name in enumerate(names)}
+    members[names[2]] = spoil(members[names[2]])
+    write_tar(folder / "cifar-10-binary.tar.gz", members | {"cifar-10-batches-bin/readme.html": b"<html>"})
+    return records

@@ -107,7 +107,7 @@ class System(nn.Module):
         """Turn latents into data: images in [-1, 1] (NCHW) or vectors (N, D)."""
         return self.get_submodule("generator")(latents)
 
-    def judge(self, batch: Batch) -> Float[Tensor, " n"]:
+    def realness(self, batch: Batch) -> Float[Tensor, " n"]:
         """Return one number per item, the higher the more real: what the first adversary says of images or vectors.
 
         A system whose adversary also looks at a condition, or answers with more than one number, says here how.

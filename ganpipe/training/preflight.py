@@ -120,8 +120,8 @@ def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str
 
     First the discriminator: 90 % of the pairs of the batch and what the untrained generator draws must be told apart.
     Then the generator: 90 % of what it draws must be judged more real than what it drew before. So gradients reach
-    both, and steps of this size are of use to both. Raises `PreflightError` where either fails within 10,000 images or 200
-    iterations.
+    both, and steps of this size are of use to both. Raises `PreflightError` where either fails within 10,000 images or
+    200 iterations.
     """
     rehearsed = copy.deepcopy(system)
 

@@ -78,7 +78,7 @@ def _not_performed(update: Update) -> Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the first adversary says of real items and of others, see `System.judge`."""
+    """What the first adversary says of real items and of others, see `System.realness`."""
 
     real: Float[Tensor, " n"]
     fake: Float[Tensor, " m"]
@@ -141,9 +141,9 @@ class Rehearsal:
     @torch.no_grad()
     def verdict(self) -> Verdict:
         """Judge real items and others in batches of the training's size, in training mode, as in training."""
-        real = [self._system.judge(batch) for batch in self._real]
+        real = [self._system.realness(batch) for batch in self._real]
         return Verdict(torch.cat(real), torch.cat([self._judge_fakes() for _ in range(self._count)]))
 
     def _judge_fakes(self) -> Tensor:
         system, latents = self._system, self._system.latents(self._batch)
-        return system.judge({**system.asked(latents), system.data.kind: system.generate(latents)})
+        return system.realness({**system.asked(latents), system.data.kind: system.generate(latents)})

@@ -21,7 +21,7 @@ from scipy.io import savemat
 from torchvision.transforms import CenterCrop, Compose, Resize
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue import CELEBA, CIFAR10, FLOWERS102
+from ganpipe.data.catalogue import CELEBA, FLOWERS102
 from ganpipe.data.fetch import download
 from ganpipe.data.packed import Packed
 from ganpipe.data.packing import pack
@@ -126,19 +126,8 @@ def test_idx(raw: Path, tmp_path: Path, name: str) -> None:
     assert np.array_equal(larger.all("label"), packed.all("label"))
 
 
-def write_cifar(folder: Path, spoil: Callable[[bytes], bytes] = bytes) -> np.ndarray:
-    raw_files.write_source(folder, "cifar10")
-    records = np.random.default_rng(0).integers(0, 256, (6, 4, 3073), np.uint8)
-    records[..., 0] %= 10
-    names = [name for part in CIFAR10.layout.parts for name in part.members]
-    members = {name: records[at].tobytes() for at, name in enumerate(names)}
-    members[names[2]] = spoil(members[names[2]])
-    raw_files.write_tar(folder / "cifar-10-binary.tar.gz", members | {"cifar-10-batches-bin/readme.html": b"<html>"})
-    return records
-
-
 def test_cifar10(tmp_path: Path) -> None:
-    records = write_cifar(tmp_path / "cifar10")
+    records = raw_files.write_cifar(tmp_path / "cifar10")
     packed = packed_of(tmp_path / "cifar10", tmp_path / "packed")
     assert packed.splits == {"train": range(20), "test": range(20, 24)}
     assert packed.all("label").tolist() == records[..., 0].ravel().tolist()
@@ -155,7 +144,7 @@ def test_cifar10(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_cifar_batches_are_refused(tmp_path: Path, spoil: Callable[[bytes], bytes], problem: str) -> None:
-    write_cifar(tmp_path / "cifar10", spoil)
+    raw_files.write_cifar(tmp_path / "cifar10", spoil=spoil)
     refused(tmp_path / "cifar10", tmp_path / "packed", problem)
 
 
