@@ -19,8 +19,8 @@ from ganpipe.training.loop import Trainer
 
 Side = Literal["generators", "adversaries"]
 
-_JUDGED = 128  # items of either kind, at least, that a verdict rests on
-_BETWEEN_VERDICTS = 640  # images shown
+_JUDGED = 64  # items of either kind, at least, that a verdict rests on
+_FIRST_VERDICT = 10  # iterations; the next after twice as many, and so on
 
 
 class Noise(nn.Module):
@@ -106,7 +106,7 @@ def ranked(upper: Float[Tensor, " n"], lower: Float[Tensor, " m"]) -> float:
 
 
 class Rehearsal:
-    """Lets one side of `system` learn, and asks its discriminator for a verdict now and then.
+    """Lets one side of `system` learn, and asks its discriminator for verdicts after 10, 20, 40, ... iterations.
 
     `system` is changed: hand over a copy. `judged` are the real batches of which the verdicts are made; the others are
     what the generator draws for as many latents.
@@ -128,15 +128,15 @@ class Rehearsal:
 
     def learn(self, iterations: int, until: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
         """Perform at most `iterations`, fewer where a verdict is good; return the last verdict and how many."""
-        done, due = 0, self.trainer.nimg + _BETWEEN_VERDICTS
-        while done < iterations:
+        due = _FIRST_VERDICT
+        for done in range(1, iterations):
             self.trainer.iterate()
-            done += 1
-            if self.trainer.nimg >= due:
-                due = self.trainer.nimg + _BETWEEN_VERDICTS
+            if done == due:
+                due *= 2
                 if until(verdict := self.verdict()):
                     return verdict, done
-        return self.verdict(), done
+        self.trainer.iterate()
+        return self.verdict(), iterations
 
     @torch.no_grad()
     def verdict(self) -> Verdict:

