@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import load, save
+from torch import Tensor
 
 from ganpipe import systems
 from ganpipe.config import SystemSection, parse
 from ganpipe.core.batch import DataSpec
-from ganpipe.core.drawing import draw
+from ganpipe.core.drawing import draw_latents, render
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError
 from ganpipe.files import write_bytes, write_json
@@ -50,14 +52,30 @@ class Generator:
         """What the generator was trained on: name, kind, shape and classes."""
         return self.system.data
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+    def sample(self, n: int, seed: int = 0, label: int | str | None = None) -> np.ndarray:
         """Return `n` uint8 images (n, height, width, channels), or float32 vectors (n, length).
 
-        The same seed gives the same items in the same order, and more of them when `n` is larger.
+        The same seed gives the same items in the same order, and more of them when `n` is larger. `label`, a class by
+        name or number, is what a generator that was trained on labels shall draw; None: each its own, drawn evenly.
+        Raises `ValueError` for less than one item, an unknown class, or a generator that takes no label.
         """
         if n < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
-        return np.concatenate(list(draw(self.system, n, seed)))
+        latents = draw_latents(self.system, n, seed)
+        if label is not None:
+            labels = torch.full((n,), self._class_number(label, latents), device=latents.device)
+            latents = self.system.ask(latents, labels)
+        return np.concatenate(list(render(self.system, latents)))
+
+    def _class_number(self, label: int | str, latents: Tensor) -> int:
+        classes = self.data.classes
+        if "label" not in self.system.asked(latents[:1]):
+            raise ValueError(f"label = {label!r}: this generator takes no label ({type(self.system).__name__})")
+        if label in classes:
+            return classes.index(str(label))
+        if isinstance(label, int) and 0 <= label < len(classes):
+            return label
+        raise ValueError(f"label = {label!r} is unknown; the classes 0..{len(classes) - 1} are {', '.join(classes)}")
 
 
 def load_generator(path: str | Path) -> Generator:
@@ -73,7 +91,7 @@ def load_generator(path: str | Path) -> Generator:
     system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
-    system.load_state_dict(load(weights), strict=True)
+    _adopt(system, load(weights))
     return Generator(system)
 
 
@@ -83,6 +101,14 @@ def _published(system: System) -> dict:
         for player in system.generators
         for name, value in system.get_submodule(player).state_dict().items()
     }
+
+
+def _adopt(system: System, weights: dict) -> None:
+    """Give the generators what `_published` took from them; what else a system remembers was of use in training."""
+    for player in system.generators:
+        start = f"{player}."
+        mine = {name.removeprefix(start): value for name, value in weights.items() if name.startswith(start)}
+        system.get_submodule(player).load_state_dict(mine)
 
 
 def _name_of(system: System) -> str:

@@ -18,7 +18,20 @@ def load(path: Path = paths.PARAMS) -> Params:
         choose("evaluate.extractors", extractor, metrics.EXTRACTORS, str(path))
         _check_fit(extractor, catalogue.DATASETS[params.data.name], str(path))
     systems.configure(params.system, str(path))
+    _check_pictures(params, str(path))
     return params
+
+
+def _check_pictures(params: Params, where: str) -> None:
+    """Refuse a row per class of a system that takes no condition, before hours of training."""
+    from ganpipe.core.system import System
+
+    name = params.system.name
+    if "classes" in params.sample.pictures and systems.system_class(name, where).ask is System.ask:
+        raise ConfigError(
+            f"{where}: sample.pictures: classes needs a conditional system, but system.name = {name!r} takes no "
+            "condition; leave it out"
+        )
 
 
 def _check_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:

@@ -19,6 +19,7 @@ PREVIEWS = Path("data/previews")
 HISTORY = Path("data/history.csv")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
+NEAREST = SAMPLES / "nearest.json"
 METRICS = Path("data/metrics.json")
 
 _DVC_COPIES = (".dvc", "tmp", "exps")  # folders, below the checkout, in which DVC keeps its copies

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from ganpipe.files import replacing
 
 BACKGROUND = 128  # grey: neither black nor white images melt into it
+LABEL_HEIGHT = 14  # pixels, of the font
 EASY_TO_SEE = 64  # pixels; smaller images are enlarged to at least this side
 
 
@@ -51,6 +53,26 @@ def sheet(items: Shaped[np.ndarray, "n ..."], columns: int | None = None) -> Ima
     if items.ndim == 2:
         return heat_map(items)
     return grid(items, columns or math.isqrt(len(items) - 1) + 1)
+
+
+def as_images(items: Shaped[np.ndarray, "n ..."]) -> UInt8[np.ndarray, "n h w c"]:
+    """Return images as they are, and vectors as grey images one pixel high: 0 is black, 1 white; outside is clamped."""
+    if items.ndim == 4:
+        return items
+    return np.round(255 * np.clip(items.astype(np.float64), 0, 1)).astype(np.uint8)[:, np.newaxis, :, np.newaxis]
+
+
+def labelled(picture: Image.Image, labels: Sequence[str]) -> Image.Image:
+    """Write one label before each row of a picture whose rows are equally high."""
+    font = ImageFont.load_default(LABEL_HEIGHT)
+    margin = max(math.ceil(font.getlength(label)) for label in labels) + LABEL_HEIGHT
+    whole = Image.new(picture.mode, (margin + picture.width, picture.height), (BACKGROUND,) * len(picture.getbands()))
+    whole.paste(picture, (margin, 0))
+    draw = ImageDraw.Draw(whole)
+    for row, label in enumerate(labels):
+        place = margin - LABEL_HEIGHT // 2, (row + 0.5) * picture.height / len(labels)
+        draw.text(place, label, fill="white", font=font, anchor="rm")
+    return whole
 
 
 def save_png(image: Image.Image, path: Path) -> None:

@@ -11,7 +11,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main() -> None:
-    """Draw samples from data/model into one HDF5 file, with a picture of a grid and of interpolations."""
+    """Draw samples from data/model into one HDF5 file, and the pictures that sample.pictures names."""
     with checked_params() as params:
         from ganpipe.sampling import sample
         from ganpipe.tracking.identity import identify_workspace

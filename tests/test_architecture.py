@@ -30,8 +30,8 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
     "data": {"__version__", "config", "core", "errors", "files", "paths", "pictures", "progress"},
     "metrics": {"config", "core", "data", "device", "errors", "files", "paths", "progress", "systems"},
     "training": {
-        "config", "core", "data", "device", "errors", "files", "generator", "history", "paths", "pictures", "progress",
-        "systems",
+        "config", "core", "data", "device", "errors", "files", "generator", "history", "metrics", "paths", "pictures",
+        "progress", "systems",
     },
     "tracking": {"__version__", "config", "errors", "files", "history", "paths"},
 }  # fmt: skip

@@ -23,7 +23,7 @@ from ganpipe.generator import load_generator
 from ganpipe.params import load
 from ganpipe.training.run import train
 from miniatures import miniature
-recipes.use("digits-hinge", paths.PARAMS)
+recipes.use("digits-dragan", paths.PARAMS)
 params = miniature(load())
 download(params.data, paths.RAW)
 pack(params.data, paths.RAW, paths.PACKED)
@@ -43,18 +43,19 @@ def copy(tmp_path: Path) -> Path:
 
 def test_the_guide_to_adding_a_system(copy: Path) -> None:
     code, line, test = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    (section,) = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     paths = re.findall(r"^## \d\. .*: `(.*)`$", GUIDE.read_text(), re.MULTILINE)
     assert paths == [
-        "ganpipe/systems/hinge_gan.py",
+        "ganpipe/systems/dragan.py",
         "ganpipe/systems/__init__.py",
-        "ganpipe/recipes/digits-hinge.yaml",
-        "tests/systems/test_hinge_gan.py",
+        "ganpipe/recipes/digits-dragan.yaml",
+        "tests/systems/test_dragan.py",
     ]
     (copy / paths[0]).write_text(code)
     table = (copy / paths[1]).read_text()
     (copy / paths[1]).write_text(table.replace("SYSTEMS = {\n", "SYSTEMS = {\n" + line))
     recipe = (copy / "ganpipe/recipes/digits-dcgan.yaml").read_text()
-    (copy / paths[2]).write_text(recipe.replace("name: dcgan", "name: hinge_gan"))
+    (copy / paths[2]).write_text(re.sub(r"^system:.*?\n\n", section + "\n", recipe, flags=re.DOTALL | re.MULTILINE))
     (copy / paths[3]).write_text(test)
 
     environment = {"PYTHONPATH": f"{copy}:{copy / 'tests'}", "PATH": "", "OMP_NUM_THREADS": "1"}

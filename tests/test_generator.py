@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conditional import TABLE_LINE, obedient
 from miniatures import miniature
+from safetensors import safe_open
 
 import ganpipe
-from ganpipe import paths
+from ganpipe import paths, systems
 from ganpipe.config import Params
 from ganpipe.errors import CheckpointError
+from ganpipe.generator import Generator, publish_generator
 from ganpipe.training.run import train
 
 
@@ -75,3 +78,50 @@ def test_damage_is_named(model: Path) -> None:
 def test_less_than_one_sample_is_refused(model: Path) -> None:
     with pytest.raises(ValueError, match="n = 0"):
         ganpipe.load_generator(model).sample(0)
+
+
+@pytest.fixture
+def conditional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Generator]:
+    """Return a function that publishes an obedient generator and loads it."""
+    monkeypatch.setitem(systems.SYSTEMS, *TABLE_LINE)
+
+    def load(on: str) -> Generator:
+        publish_generator(obedient(on), tmp_path, "fingerprint")
+        return ganpipe.load_generator(tmp_path)
+
+    return load
+
+
+def test_a_conditional_generator_draws_the_class_it_is_asked_for(conditional: Callable[[str], Generator]) -> None:
+    generator = conditional("label")
+    foxes = generator.sample(70, seed=3, label="fox")
+    assert (foxes[:, 2] == 255).all()
+    assert (foxes[:, :2] == 0).all()
+    assert np.array_equal(foxes, generator.sample(70, seed=3, label=2))
+    free = generator.sample(70, seed=3)
+    assert np.array_equal(free[:, 7], foxes[:, 7]), "the same noise"
+    assert all((free[:, row] == 255).any() for row in range(3))
+
+
+@pytest.mark.parametrize("label", ["cow", 3, -1])
+def test_an_unknown_class_is_refused(label: int | str, conditional: Callable[[str], Generator]) -> None:
+    with pytest.raises(ValueError, match=rf"label = {label!r} is unknown; the classes 0\.\.2 are cat, dog, fox"):
+        conditional("label").sample(1, label=label)
+
+
+def test_only_a_generator_that_takes_labels_is_asked_for_one(
+    model: Path, conditional: Callable[[str], Generator]
+) -> None:
+    with pytest.raises(ValueError, match=r"label = 3: this generator takes no label \(MLPGAN\)"):
+        ganpipe.load_generator(model).sample(1, label=3)
+    with pytest.raises(ValueError, match=r"takes no label \(Obedient\)"):
+        conditional("attributes").sample(1, label="cat")
+
+
+def test_a_system_that_counts_as_it_trains_is_published_without_its_count(workspace: Callable[[str], Params]) -> None:
+    train(miniature(workspace("digits-wgan")), "fingerprint")
+    generator = ganpipe.load_generator(paths.MODEL)
+    assert generator.sample(3).shape == (3, 28, 28, 1)
+    assert "generator_steps" in generator.system.state_dict()
+    with safe_open(paths.MODEL / "generator.safetensors", "pt") as weights:
+        assert all(name.startswith("generator.") for name in weights.keys())  # noqa: SIM118

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganpipe.pictures import BACKGROUND, grid, heat_map, save_png, sheet
+from ganpipe.pictures import BACKGROUND, as_images, grid, heat_map, labelled, save_png, sheet
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -80,3 +80,24 @@ def test_a_png_is_saved_whole_and_the_same_every_time(tmp_path: Path) -> None:
 def test_pictures_import_neither_torch_nor_matplotlib() -> None:
     code = "import sys, ganpipe.pictures; print([m for m in ('torch', 'matplotlib', 'h5py') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_vectors_become_images_one_pixel_high_and_images_stay() -> None:
+    found = as_images(np.array([[0, 0.5, 1], [-3, 2, 0.1]], np.float32))
+    assert found.tolist() == [[[[0], [128], [255]]], [[[0], [255], [26]]]]
+    images = noise(2, 4, 4, 3)
+    assert as_images(images) is images
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_label_stands_before_its_row_and_the_picture_is_untouched(channels: int) -> None:
+    picture = grid(noise(6, 64, 64, channels), columns=2)
+    whole = labelled(picture, ["a", "", "ccc"])
+    margin = whole.width - picture.width
+    assert whole.height == picture.height
+    assert np.array_equal(np.asarray(whole)[:, margin:], np.asarray(picture))
+    third = np.array_split((np.asarray(whole)[:, :margin] != BACKGROUND).reshape(picture.height, -1), 3)
+    assert third[0].any()
+    assert not third[1].any()
+    assert third[2].sum() > third[0].sum()
+    assert labelled(picture, ["a", "", "ccc ccc"]).width > whole.width

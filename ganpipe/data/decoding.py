@@ -1,4 +1,7 @@
-"""Decoding images in several processes: the results in order, whatever the number of processes, in bounded memory."""
+"""Decoding images in several processes into one file: the same rows for any number of processes, in bounded memory.
+
+The processes write the pixels to the file themselves, so that none go through a pipe.
+"""
 
 from __future__ import annotations
 
@@ -9,54 +12,78 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import UInt8
 
 from ganpipe.data.images import Transform, UnreadableError
 from ganpipe.data.layouts import Item
 from ganpipe.errors import DataError
 
-Result = UInt8[np.ndarray, "h w c"] | str
-"""The pixels, or why there are none."""
-
 _CHUNK_IMAGES = 64
 _CHUNK_BYTES = 8 << 20
-_ALONE = 4  # so few chunks are done before another process has started
-_AHEAD = 3  # chunks per process that are waiting, being decoded or done
+_ALONE = 128  # images: not worth starting another process
+_AHEAD = 3  # chunks per other process that are waiting or being decoded; as many again may be done
 
 
-def decoded(
-    items: Iterable[Item], transform: Transform, workers: int | None
-) -> Generator[tuple[Item, Result], None, None]:
-    """Yield every item with its pixels or what is wrong with it, in order.
+@dataclass
+class Rows:
+    """A file of decoded images, one after the other, all of the shape (height, width, channels) of the first.
 
-    `workers` is the number of processes; None: one per core. At most 3 chunks per process, of 64 images or 8 MiB each,
-    are in memory at a time. Raises `DataError` where the system kills a process.
+    Its row number n is the n-th image; one that cannot be used leaves a gap.
     """
+
+    path: Path
+    transform: Transform
+    shape: tuple[int, int, int] | None = None  # None: no image has been decoded
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Images to be decoded into the rows from `start` on."""
+
+    start: int
+    items: list[Item]
+
+    @property
+    def contents(self) -> list[bytes | str]:
+        """The bytes of each, or why there are none."""
+        return [item.problem or item.content for item in self.items]
+
+
+_Problems = Future[list[str | None]]  # of each image of a chunk; None: it is in its row
+
+
+def decoded(items: Iterable[Item], rows: Rows, workers: int | None) -> Generator[tuple[Item, str | None], None, None]:
+    """Write the pixels of every item to `rows`, and yield it with what is wrong with it or None, in order.
+
+    `workers` is the number of processes, this one included; None: one per core. At most 6 chunks per process, of 64
+    images or 8 MiB each, are in memory at a time. Raises `DataError` where the system kills a process.
+    """
+    others = (workers or _cores()) - 1
     chunks = _chunks(items)
-    first = list(islice(chunks, _ALONE))
-    count = workers or _cores()
-    if count == 1 or len(first) < _ALONE:
-        for chunk in chain(first, chunks):
-            yield from zip(chunk, _decode(transform, _contents(chunk)), strict=True)
-    else:
-        yield from _in_processes(chain(first, chunks), transform, count)
+    for chunk in chunks:
+        yield from _results(chunk, _here(chunk, rows))
+        if others and rows.shape is not None and chunk.start + len(chunk.items) >= _ALONE:
+            yield from _in_processes(chunks, rows, others)
 
 
-def _in_processes(chunks: Iterable[list[Item]], transform: Transform, workers: int) -> Iterator[tuple[Item, Result]]:
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
-    waiting: deque[tuple[list[Item], Future[list[Result]]]] = deque()
+def _in_processes(chunks: Iterable[_Chunk], rows: Rows, others: int) -> Iterator[tuple[Item, str | None]]:
+    """Give chunks to other processes; whenever these have enough to do, decode one here."""
+    pool = ProcessPoolExecutor(others, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
+    waiting: deque[tuple[_Chunk, _Problems]] = deque()
     try:
         for chunk in chunks:
-            waiting.append((chunk, pool.submit(_decode, transform, _contents(chunk))))
-            if len(waiting) > _AHEAD * workers:
-                chunk, results = waiting.popleft()
-                yield from zip(chunk, results.result(), strict=True)
-        for chunk, results in waiting:
-            yield from zip(chunk, results.result(), strict=True)
+            busy = sum(not problems.done() for _, problems in waiting) >= _AHEAD * others
+            problems = _here(chunk, rows) if busy else pool.submit(_decode, rows, chunk.start, chunk.contents)
+            waiting.append((chunk, problems))
+            while waiting and (waiting[0][1].done() or len(waiting) > 2 * _AHEAD * others):
+                yield from _results(*waiting.popleft())
+        for chunk, problems in waiting:
+            yield from _results(chunk, problems)
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was killed, perhaps for lack of memory; lower runtime.workers and run again"
@@ -65,32 +92,50 @@ def _in_processes(chunks: Iterable[list[Item]], transform: Transform, workers: i
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _here(chunk: _Chunk, rows: Rows) -> _Problems:
+    problems: _Problems = Future()
+    problems.set_result(_decode(rows, chunk.start, chunk.contents))
+    return problems
+
+
+def _results(chunk: _Chunk, problems: _Problems) -> Iterator[tuple[Item, str | None]]:
+    return zip(chunk.items, problems.result(), strict=True)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
     chunk: list[Item] = []
-    size = 0
+    size = start = 0
     for item in items:
         chunk.append(item)
         size += len(item.content)
         if len(chunk) == _CHUNK_IMAGES or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
+            yield _Chunk(start, chunk)
+            start, chunk, size = start + len(chunk), [], 0
     if chunk:
-        yield chunk
+        yield _Chunk(start, chunk)
 
 
-def _contents(chunk: list[Item]) -> list[bytes | str]:
-    return [item.problem or item.content for item in chunk]
+def _decode(rows: Rows, start: int, contents: list[bytes | str]) -> list[str | None]:
+    """Decode images into the rows from `start` on; return what is wrong with each, or None."""
+    with rows.path.open("r+b") as file:
+        return [_written(rows, file, row, content) for row, content in enumerate(contents, start)]
 
 
-def _decode(transform: Transform, contents: list[bytes | str]) -> list[Result]:
-    """Decode what is bytes; what is a problem already stays one."""
-    results: list[Result] = []
-    for content in contents:
-        try:
-            results.append(content if isinstance(content, str) else transform.of_bytes(content))
-        except UnreadableError as problem:
-            results.append(str(problem))
-    return results
+def _written(rows: Rows, file: BinaryIO, row: int, content: bytes | str) -> str | None:
+    if isinstance(content, str):
+        return content
+    try:
+        pixels = rows.transform.of_bytes(content)
+    except UnreadableError as problem:
+        return str(problem)
+    if rows.shape is None:
+        rows.shape = pixels.shape
+    if pixels.shape != rows.shape:
+        (height, width, _), (first_height, first_width, _) = pixels.shape, rows.shape
+        return f"would be {width} x {height} pixels where the first image is {first_width} x {first_height}"
+    file.seek(row * pixels.nbytes)
+    file.write(np.ascontiguousarray(pixels).data)
+    return None
 
 
 def _start() -> None:

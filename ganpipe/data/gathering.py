@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -16,7 +17,7 @@ from PIL import Image
 from ganpipe.config import Data
 from ganpipe.data.columns import Block, length, piece_rows
 from ganpipe.data.dataset import Dataset
-from ganpipe.data.decoding import decoded
+from ganpipe.data.decoding import Rows, decoded
 from ganpipe.data.images import SUFFIXES, Transform, UnreadableError
 from ganpipe.data.layouts import SPLITS, TRAIN, Item, read_items
 from ganpipe.data.quarantine import Quarantine
@@ -48,24 +49,21 @@ class Gathered:
 def gathered(
     dataset: Dataset, data: Data, raw: Path, scratch: Path, workers: int | None, bad: Quarantine
 ) -> Iterator[Gathered]:
-    """Lend the rows of a set while the block lasts; decoded images lie in the file `scratch` for that long.
+    """Lend the rows of a set while the block lasts; decoded images lie in a file of the folder `scratch` for that long.
 
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
     """
     if is_table(dataset):
         yield _from_table(dataset, data, raw)
         return
-    try:
-        with scratch.open("w+b") as file:
-            yield _from_images(dataset, data, raw, file, workers, bad)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with NamedTemporaryFile(dir=scratch, prefix=".rows-", suffix=".part") as file:  # no two packings share a name
+        yield _from_images(dataset, data, raw, Path(file.name), workers, bad)
 
 
 def transform_of(dataset: Dataset, data: Data) -> Transform:
     """Return what packing does to each image: what the params say, else what suits the set.
 
-    A crop asked for without a size is not resized.
+    A crop asked for without a size is not resized, a whole picture neither.
     """
     own_size = dataset.size if data.crop is None else None
     return Transform(
@@ -99,84 +97,82 @@ def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw
         raise DataError(f"{raw}: an image {problem}; lower data.crop in {PARAMS}") from None
 
 
-def _from_images(
-    dataset: Dataset, data: Data, raw: Path, file: BinaryIO, workers: int | None, bad: Quarantine
-) -> Gathered:
-    transform = transform_of(dataset, data)
-    pile = _Pile(file)
+def _from_images(dataset: Dataset, data: Data, raw: Path, file: Path, workers: int | None, bad: Quarantine) -> Gathered:
+    rows = Rows(file, transform_of(dataset, data))
+    pile = _Pile(bad)
     with (
         progress(f"Decoding {dataset.name}", dataset.count, "img") as bar,
-        closing(decoded(read_items(dataset, raw), transform, workers)) as results,
+        closing(decoded(read_items(dataset, raw), rows, workers)) as results,
     ):
-        for item, result in results:
-            if isinstance(result, str):
-                bad.add(item.name, result)
-            else:
-                pile.add(item, result)
+        for item, problem in results:
+            pile.add(item, problem)
             bar.advance()
-    pile.keep_classed(bad)
-    if not pile.names:
+    pile.keep_classed()
+    if not pile.kept:
         raise DataError(f"{raw}: holds no image that can be used; their names should end in {', '.join(SUFFIXES)}")
-    return pile.sorted(dataset, transform)
+    return pile.sorted(dataset, rows)
 
 
 @dataclass
 class _Pile:
-    """Decoded images in the order in which they came: pixels in a file, the rest in memory."""
+    """What is known of all images beside their pixels, in the order in which they came, which is that of the rows."""
 
-    file: BinaryIO
-    shape: tuple[int, ...] | None = None
+    bad: Quarantine
     names: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     folders: list[str | None] = field(default_factory=list)
     attributes: list[Any] = field(default_factory=list)
-    left_out: frozenset[int] = frozenset()  # places in the file
+    left_out: set[int] = field(default_factory=set)
 
-    def add(self, item: Item, pixels: UInt8[np.ndarray, "h w c"]) -> None:
-        if self.shape is None:
-            self.shape = pixels.shape
-        assert pixels.shape == self.shape  # every archive of images has a default crop or size
-        self.file.write(np.ascontiguousarray(pixels).data)
+    @property
+    def kept(self) -> list[int]:
+        """The rows that can be used."""
+        return [row for row in range(len(self.names)) if row not in self.left_out]
+
+    def add(self, item: Item, problem: str | None) -> None:
         self.names.append(item.name)
         self.splits.append(item.split)
         self.folders.append(item.folder and sys.intern(item.folder))  # a few names for millions of images
         self.attributes.append(item.attributes)
+        if problem is not None:
+            self._leave_out(len(self.names) - 1, problem)
 
-    def keep_classed(self, bad: Quarantine) -> None:
+    def keep_classed(self) -> None:
         """Leave out images beside the folders of classes, if there are such folders."""
-        classed = [folder is not None for folder in self.folders]
-        if all(classed) or not any(classed):
-            return
-        self.left_out = frozenset(place for place, has_class in enumerate(classed) if not has_class)
-        for place in sorted(self.left_out):
-            bad.add(self.names[place], "lies in no folder of a class")
+        beside = [row for row in self.kept if self.folders[row] is None]
+        if len(beside) < len(self.kept):
+            for row in beside:
+                self._leave_out(row, "lies in no folder of a class")
 
-    def sorted(self, dataset: Dataset, transform: Transform) -> Gathered:
+    def _leave_out(self, row: int, reason: str) -> None:
+        self.left_out.add(row)
+        self.bad.add(self.names[row], reason)
+
+    def sorted(self, dataset: Dataset, rows: Rows) -> Gathered:
         """Return the rows by split, then by name: the same whatever the order of the archive."""
-        kept = [place for place in range(len(self.names)) if place not in self.left_out]
-        order = np.array(sorted(kept, key=lambda at: (SPLITS.index(self.splits[at]), self.names[at])))
-        classes = dataset.classes or tuple(sorted({folder for folder in self.folders if folder is not None}))
+        order = np.array(sorted(self.kept, key=lambda row: (SPLITS.index(self.splits[row]), self.names[row])))
+        classes = dataset.classes or tuple(sorted({folder for row in self.kept if (folder := self.folders[row])}))
         small = self._small_columns(classes, order)
-        self.file.flush()
-        assert self.shape is not None
-        pixels = np.memmap(self.file, np.uint8, "r", shape=(len(self.names), *self.shape))
+        assert rows.shape is not None  # some image could be used
+        pixels = np.memmap(rows.path, np.uint8, "r", shape=(order.max() + 1, *rows.shape))
 
-        def take(rows: Int64[np.ndarray, " n"]) -> Block:
-            return {"image": np.asarray(pixels[order[rows]])} | {role: values[rows] for role, values in small.items()}
+        def take(wanted: Int64[np.ndarray, " n"]) -> Block:
+            images = np.asarray(pixels[order[wanted]])
+            return {"image": images} | {role: values[wanted] for role, values in small.items()}
 
-        return Gathered(len(order), self._ranges(dataset, order), classes, str(transform), take)
+        return Gathered(len(order), self._ranges(dataset, order), classes, str(rows.transform), take)
 
     def _small_columns(self, classes: tuple[str, ...], order: Int64[np.ndarray, " n"]) -> Block:
         columns = {}
         if classes:
             numbers = {name: number for number, name in enumerate(classes)}
-            columns["label"] = np.array([numbers[self.folders[at] or ""] for at in order], np.int64)
-        if self.attributes[0] is not None:
-            columns["attributes"] = np.stack([self.attributes[at] for at in order])
+            columns["label"] = np.array([numbers[self.folders[row] or ""] for row in order], np.int64)
+        if self.attributes[order[0]] is not None:
+            columns["attributes"] = np.stack([self.attributes[row] for row in order])
         return columns
 
     def _ranges(self, dataset: Dataset, order: Int64[np.ndarray, " n"]) -> Splits:
-        counted = [self.splits[place] for place in order]
+        counted = [self.splits[row] for row in order]
         ranges, start = {}, 0
         for name in [name for name, _ in dataset.splits] or [TRAIN]:
             ranges[name] = (start, start + counted.count(name))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -43,17 +44,20 @@ class UnreadableError(Exception):
 class Transform:
     """What packing does to every image: CenterCrop(crop), Resize(size), CenterCrop(size) of torchvision, bit for bit.
 
-    None leaves a step out. Unlike torchvision's, a crop never pads: an image smaller than `crop` is refused.
+    None leaves a step out; `crop="whole"` leaves both crops out, so that the picture keeps its shape and Resize makes
+    its shorter side `size`. Unlike torchvision's, a crop never pads: an image smaller than `crop` is refused.
     """
 
-    crop: int | None
+    crop: int | Literal["whole"] | None
     size: int | None
     channels: int  # 1 or 3
 
     def __str__(self) -> str:
-        steps = [f"centre square of {self.crop} pixels"] if self.crop else []
+        whole = self.crop == "whole"
+        steps = [] if self.crop is None else ["whole picture" if whole else f"centre square of {self.crop} pixels"]
         if self.size:
-            steps.append(f"shorter side resized to {self.size} (bilinear, antialiased), centre square")
+            steps.append(f"shorter side resized to {self.size} (bilinear, antialiased)")
+            steps += [] if whole else ["centre square"]
         return ", ".join([*steps, "grey" if self.channels == 1 else "RGB"])
 
     def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
@@ -76,12 +80,13 @@ class Transform:
     def of_image(self, image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
         """Transform a decoded image. Raises `UnreadableError`."""
         image = _with_channels(image, self.channels)
-        if self.crop is not None:
+        if isinstance(self.crop, int):
             if min(image.size) < self.crop:
                 raise UnreadableError(f"is {image.width} x {image.height} pixels, smaller than data.crop = {self.crop}")
             image = _centre(image, self.crop)
         if self.size is not None:
-            image = _centre(_resized(image, self.size), self.size)
+            image = _resized(image, self.size)
+            image = image if self.crop == "whole" else _centre(image, self.size)
         pixels = np.asarray(image)
         return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 

@@ -38,17 +38,18 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     """Turn the raw files of `data.name` into packed rows, `manifest.json` and `preview.png` in the folder `into`.
 
     The rows are in `data.h5`, or in `data.shards` files that the manifest names. Tables keep the published order;
-    images are sorted by split and name. Images that cannot be used are left out and listed in `quarantine.csv`, up to
-    `data.max_bad` of them. All files get their final names, or none does. `workers` processes decode images (None: one
-    per core); the result is the same for any number. Raises `DataError` naming the file and the row where the raw files
-    are missing, of another set, or not as published, `ConfigError` where the params do not suit the set.
+    images are sorted by split and name. Images that cannot be used, or have another shape than the first one of the
+    archive, are left out and listed in `quarantine.csv`, up to `data.max_bad` of them. All files get their final names,
+    or none does. `workers` processes decode images (None: one per core); the result is the same for any number. Raises
+    `DataError` naming the file and the row where the raw files are missing, of another set, or not as published,
+    `ConfigError` where the params do not suit the set.
     """
     dataset = lookup(data.name)
     provenance = _provenance(dataset, raw)
     into.mkdir(parents=True, exist_ok=True)
     _sweep(into, ".*.part")  # what a killed run left
-    bad = Quarantine(raw, data.max_bad)
-    with gathered(dataset, data, raw, into / ".rows.part", workers, bad) as rows:
+    bad = Quarantine(raw, data)
+    with gathered(dataset, data, raw, into, workers, bad) as rows:
         written = _write(dataset, data, rows, provenance, into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
     bad.tell(into / QUARANTINE)

@@ -6,6 +6,7 @@ import csv
 import sys
 from pathlib import Path
 
+from ganpipe.config import Data
 from ganpipe.errors import DataError
 
 QUARANTINE = "quarantine.csv"
@@ -16,8 +17,11 @@ _SHOWN = 3
 class Quarantine:
     """Images left out of a packed set, in the order in which they were met."""
 
-    def __init__(self, raw: Path, max_bad: int) -> None:
-        self._raw, self._max_bad = raw, max_bad
+    def __init__(self, raw: Path, data: Data) -> None:
+        self._raw, self._max_bad = raw, data.max_bad
+        self._advice = "repair or remove them, or raise data.max_bad"
+        if data.crop == "whole":  # which suits no set of many shapes
+            self._advice += ", or leave data.crop blank, which cuts squares"
         self._entries: list[tuple[str, str]] = []
 
     def __len__(self) -> int:
@@ -29,7 +33,7 @@ class Quarantine:
         if len(self) > self._max_bad:
             raise DataError(
                 f"{self._raw}: more than data.max_bad = {self._max_bad} images cannot be used: {self._some()}; "
-                "repair or remove them, or raise data.max_bad"
+                f"{self._advice}"
             )
 
     def write(self, path: Path) -> None:

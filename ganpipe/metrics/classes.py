@@ -1,6 +1,8 @@
-"""How generated samples spread over the classes a classifier assigns them to."""
+"""How generated samples spread over the classes a classifier assigns them to, and whether these were asked for."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
@@ -34,6 +36,29 @@ def total_variation(real_shares: Float[np.ndarray, " classes"], fake_shares: Flo
     """
     _check_equal_length(real_shares, fake_shares)
     return float(np.abs(real_shares - fake_shares).sum() / 2)
+
+
+def conditional_accuracy(asked: Int[np.ndarray, " n"], found: Int[np.ndarray, " n"]) -> float:
+    """Return the share of samples that the classifier assigns to the class they were asked for.
+
+    Raises `MetricError` for none, or where the two disagree about the number of samples.
+    """
+    if asked.shape != found.shape or not len(asked):
+        raise MetricError(
+            f"asked for classes of shape {asked.shape}, found {found.shape}; expected the same, at least one"
+        )
+    return float((asked == found).mean())
+
+
+def conditional_accuracies(
+    asked: Int[np.ndarray, " n"], found: Int[np.ndarray, " n"], classes: Sequence[str]
+) -> dict[str, float]:
+    """Return `conditional_accuracy` by the name of the class; a class that was never asked for is left out."""
+    return {
+        name: conditional_accuracy(asked[asked == label], found[asked == label])
+        for label, name in enumerate(classes)
+        if (asked == label).any()
+    }
 
 
 def _check_equal_length(real_shares: Float[np.ndarray, " n"], fake_shares: Float[np.ndarray, " m"]) -> None:

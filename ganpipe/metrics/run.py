@@ -10,16 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from ganpipe import paths, systems
 from ganpipe.config import Params
-from ganpipe.core.drawing import draw
+from ganpipe.core.drawing import draw_latents, render
 from ganpipe.data.packed import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_json
 from ganpipe.metrics.checks import check_features, check_pixels
-from ganpipe.metrics.classes import class_shares, classes_covered, total_variation
+from ganpipe.metrics.classes import (
+    class_shares,
+    classes_covered,
+    conditional_accuracies,
+    conditional_accuracy,
+    total_variation,
+)
 from ganpipe.metrics.classifier_score import classifier_score, default_splits
+from ganpipe.metrics.domain import DomainExtractor
 from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
@@ -42,19 +50,35 @@ def evaluate(params: Params) -> None:
             f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: "
             "run `dvc repro sample`"
         )
+    if samples.classes not in ((), packed.classes):
+        raise MetricError("samples were asked for other classes than the real data has: run `dvc repro sample`")
     n = min(len(samples), len(packed.rows("train")) // 2)
-    fake = samples.all(samples.kind)[:n]
+    fake = Drawn.of(samples, n)
     if samples.kind == "image":
-        check_pixels(fake, "sample")
+        check_pixels(fake.items, "sample")
     judge = Judge(packed, params, fake, _untrained(params, packed, n))
     scores = {name: rounded(judge.scores(name)) for name in params.evaluate.extractors}
     write_json(paths.METRICS, {"schema": 1, "n_fake": n, "n_real": n, **scores})
     for name, found in scores.items():
         print(summary(name, found), flush=True)
     print(
-        f"Look at {paths.SAMPLES / 'grid.png'}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
+        f"Look at the pictures in {paths.SAMPLES}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
         flush=True,
     )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a generator drew, and what it was asked for."""
+
+    items: Items
+    labels: Int64[np.ndarray, " n"] | None  # None: it takes no label
+
+    @classmethod
+    def of(cls, samples: Packed, n: int) -> Drawn:
+        """Read the first `n` of data/samples."""
+        rows = range(n)
+        return cls(samples.all(samples.kind, rows), samples.all("label", rows) if "label" in samples.roles else None)
 
 
 @dataclass(frozen=True)
@@ -63,21 +87,23 @@ class Judge:
 
     packed: Packed
     params: Params
-    fake: Items
-    untrained: Items
+    fake: Drawn
+    untrained: Drawn
 
     def scores(self, name: str) -> Scores:
         """Return the scores that the extractor `name` gives."""
         reference = load_reference(name)
-        fake = extract(reference.extractor, self.fake, f"Features of samples ({name})")
-        untrained = extract(reference.extractor, self.untrained, f"Features of the untrained generator ({name})")
+        fake = extract(reference.extractor, self.fake.items, f"Features of samples ({name})")
+        title = f"Features of the untrained generator ({name})"
+        untrained = extract(reference.extractor, self.untrained.items, title)
         scores = {"extractor": reference.extractor.identity, **self._distances(reference, fake, untrained)}
         if fake.probabilities is not None:
             scores |= self._class_scores(fake.probabilities)
+            scores |= self._conditional_scores(reference, fake, untrained)
         if isinstance(reference.extractor, PatternExtractor):
             scores |= {
-                "valid_share": valid_pattern_share(self.fake),
-                "valid_share_untrained": valid_pattern_share(self.untrained),
+                "valid_share": valid_pattern_share(self.fake.items),
+                "valid_share_untrained": valid_pattern_share(self.untrained.items),
             }
         else:
             scores |= self._neighbour_scores(reference, fake)
@@ -85,7 +111,7 @@ class Judge:
 
     def _distances(self, reference: Reference, fake: Extracted, untrained: Extracted) -> Scores:
         """Fréchet and kernel distance to half A, with the floor between the halves and the untrained generator's."""
-        n = len(self.fake)
+        n = len(self.fake.items)
         real, other = reference.half_a[:n], reference.half_b[:n]
         check_features(real, fake.features)
         kernel, kernel_floor = kernel_distance(real, fake.features), kernel_distance(real, other)
@@ -102,7 +128,7 @@ class Judge:
 
     def _neighbour_scores(self, reference: Reference, fake: Extracted) -> Scores:
         k = self.params.evaluate.neighbours
-        found = prdc(reference.half_a[: len(self.fake)], fake.features, k)
+        found = prdc(reference.half_a[: len(self.fake.items)], fake.features, k)
         names = ("precision", "recall", "density", "coverage")
         return {name: getattr(found, name) for name in names}
 
@@ -119,6 +145,19 @@ class Judge:
         }
         return {"cs": mean, **({"cs_std": std} if std is not None else {}), **spread}
 
+    def _conditional_scores(self, reference: Reference, fake: Extracted, untrained: Extracted) -> Scores:
+        """Whether the samples are of the classes they were asked for; nothing for a generator that takes no label."""
+        asked, asked_untrained = self.fake.labels, self.untrained.labels
+        if asked is None or asked_untrained is None or not isinstance(reference.extractor, DomainExtractor):
+            return {}
+        found = _classified(fake)
+        return {
+            "conditional_accuracy": conditional_accuracy(asked, found),
+            "conditional_accuracy_by_class": conditional_accuracies(asked, found, self.packed.classes),
+            "conditional_accuracy_real": reference.extractor.card.accuracy,
+            "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
+        }
+
 
 def summary(name: str, scores: Scores) -> str:
     """Return one line for a person: the distance between its floor and where it began, and what else says most."""
@@ -127,6 +166,11 @@ def summary(name: str, scores: Scores) -> str:
     ]
     if "classes_covered" in scores:
         parts.append(f"{scores['classes_covered']} of {scores['classes']} classes")
+    if "conditional_accuracy" in scores:
+        parts.append(
+            f"{scores['conditional_accuracy']:.1%} of the class asked for "
+            f"(real data: {scores['conditional_accuracy_real']:.1%})"
+        )
     if "valid_share" in scores:
         parts.append(f"{scores['valid_share']:.0%} valid patterns")
     return f"{name}: {', '.join(parts)}"
@@ -134,10 +178,24 @@ def summary(name: str, scores: Scores) -> str:
 
 def rounded(scores: Scores) -> Scores:
     """Round floats to six significant digits: what follows differs between machines and would only make noise."""
-    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in scores.items()}
+    return {name: _rounded(value) for name, value in scores.items()}
 
 
-def _untrained(params: Params, packed: Packed, n: int) -> Items:
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return rounded(value)
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _classified(found: Extracted) -> Int64[np.ndarray, " n"]:
+    assert found.probabilities is not None, "a classifier gives probabilities"
+    return found.probabilities.argmax(axis=1)
+
+
+def _untrained(params: Params, packed: Packed, n: int) -> Drawn:
     """Return what the very generator that was trained draws before its first step."""
     system = systems.build(params.system, packed.spec, params.train.seed).eval()
-    return np.concatenate(list(draw(system, n, params.sample.seed)))
+    latents = draw_latents(system, n, params.sample.seed)
+    labels = system.asked(latents).get("label")
+    items = np.concatenate(list(render(system, latents)))
+    return Drawn(items, None if labels is None else labels.numpy())

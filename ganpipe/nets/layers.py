@@ -37,3 +37,8 @@ def normalise_spectrally(network: nn.Module) -> None:
     for layer in list(network.modules()):
         if isinstance(layer, nn.Conv2d | nn.Linear):
             spectral_norm(layer)
+
+
+def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:
+    """Return 2 sigmoid(x) - 1: a sigmoid on the [0, 1] pixel scale, moved to [-1, 1]."""
+    return 2 * torch.sigmoid(x) - 1

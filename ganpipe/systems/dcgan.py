@@ -69,6 +69,11 @@ class DCGAN(System):
         self.generator, self.discriminator = _networks(cfg, data)
 
     @property
+    def smallest_batch(self) -> int:
+        """Mode seeking compares two images."""
+        return 2 if self.cfg.diversity_weight else 1
+
+    @property
     def ideal(self) -> Mapping[str, float]:
         """The losses at balance."""
         return self.objective.ideal

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 from torch import Tensor
 
 from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.nets.layers import signed_sigmoid
 from ganpipe.nets.mlp import Activation, ImageMLP, ImageScorer, Norm, mlp, pixels
 
 
@@ -42,6 +43,12 @@ class MLPGAN(System):
         objective: ObjectiveName = "non_saturating"
         separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
         unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
+
+        @model_validator(mode="after")
+        def _fits(self) -> MLPGAN.Config:
+            if self.separate_steps and OBJECTIVES[self.objective].relative:
+                raise ValueError(f"separate_steps shows one kind of images, but {self.objective} compares two")
+            return self
 
     cfg: Config
 
@@ -121,8 +128,3 @@ class MLPGAN(System):
     def _fakes(self, batch: Batch) -> Float[Tensor, "n c h w"]:
         with torch.no_grad():
             return self.generator(self.latents(batch_size(batch)))
-
-
-def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:
-    """Return 2 sigmoid(x) - 1: a sigmoid on the [0, 1] pixel scale, moved to [-1, 1]."""
-    return 2 * torch.sigmoid(x) - 1

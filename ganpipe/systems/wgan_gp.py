@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat
+from torch import nn
 
 from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
 from ganpipe.losses.penalties import gradient_penalty
-from ganpipe.nets import dcgan
+from ganpipe.nets import dcgan, resnet, wgan_gp
+from ganpipe.nets.layers import signed_sigmoid
 
 
 class WGANGP(System):
     """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028), Algorithm 1.
 
-    Deviations: the convolutions are DCGAN's 4x4 (the authors' MNIST code: 5x5), with batch norm in the generator only;
-    at 28x28 they go 7, 14, 28 where the authors crop 8 to 7. The generator's loss draws as many latents as the last
-    critic batch holds images.
+    `network` names the networks: those of the authors' code for `mnist` and `cifar`, the residual ones (`resnet`), or
+    DCGAN's 4x4 convolutions with batch norm in the generator only.
+    Deviations: a critic of MNIST sees pixels in [-1, 1] (the authors: [0, 1]), so its slope is 1 on a scale twice as
+    long. At 32x32 `resnet` is the authors' without their class head (ACGAN): unconditional. At 64x64 it is mimicry's
+    (Lee & Town 2020, arXiv:2005.02494), where the authors have layer norm in the critic, a first convolution before
+    its blocks, a flattened end instead of a mean, and fewer channels at the start. No noise is added to the pixels.
     """
 
     class Config(Closed):
         latent: Width = 128  # length of z
-        features: Width = 64  # channels beside the image; doubled at each coarser level
+        features: Width = 64  # channels beside the image; doubled at each coarser level (`resnet`: above 32x32 only)
+        network: Literal["dcgan", "mnist", "cifar", "resnet"] = "dcgan"
         n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
         penalty_weight: NonNegativeFloat = 10.0  # lambda
+        generator_latents_per_image: Annotated[int, Field(ge=1, le=64)] = 1  # G's batch in critic batches; ResNet: 2
 
     adversaries = ("critic",)
     cfg: Config
 
     def __init__(self, cfg: Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        shape = data.image_shape("wgan_gp")
-        self.generator = dcgan.Generator(cfg.latent, shape, cfg.features)
-        self.critic = dcgan.Discriminator(shape, cfg.features, batch_norm=False)
+        self.generator, self.critic = _networks(cfg, data.image_shape("wgan_gp"))
+
+    @property
+    def smallest_batch(self) -> int:
+        """The batch norm over vectors in the generator of `cifar` needs two items."""
+        return 2 if self.cfg.network == "cifar" else 1
 
     def updates(self, it: Iteration) -> Updates:
         """n_critic critic steps on fresh batches, then one generator step."""
@@ -54,5 +64,22 @@ class WGANGP(System):
         return {**wasserstein_critic(self.critic(real), self.critic(fake)), "gradient_penalty": penalty}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-f(G(z))."""
-        return wasserstein_generator(self.critic(self.generator(self.latents(batch_size(batch)))))
+        """-f(G(z)), on as many latents as the last critic batch holds images, or a multiple of them."""
+        count = batch_size(batch) * self.cfg.generator_latents_per_image
+        return wasserstein_generator(self.critic(self.generator(self.latents(count))))
+
+
+def _networks(cfg: WGANGP.Config, shape: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+    """Build the generator first, then the critic: the order decides their first weights."""
+    match cfg.network:
+        case "dcgan":
+            generator = dcgan.Generator(cfg.latent, shape, cfg.features)
+            return generator, dcgan.Discriminator(shape, cfg.features, batch_norm=False)
+        case "mnist":
+            plain = wgan_gp.Generator(cfg.latent, shape, cfg.features, batch_norm=False, squash=signed_sigmoid)
+            return plain, wgan_gp.Critic(shape, cfg.features)
+        case "cifar":
+            normed = wgan_gp.Generator(cfg.latent, shape, cfg.features, batch_norm=True, squash=torch.tanh)
+            return normed, wgan_gp.Critic(shape, cfg.features)
+        case "resnet":
+            return resnet.Generator(cfg.latent, shape, cfg.features), resnet.Critic(shape, cfg.features)

@@ -51,6 +51,24 @@ def test_any_size_equals_torchvision(width: int, height: int, size: int, mode: s
     assert np.array_equal(ours.squeeze(), torchvision_pixels(image, crop, size).squeeze())
 
 
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("size", [None, 64, 500])
+def test_whole_photographs_equal_torchvision(photograph: Path, size: int | None) -> None:
+    image = Image.open(photograph).convert("RGB")
+    ours = Transform("whole", size, 3).of_bytes(photograph.read_bytes())
+    wanted = np.asarray(Resize(size, antialias=True)(image) if size else image)
+    assert np.array_equal(ours, wanted)
+    assert size is None or (min(ours.shape[:2]) == size and ours.shape[0] != ours.shape[1])
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 70), st.sampled_from(["RGB", "L"]))
+@settings(max_examples=60, deadline=None)
+def test_whole_pictures_of_any_size_equal_torchvision(width: int, height: int, size: int, mode: str) -> None:
+    image = picture(width, height, size, mode)
+    ours = Transform("whole", size, len(image.getbands())).of_bytes(encoded(image, "PNG"))
+    assert np.array_equal(ours.squeeze(), np.asarray(Resize(size, antialias=True)(image)).squeeze())
+
+
 def test_celeba_crop_is_at_the_published_offsets() -> None:
     content = jpeg(178, 218)
     whole = RGB.of_bytes(content)
@@ -164,3 +182,5 @@ def test_the_transform_says_what_it_does() -> None:
         "centre square of 108 pixels, shorter side resized to 64 (bilinear, antialiased), centre square, grey"
     )
     assert str(RGB) == "RGB"
+    assert str(Transform("whole", None, 3)) == "whole picture, RGB"
+    assert str(Transform("whole", 64, 1)) == ("whole picture, shorter side resized to 64 (bilinear, antialiased), grey")

@@ -21,6 +21,7 @@ from scipy.io import savemat
 from torchvision.transforms import CenterCrop, Compose, Resize
 
 from ganpipe.config import Data
+from ganpipe.data import preview
 from ganpipe.data.catalogue import CELEBA, FLOWERS102
 from ganpipe.data.fetch import download
 from ganpipe.data.packed import Packed
@@ -73,6 +74,48 @@ def test_celeba_at_the_crop_of_the_book(raw: Path, tmp_path: Path) -> None:
     packed = packed_of(raw / "celeba", tmp_path, crop=128)
     whole = np.asarray(Image.open(io.BytesIO(jpeg(178, 218, 3))))
     assert np.array_equal(packed.all("image")[3], whole[45:173, 25:153])
+
+
+def test_celeba_whole(raw: Path, tmp_path: Path) -> None:
+    packed = packed_of(raw / "celeba", tmp_path / "published", crop="whole")
+    published = [np.asarray(Image.open(io.BytesIO(jpeg(178, 218, number)))) for number in range(COUNT)]
+    assert packed.spec.shape == (3, 218, 178) and np.array_equal(packed.all("image"), published)
+    assert packed.attributes["transform"] == "whole picture, RGB" and packed.spec.attributes == CELEBA.attributes
+    for ram_limit in (None, 0.0):
+        sampler = Sampler(packed, 4, seed=5, flip=True, ram_limit=ram_limit)
+        batch = next(sampler.batches(0))["image"]
+        wanted = torch.tensor(np.stack(published)[sampler.order(0, 4)]).permute(0, 3, 1, 2) / 127.5 - 1
+        straight, mirrored = ((batch - images).abs().amax((1, 2, 3)) < 1e-6 for images in (wanted, wanted.flip(3)))
+        assert batch.shape == (4, 3, 218, 178) and (straight ^ mirrored).all()
+    smaller = packed_of(raw / "celeba", tmp_path / "smaller", crop="whole", size=64)
+    assert smaller.spec.shape == (3, 78, 64)  # 218 * 64 / 178 = 78.4
+    assert np.array_equal(smaller.all("image"), [np.asarray(Resize(64)(Image.fromarray(one))) for one in published])
+    assert preview.describe(smaller)[0].startswith("celeba: 12 images of 3 x 78 x 64 (channels x height x width)")
+    assert Image.open(tmp_path / "smaller/preview.png").size == (4 * (64 + 2) + 2, 3 * (78 + 2) + 2)
+    preview.draw_preview(smaller, tmp_path / "look.png")
+
+
+def test_whole_tables_are_as_stored(raw: Path, tmp_path: Path) -> None:
+    plain = packed_of(raw / "mnist", tmp_path / "plain")
+    assert packed_of(raw / "mnist", tmp_path / "whole", crop="whole").content_sha256 == plain.content_sha256
+
+
+def test_whole_pictures_of_a_set_have_the_shape_of_the_first(tmp_path: Path) -> None:
+    members = {"a/0.jpg": b"", "a/1.jpg": jpeg(30, 20), "a/2.jpg": jpeg(20, 30), "b/3.jpg": jpeg(30, 20, 1)}
+    members |= {"b/4.jpg": jpeg(60, 40)}  # of the same proportions
+    raw = write_folder(tmp_path / "folder", members)
+    packed = packed_of(raw, tmp_path / "published", crop="whole")
+    assert packed.spec.shape == (3, 20, 30) and packed.class_counts == [1, 1]
+    assert (tmp_path / "published/quarantine.csv").read_text().splitlines() == [
+        "name,reason",
+        "a/0.jpg,is empty",
+        "a/2.jpg,would be 20 x 30 pixels where the first image is 30 x 20",
+        "b/4.jpg,would be 60 x 40 pixels where the first image is 30 x 20",
+    ]
+    packed = packed_of(raw, tmp_path / "resized", crop="whole", size=8)
+    assert packed.spec.shape == (3, 8, 12) and packed.class_counts == [1, 2]
+    problem = "a/2.jpg' would be 20 x 30 .*data.max_bad, or leave data.crop blank, which cuts squares"
+    refused(raw, tmp_path / "packed", problem, crop="whole", max_bad=1)
 
 
 def test_celeba_in_any_order_of_zip_and_rows(raw: Path, tmp_path: Path) -> None:
@@ -380,6 +423,8 @@ def test_params_that_do_not_suit_a_set_are_refused(raw: Path, tmp_path: Path) ->
     download(Data(name="pattern"), tmp_path / "pattern")
     with pytest.raises(ConfigError, match="data.size is for images, but data.name = 'pattern' holds vectors"):
         pack(Data(name="pattern", size=8), tmp_path / "pattern", tmp_path / "packed")
+    with pytest.raises(ConfigError, match="data.crop is for images, but data.name = 'pattern' holds vectors"):
+        pack(Data(name="pattern", crop="whole"), tmp_path / "pattern", tmp_path / "packed")
     with pytest.raises(ConfigError, match="data.shards = 41 is more than the 40 rows of mnist"):
         pack(Data(name="mnist", shards=41), raw / "mnist", tmp_path / "packed")
     with pytest.raises(DataError, match="an image is 28 x 28 pixels, smaller than data.crop = 29"):

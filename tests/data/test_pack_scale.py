@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import pickle
 import random
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +64,17 @@ def test_any_number_of_processes_gives_the_same_bytes(raw: Path, single: Path, t
     assert names == ["b/0100.jpg", "c/0302.jpg", "a/0399.jpg"]
 
 
+def test_images_of_other_shapes_are_left_out_by_any_number_of_processes(raw: Path, tmp_path: Path) -> None:
+    for workers in (1, 3):
+        pack(Data(name="folder", crop="whole", max_bad=COUNT), raw, tmp_path / str(workers), workers)
+    assert contents(tmp_path / "1") == contents(tmp_path / "3")
+    packed = Packed.open(tmp_path / "1/data.h5")
+    widths = [20 + at % 30 % 7 for at in range(COUNT) if at not in (100, 302, 399)]
+    assert packed.spec.shape == (3, 24, 20) and len(packed) == widths.count(20)
+    names = [line.split(",")[0] for line in (tmp_path / "1/quarantine.csv").read_text().splitlines()[1:]]
+    assert len(names) == COUNT - len(packed) and names == sorted(names, key=lambda name: int(name[2:6]))
+
+
 def test_too_many_bad_images_end_the_processes(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="more than data.max_bad = 2 images cannot be used: 'b/0100.jpg' is empty, 'c/0302"
@@ -71,14 +84,19 @@ def test_too_many_bad_images_end_the_processes(raw: Path, tmp_path: Path) -> Non
 
 
 def test_a_killed_process_is_one_line(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_decode", die)
+    monkeypatch.setattr(decoding, "_decode", decode_or_die)
     with pytest.raises(DataError, match="a process that decodes images was killed.*lower runtime.workers"):
         pack(Data(name="folder", size=16), raw, tmp_path, workers=2)
     assert list(tmp_path.iterdir()) == []
 
 
-def die(*_: object) -> None:
-    os.kill(os.getpid(), 9)
+_decode = decoding._decode
+
+
+def decode_or_die(*arguments: Any) -> list[str | None]:
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), 9)
+    return _decode(*arguments)
 
 
 @pytest.mark.parametrize("shards", [2, 5])

@@ -1,11 +1,11 @@
-"""The gradient penalty: closed forms and a hand-written derivative."""
+"""Gradient penalties: closed forms and hand-written derivatives."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from ganpipe.losses.penalties import gradient_penalty
+from ganpipe.losses.penalties import gradient_penalty, r1_penalty
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 4, 5)])
@@ -44,3 +44,23 @@ def test_it_can_be_differentiated_for_the_critic() -> None:
     gradient_penalty(lambda x: slope * x.flatten(), real, fake).backward()
     assert slope.grad is not None
     assert slope.grad.item() == pytest.approx(2 * (2 - 1))  # d/ds (|s| - 1)^2
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 4, 5)])
+def test_r1_of_a_linear_discriminator_is_half_its_squared_slope(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(shape, dtype=torch.float64)
+    real = torch.randn(7, *shape, dtype=torch.float64)
+    penalty = r1_penalty(lambda x: (x * weight).flatten(1).sum(dim=1), real)
+    assert penalty.item() == pytest.approx(weight.square().sum().item() / 2, rel=1e-12)
+
+
+def test_r1_is_the_mean_over_the_real_images_and_can_be_differentiated() -> None:
+    slope = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    real = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+    penalty = r1_penalty(lambda x: slope * x.square().sum(dim=1), real)  # gradients 2 * 3 * x: 6 and 12
+    assert penalty.item() == (36 + 144) / 4
+    penalty.backward()
+    assert slope.grad is not None
+    assert slope.grad.item() == pytest.approx((2 * 3 * 4 + 2 * 3 * 16) / 4)
+    assert not real.requires_grad

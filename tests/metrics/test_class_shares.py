@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics.classes import class_shares, classes_covered, total_variation
+from ganpipe.metrics.classes import (
+    class_shares,
+    classes_covered,
+    conditional_accuracies,
+    conditional_accuracy,
+    total_variation,
+)
 
 
 def test_shares() -> None:
@@ -58,3 +64,18 @@ def test_total_variation() -> None:
 def test_different_numbers_of_classes_are_refused(score) -> None:
     with pytest.raises(MetricError, match=r"\(2,\), fake ones \(3,\)"):
         score(np.full(2, 0.5), np.full(3, 1 / 3))
+
+
+def test_conditional_accuracy_is_the_share_that_is_as_asked() -> None:
+    asked, found = np.array([0, 0, 0, 0, 2, 2]), np.array([0, 0, 0, 1, 2, 1])
+    assert conditional_accuracy(asked, found) == pytest.approx(4 / 6)
+    assert conditional_accuracies(asked, found, ("cat", "dog", "fox")) == {"cat": 0.75, "fox": 0.5}
+    assert conditional_accuracy(asked, asked) == 1
+    assert conditional_accuracy(asked, asked + 1) == 0
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("asked", "found"), [([], []), ([0, 1], [0])])
+def test_nothing_to_compare_is_refused(asked: list[int], found: list[int]) -> None:
+    with pytest.raises(MetricError, match="expected the same, at least one"):
+        conditional_accuracy(np.array(asked, int), np.array(found, int))

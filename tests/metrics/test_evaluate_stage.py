@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conditional import TABLE_LINE
 from miniatures import changed
 
-from ganpipe import paths
+from ganpipe import paths, systems
 from ganpipe.config import Params
 from ganpipe.data.packed import About, Packed, write_packed
 from ganpipe.errors import MetricError
@@ -18,9 +19,10 @@ from ganpipe.metrics.reference import load_reference, prepare_reference
 from ganpipe.metrics.run import evaluate, rounded
 
 
-def write_samples(items: np.ndarray, kind: str) -> None:
-    about = About(name="samples", kind=kind, source="", licence="", citation="", transform="")
-    write_packed(paths.SAMPLES_FILE, about, len(items), [{kind: items}])
+def write_samples(items: np.ndarray, kind: str, labels: np.ndarray | None = None, classes: str = "") -> None:
+    about = About(name="samples", kind=kind, source="", licence="", citation="", transform="", classes=tuple(classes))
+    beside = {} if labels is None else {"label": labels}
+    write_packed(paths.SAMPLES_FILE, about, len(items), [{kind: items, **beside}])
 
 
 def scores() -> dict[str, Any]:
@@ -114,4 +116,49 @@ def test_an_extractor_without_a_reference_says_what_to_run(digits: Params) -> No
     write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
     with pytest.raises(MetricError, match="run `dvc repro reference`"):
         evaluate(changed(digits, evaluate={"extractors": ["domain", "pixel"]}))
+    assert not paths.METRICS.exists()
+
+
+def test_samples_of_the_class_asked_for_are_told_from_others(
+    digits: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(systems.SYSTEMS, *TABLE_LINE)
+    content = digits.model_dump(mode="json") | {"system": {"name": "obedient"}}
+    params = Params.model_validate_json(json.dumps(content))
+    packed = Packed.open(paths.PACKED_FILE)
+    images, labels = packed.all("image")[::5], packed.all("label")[::5]
+    write_samples(images, "image", labels, classes="0123456789")
+    evaluate(params)
+    good = scores()["domain"]
+    assert good["conditional_accuracy"] > 0.95
+    assert good["conditional_accuracy_real"] == pytest.approx(good["conditional_accuracy"], abs=0.04)
+    assert good["conditional_accuracy_by_class"].keys() == set("0123456789")
+    assert np.mean(list(good["conditional_accuracy_by_class"].values())) == pytest.approx(
+        good["conditional_accuracy"], abs=0.01
+    )
+    assert good["conditional_accuracy_untrained"] < 0.3
+    assert "of the class asked for (real data: " in capsys.readouterr().out
+
+    swapped = labels.copy()
+    swapped[labels == 3] = 7
+    write_samples(images, "image", swapped, classes="0123456789")
+    evaluate(params)
+    bad = scores()["domain"]
+    assert "3" not in bad["conditional_accuracy_by_class"]
+    assert bad["conditional_accuracy_by_class"]["7"] == pytest.approx(0.5, abs=0.05)
+    assert bad["conditional_accuracy"] == pytest.approx(good["conditional_accuracy"] - 0.1, abs=0.02)
+    assert bad["fd"] == good["fd"]
+
+
+def test_samples_that_were_asked_for_nothing_have_no_conditional_accuracy(digits: Params) -> None:
+    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::5], "image")
+    evaluate(digits)
+    assert not [name for name in scores()["domain"] if name.startswith("conditional")]
+
+
+def test_samples_of_other_classes_are_refused(digits: Params) -> None:
+    images = Packed.open(paths.PACKED_FILE).all("image")[::5]
+    write_samples(images, "image", np.zeros(1000, np.int64), classes="ab")
+    with pytest.raises(MetricError, match="other classes than the real data has: run `dvc repro sample`"):
+        evaluate(digits)
     assert not paths.METRICS.exists()

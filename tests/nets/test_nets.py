@@ -61,6 +61,9 @@ def test_initial_weights_are_the_papers() -> None:
 
 
 def test_mlp_order_of_layers() -> None:
-    kinds = [type(layer) for layer in mlp((5, 6, 7, 2), nn.GELU, batch_norm=True)]
+    kinds = [type(layer) for layer in mlp((5, 6, 7, 2), "gelu", "batch")]
     assert kinds == [nn.Linear, nn.BatchNorm1d, nn.GELU, nn.Linear, nn.BatchNorm1d, nn.GELU, nn.Linear]
-    assert [type(layer) for layer in mlp((5, 6, 2), nn.Sigmoid)] == [nn.Linear, nn.Sigmoid, nn.Linear]
+    assert [type(layer) for layer in mlp((5, 6, 2), "sigmoid")] == [nn.Linear, nn.Sigmoid, nn.Linear]
+    kinds = [type(layer) for layer in mlp((5, 6, 2), "leaky_relu", "layer", leaky_slope=0.3)]
+    assert kinds == [nn.Linear, nn.LeakyReLU, nn.LayerNorm, nn.Linear]
+    assert mlp((5, 6, 2), "leaky_relu", leaky_slope=0.3)[1].negative_slope == 0.3

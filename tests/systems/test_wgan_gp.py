@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganpipe.config import Train
 from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.nets import dcgan, resnet, wgan_gp
+from ganpipe.nets.layers import signed_sigmoid
 from ganpipe.systems.wgan_gp import WGANGP
 from ganpipe.training.loop import Trainer, seed_iteration
 
@@ -97,3 +101,58 @@ def test_a_heavy_penalty_holds_the_slope_near_one() -> None:
     image = next(batches(0))["image"].requires_grad_(True)
     slope = torch.autograd.grad(system.critic(image).sum(), image)[0].flatten(1).norm(dim=1)
     assert 0.7 < slope.mean() < 1.3
+
+
+SMALL = DataSpec(name="toy", kind="image", shape=(3, 32, 32))
+
+
+def test_the_default_networks_are_dcgans() -> None:
+    found, wanted = WGANGP(CONFIG, SPEC), {"generator": dcgan.Generator, "critic": dcgan.Discriminator}
+    assert {player: type(found.get_submodule(player)) for player in found.players} == wanted
+    assert WGANGP.Config().network == "dcgan"
+    torch.manual_seed(0)
+    generator, critic = dcgan.Generator(5, SPEC.shape, 3), dcgan.Discriminator(SPEC.shape, 3, batch_norm=False)
+    torch.manual_seed(0)
+    system = WGANGP(CONFIG, SPEC)
+    for ours, theirs in ((system.generator, generator), (system.critic, critic)):
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("network", "nets", "squash", "norms", "smallest"),
+    [
+        ("mnist", wgan_gp, signed_sigmoid, 0, 1),
+        ("cifar", wgan_gp, torch.tanh, 3, 2),
+        ("resnet", resnet, None, 7, 1),
+    ],
+)
+def test_the_authors_networks(
+    network: str, nets: ModuleType, squash: Callable[[Tensor], Tensor] | None, norms: int, smallest: int
+) -> None:
+    system = WGANGP(WGANGP.Config.model_validate({"latent": 5, "features": 2, "network": network}), SMALL)
+    assert isinstance(system.generator, nets.Generator)
+    assert isinstance(system.critic, nets.Critic)
+    assert getattr(system.generator, "squash", None) is squash
+    found = [m for m in system.generator.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert len(found) == norms
+    assert not [m for m in system.critic.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert system.smallest_batch == smallest
+    terms = system.critic_loss({"image": torch.rand(smallest, 3, 32, 32) * 2 - 1})
+    assert terms.keys() == {"wasserstein", "gradient_penalty"}
+    images = system.generate(torch.randn(3, 5))
+    assert images.shape == (3, 3, 32, 32)
+    assert -1 <= images.min() < images.max() <= 1
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_generators_batch_may_be_a_multiple_of_the_critics(times: int) -> None:
+    system = WGANGP(CONFIG.model_copy(update={"generator_latents_per_image": times}), SPEC)
+    seen: dict[str, list[int]] = {"generator": [], "critic": []}
+    system.generator.register_forward_hook(lambda _, args, __: seen["generator"].append(len(args[0])))
+    system.critic.register_forward_hook(lambda _, args, __: seen["critic"].append(len(args[0])))
+    batch = {"image": torch.rand(6, *SPEC.shape) * 2 - 1}
+    system.generator_loss(batch)
+    assert seen == {"generator": [6 * times], "critic": [6 * times]}
+    seen["generator"].clear()
+    system.critic_loss(batch)
+    assert seen["generator"] == [6]

@@ -1,0 +1,66 @@
+"""A score while the training goes on: the Fréchet distance of the generator that would be published now.
+
+Cheap enough for every few thousand images, and no substitute for the evaluate stage: fewer samples, and an extractor of
+its own, so that a training depends on nothing but its data and `train`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ganpipe.data.packed import Packed
+from ganpipe.metrics.domain import WEIGHTS, DomainExtractor
+from ganpipe.metrics.extractor import Extractor
+from ganpipe.metrics.frechet import frechet_distance
+from ganpipe.metrics.pattern import PatternExtractor
+from ganpipe.metrics.pixel import PixelExtractor
+
+Items = Shaped[np.ndarray, "n ..."]
+
+ITEMS = 1000
+"""Samples, and real items they are compared with, where the split has as many."""
+LEARNED = 10_000
+"""Labelled images the classifier learns from at most."""
+EPOCHS = 5
+
+
+class Scorer:
+    """Compares samples with fixed items of the train split in the features of a classifier trained on its labels.
+
+    Unlabelled images are compared by their pixels, vectors as they are. The classifier is kept in `folder`, where a
+    resumed training finds it. Raises `MetricError` for labels that cannot be learned.
+    """
+
+    def __init__(self, packed: Packed, seed: int, folder: Path) -> None:
+        self._extractor = _extractor(packed, seed, folder)
+        self._real = self._extractor.extract(_drawn(packed, packed.kind, ITEMS, seed)).features
+
+    @property
+    def count(self) -> int:
+        """How many samples to score."""
+        return len(self._real)
+
+    def score(self, items: Items) -> float:
+        """Return the Fréchet distance of `count` samples; biased upwards alike at every call."""
+        return frechet_distance(self._real, self._extractor.extract(items).features)
+
+
+def _extractor(packed: Packed, seed: int, folder: Path) -> Extractor:
+    if packed.kind == "vector":
+        return PatternExtractor()
+    if not packed.classes:
+        return PixelExtractor()
+    if not (folder / WEIGHTS).exists():
+        images, labels = (_drawn(packed, role, LEARNED, seed) for role in ("image", "label"))
+        DomainExtractor.fit(images, labels, packed.classes, EPOCHS, seed, required_accuracy=0.0).save(folder)
+    return DomainExtractor.load(folder)
+
+
+def _drawn(packed: Packed, role: str, most: int, seed: int) -> Items:
+    """Return up to `most` items of the train split, the same for all roles."""
+    rows = packed.rows("train")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
+    return packed.read(chosen + rows.start, role)

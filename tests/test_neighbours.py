@@ -1,0 +1,117 @@
+"""The memorisation check: distances worked out by hand, copies found, real data let go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ganpipe import neighbours
+from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.errors import DataError
+from ganpipe.neighbours import COPYING, nearness, summary
+
+CPU = torch.device("cpu")
+
+
+def packed(folder: Path, items: np.ndarray, splits: dict[str, tuple[int, int]] | None = None) -> Packed:
+    kind = "image" if items.ndim == 4 else "vector"
+    about = About(name="toys", kind=kind, source="", licence="", citation="", transform="")
+    write_packed(folder / "data.h5", about, len(items), [{kind: items}], splits)
+    return Packed.open(folder / "data.h5")
+
+
+def noise(count: int, side: int = 8, seed: int = 0, channels: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, channels), np.uint8)
+
+
+def test_the_nearest_come_first_with_the_distance_per_pixel(tmp_path: Path) -> None:
+    levels = np.array([10, 40, 90, 160, 250], np.uint8)
+    real = np.tile(levels[:, None, None, None], (1, 4, 4, 1))
+    sample = np.full((1, 4, 4, 1), 80, np.uint8)
+    sample[0, :2] = 100  # as far above 90 as below
+    found = nearness(packed(tmp_path, real), sample, CPU)
+    assert found.rows.tolist() == [[2, 1, 3]]
+    root_mean_squares = [10, ((60**2 + 40**2) / 2) ** 0.5, ((60**2 + 80**2) / 2) ** 0.5]
+    assert found.distances[0] == pytest.approx(sorted(root_mean_squares))
+    assert found.real == 50  # 30 30 50 70 90: each to its nearest other
+    assert found.fake == 10
+    assert found.ratio == 0.2
+
+
+def test_vectors_have_distances_too(tmp_path: Path) -> None:
+    real = np.array([[0, 0], [0, 2], [4, 0], [9, 9]], np.float32)
+    found = nearness(packed(tmp_path, real), np.array([[0, 0.5]], np.float32), CPU)
+    assert found.rows.tolist() == [[0, 1, 2]]
+    assert found.distances[0] == pytest.approx([0.125**0.5, 1.125**0.5, (16.25 / 2) ** 0.5])
+
+
+def test_only_training_items_count_and_rows_are_those_of_the_file(tmp_path: Path) -> None:
+    images = noise(30)
+    found = nearness(packed(tmp_path, images, {"test": (0, 10), "train": (10, 30)}), images[[3, 17]], CPU)
+    assert found.rows[1, 0] == 17
+    assert found.distances[1, 0] == 0
+    assert found.rows.min() >= 10
+    assert found.distances[0, 0] > 50
+
+
+def test_copies_are_named_and_other_real_images_are_not(tmp_path: Path) -> None:
+    digits = noise(400, seed=1)
+    real, held_out = digits[:300], digits[300:]
+    copies = real[::3].astype(int) + np.random.default_rng(2).integers(-20, 21, real[::3].shape)
+    copies = copies.clip(0, 255).astype(np.uint8)
+    data = packed(tmp_path, real)
+    honest, copying = nearness(data, held_out, CPU), nearness(data, copies, CPU)
+    assert 0.95 < honest.ratio < 1.05
+    assert copying.ratio < 0.3 < COPYING
+    assert copying.rows[:, 0].tolist() == list(range(0, 300, 3))
+    assert "no sign of copying" in summary(honest, "image")
+    assert "below 0.5: the generator may be copying" in summary(copying, "image")
+    assert len(summary(copying, "image").splitlines()) == 1
+
+
+def test_the_size_of_a_block_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, samples = packed(tmp_path, noise(150, channels=3)), noise(10, seed=3, channels=3)
+    whole = nearness(data, samples, CPU)
+    monkeypatch.setattr(neighbours, "_BLOCK_BYTES", 8 * 8 * 8 * 3 * 7)
+    pieces = nearness(data, samples, CPU)
+    assert np.array_equal(whole.rows, pieces.rows)
+    assert np.array_equal(whole.distances, pieces.distances)
+    assert whole.real == pieces.real
+
+
+def test_a_mirrored_copy_is_a_copy_where_the_training_saw_mirror_images(tmp_path: Path) -> None:
+    real = noise(50)
+    data, mirrored = packed(tmp_path, real), real[:20, :, ::-1].copy()
+    assert nearness(data, mirrored, CPU, mirrored=True).distances[:, 0].max() == 0
+    assert nearness(data, mirrored, CPU).distances[:, 0].min() > 50
+
+
+def test_large_images_are_compared_after_averaging(tmp_path: Path) -> None:
+    real = noise(6, side=130, channels=3)
+    sample = noise(1, side=130, channels=3, seed=5)
+    found = nearness(packed(tmp_path, real), sample, CPU)
+    width = np.array([3] * 43 + [1])  # the last column and row are averages of what is left
+    starts = np.arange(0, 130, 3)
+
+    def averaged(images: np.ndarray) -> np.ndarray:
+        summed = np.add.reduceat(np.add.reduceat(images.astype(float), starts, axis=1), starts, axis=2)
+        return summed / (width[:, None] * width)[..., None]
+
+    expected = np.sqrt(np.square(averaged(real) - averaged(sample)).mean(axis=(1, 2, 3)))
+    assert found.rows[0].tolist() == np.argsort(expected)[:3].tolist()
+    assert found.distances[0] == pytest.approx(np.sort(expected)[:3])
+
+
+def test_data_that_exists_twice_says_nothing(tmp_path: Path) -> None:
+    found = nearness(packed(tmp_path, noise(10).repeat(2, axis=0)), noise(3, seed=4), CPU)
+    assert found.ratio is None
+    assert "nothing can be said" in summary(found, "image")
+    assert found.described()["ratio"] is None
+
+
+def test_too_few_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.h5: sample\.pictures: nearest needs 4 training items, found 3"):
+        nearness(packed(tmp_path, noise(3)), noise(1), CPU)
