@@ -134,6 +134,49 @@ def check_training() -> None:
             typer.echo(line)
 
 
+@app.command("diagnose")
+def diagnose_history(
+    file: Annotated[Path, typer.Argument(help="A CSV file with a column kimg.")] = paths.HISTORY,
+) -> None:
+    """Look for signs of a failing training in its history, or in any scores over kimg with a column fd or fid."""
+    with one_line_errors():
+        from ganpipe.history import read_curves
+        from ganpipe.training.diagnostics import diagnose
+
+        rows = read_curves(file)
+        found = diagnose(rows)
+        for finding in found:
+            typer.echo(str(finding))
+        if not found:
+            typer.echo(f"{file}: no sign of failure in {len(rows)} rows.")
+
+
+@app.command()
+def score(
+    images: Annotated[Path, typer.Argument(help="Generated images: a folder of pictures or a packed .h5 file.")],
+    against: Annotated[Path, typer.Option(help="Real images: a folder of pictures or a packed .h5 file.")],
+    extractor: Annotated[
+        str | None, typer.Option(help="inception, lite0, dinov2 or pixel; default: lite0 for colour from 32 pixels on.")
+    ] = None,
+    n: Annotated[int | None, typer.Option(min=2, help="Compare so many of each; default: all that both have.")] = None,
+    neighbours: Annotated[int, typer.Option(min=1, help="k of precision, recall, density and coverage.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the scores to this JSON file too.")] = None,
+) -> None:
+    """Score anybody's images against real ones, without a pipeline."""
+    with one_line_errors():
+        from ganpipe.config import flatten
+        from ganpipe.files import write_json
+        from ganpipe.metrics.score import score_images
+
+        scores, remarks = score_images(against, images, extractor, n, neighbours)
+        if out is not None:
+            write_json(out, scores)
+        for name, value in flatten(scores).items():
+            typer.echo(f"{name:<24} {value}")
+        for remark in remarks:
+            typer.echo(remark)
+
+
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,

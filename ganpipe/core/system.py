@@ -115,6 +115,11 @@ class System(nn.Module):
         return self.get_submodule(self.adversaries[0])(batch[self.data.kind])
 
     @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance, by their names in the history, to be drawn into the curves; {}: none are known."""
+        return {}
+
+    @property
     def smallest_batch(self) -> int:
         """The number of items that a loss needs at least: batch norm over vectors needs two."""
         return 1

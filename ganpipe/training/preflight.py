@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,9 +14,8 @@ from ganpipe import config, paths
 from ganpipe.core.batch import Batch
 from ganpipe.core.system import System
 from ganpipe.data.packed import Packed
-from ganpipe.device import prepare_device
+from ganpipe.device import peak_memory, prepare_device
 from ganpipe.errors import DataError, PreflightError
-from ganpipe.files import readable_size
 from ganpipe.training import start
 from ganpipe.training.loop import Trainer
 from ganpipe.training.rehearsal import Noise, Rehearsal, Side, Verdict, ranked
@@ -29,7 +25,7 @@ ENOUGH = 0.9  # of the pairs in the right order: this is learning, not luck
 _PAIRS = 10_000  # Rashid's, for the recipes with batches of one;
 _ITERATIONS = 200  # for all others
 _MEASURED_SECONDS = 3.0
-_MEASURED_ITERATIONS = 10
+_MEASURED_ITERATIONS = 3  # at least
 
 
 def preflight(params: config.Params) -> Iterator[str]:
@@ -60,8 +56,9 @@ def preflight(params: config.Params) -> Iterator[str]:
 def describe_cost(trainer: Trainer) -> str:
     """Train for some seconds; return how long the whole training will take, and the most memory that was in use."""
     forecast = start.duration(trainer.total_nimg, measured_rate(trainer))
-    where, used, there = trainer.system.device.type, *_memory(trainer.system.device)
-    return f"{forecast} on the {where}; peak memory {readable_size(used)} of {readable_size(there)}"
+    device = trainer.system.device
+    peak = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak_memory(device).items())
+    return f"{forecast} on the {device.type}; peak: {peak}"
 
 
 def measured_rate(trainer: Trainer) -> float:
@@ -81,15 +78,6 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def _memory(device: torch.device) -> tuple[int, int]:
-    """Return the most bytes that were in use until now, and how many there are: of the GPU, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device), torch.cuda.mem_get_info(device)[1]
-    unit = 1 if sys.platform == "darwin" else 1024
-    used = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def describe_noise_test(system: System, train: config.Train, batches: Callable[[int], Iterator[Batch]]) -> str:

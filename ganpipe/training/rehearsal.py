@@ -20,7 +20,7 @@ from ganpipe.training.loop import Trainer
 Side = Literal["generators", "adversaries"]
 
 _JUDGED = 64  # items of either kind, at least, that a verdict rests on
-_FIRST_VERDICT = 10  # iterations; the next after twice as many, and so on
+_FIRST_VERDICT = 5  # iterations; the next after twice as many, and so on
 
 
 class Noise(nn.Module):
@@ -106,7 +106,7 @@ def ranked(upper: Float[Tensor, " n"], lower: Float[Tensor, " m"]) -> float:
 
 
 class Rehearsal:
-    """Lets one side of `system` learn, and asks its discriminator for verdicts after 10, 20, 40, ... iterations.
+    """Lets one side of `system` learn, and asks its discriminator for verdicts after 5, 10, 20, ... iterations.
 
     `system` is changed: hand over a copy. `judged` are the real batches of which the verdicts are made; the others are
     what the generator draws for as many latents.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,20 +10,20 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ganpipe import config
 from ganpipe.core.drawing import BLOCK, draw_latents
 from ganpipe.core.system import System
 from ganpipe.errors import PreflightError
 from ganpipe.files import readable_size, require_space
+from ganpipe.progress import say
 from ganpipe.training import distributed
 from ganpipe.training.loop import Trainer
 
 _CHECKPOINTS = 3  # on the disk at once: two are kept while a third is written
 _BEYOND = 1e-3  # what rounding may add to the ends of [-1, 1]
 _FORECAST_AFTER = 3.0  # seconds; shorter trainings need none
-WARM_UP = 3  # iterations, in which memory is allocated and kernels are chosen
+WARM_UP = 2  # iterations, in which memory is allocated and kernels are chosen
 
 
 def describe_output(system: System) -> str:
@@ -107,7 +106,7 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
 
 
 class Forecast:
-    """Says once, on stderr and in no file, how long the rest of a training will take."""
+    """Says once, in no file, how long the rest of a training will take."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -125,7 +124,7 @@ class Forecast:
         if self._due and self._iterations > WARM_UP and seconds >= _FORECAST_AFTER:
             self._due = False
             left = max(0, self._trainer.total_nimg - nimg)
-            tqdm.write(f"Training: {duration(left, (nimg - self._begin[1]) / seconds)}", file=sys.stderr)
+            say(f"Training: {duration(left, (nimg - self._begin[1]) / seconds)}")
 
 
 def duration(nimg: int, rate: float) -> str:

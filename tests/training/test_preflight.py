@@ -110,7 +110,7 @@ def test_a_rehearsal_ends_with_the_first_good_verdict() -> None:
     rehearsal = Rehearsal(Line(), "adversaries", TRAIN, reals)
     assert rehearsal.verdict().ranked == 0.5  # its slope is zero
     verdict, iterations = rehearsal.learn(100, until=lambda verdict: verdict.ranked > 0.9)
-    assert (verdict.ranked, iterations) == (1.0, 10)
+    assert (verdict.ranked, iterations) == (1.0, 5)
     assert Rehearsal(Line(), "adversaries", TRAIN, reals).learn(33, until=lambda verdict: False)[1] == 33
 
 
@@ -118,7 +118,9 @@ def test_both_players_of_a_healthy_gan_pass() -> None:
     system = Line()
     before = copy.deepcopy(system.state_dict())
     told = preflight.describe_one_batch(system, TRAIN, next(reals(0)))
-    assert re.match(r"the discriminator learns it in 10 iterations \(100% .*, then the generator .* in [12]0 \(9", told)
+    assert re.match(
+        r"the discriminator learns it in 5 iterations \(100% .*, then the generator .* in [0-9]+ \((9|100%)", told
+    )
     assert "against uniform noise: 9" in preflight.describe_noise_test(system, TRAIN, wide)
     assert all(torch.equal(value, before[name]) for name, value in system.state_dict().items()), "it is not touched"
 
@@ -273,11 +275,11 @@ def test_a_training_tells_once_how_long_it_will_take(
 ) -> None:
     params = miniature(workspace("pattern-1010"))
     train(params, "short")
-    assert " for " not in capfd.readouterr().err
+    assert " for " not in capfd.readouterr().out
     clock = itertools.count()
     monkeypatch.setattr(start.time, "monotonic", lambda: float(next(clock)))  # a second later at each look
     train(params, "long")
-    assert len(re.findall(r"^Training: about \d+ s for [\d.]+ kimg at \d", capfd.readouterr().err, re.MULTILINE)) == 1
+    assert len(re.findall(r"^Training: about \d+ s for [\d.]+ kimg at \d", capfd.readouterr().out, re.MULTILINE)) == 1
 
 
 def check() -> tuple[int, list[str], str]:
@@ -293,7 +295,7 @@ def test_the_command(workspace: Callable[[str], Params], monkeypatch: pytest.Mon
     assert re.match(
         r"output: images \(1, 28, 28\), -0\.\d.* data -1\.00 to 1\.00, mean -0\.\d\d, std 0\.\d\d$", lines[0]
     )
-    assert re.match(r"cost: about .* for 2000 kimg at [\d.]+ img/s on the cpu; peak memory .* of .*", lines[2])
+    assert re.match(r"cost: about .* for 2000 kimg at [\d.]+ img/s on the cpu; peak: \d+ MiB of CPU memory$", lines[2])
     assert not paths.MODEL.exists() and not paths.state_dir().exists(), "nothing is kept"
 
     paths.PARAMS.write_text(paths.PARAMS.read_text().replace("name: digits", "name: fashion-mnist"))
