@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganpipe import paths
-from ganpipe.stage import one_line_errors
+from ganpipe.stage import checked_params, one_line_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -119,6 +119,19 @@ def preview_data(
             typer.echo(line)
         draw_preview(packed, out)
         typer.echo(f"A picture of it: {out}")
+
+
+@app.command("check")
+def check_training() -> None:
+    """Try the training of params.yaml for a minute: does the output fit the data, can both players learn, how long?
+
+    Exits with 1 and one line at the first thing that is wrong.
+    """
+    with checked_params() as checked:
+        from ganpipe.training.preflight import preflight
+
+        for line in preflight(checked):
+            typer.echo(line)
 
 
 @app.command("diagnose")

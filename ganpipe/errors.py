@@ -32,6 +32,10 @@ class TrainingDiverged(GanpipeError):
         self.remedy = remedy
 
 
+class PreflightError(GanpipeError):
+    """The system cannot learn this data as params.yaml asks for, found out before the training."""
+
+
 class CheckpointError(GanpipeError):
     """No checkpoint can be used, or a published generator cannot be loaded."""
 

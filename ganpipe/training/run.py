@@ -15,6 +15,7 @@ import torch
 
 from ganpipe import config, paths, systems
 from ganpipe.core.drawing import draw, draw_latents, render
+from ganpipe.core.system import System
 from ganpipe.curves import draw_curves
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
@@ -25,7 +26,7 @@ from ganpipe.generator import publish_generator
 from ganpipe.history import Row
 from ganpipe.pictures import save_evolution, save_png, sheet
 from ganpipe.progress import progress, say
-from ganpipe.training import distributed
+from ganpipe.training import distributed, start
 from ganpipe.training.checkpoint import Checkpoints
 from ganpipe.training.diagnostics import Finding, as_json
 from ganpipe.training.diversity import Diversity, has_choice
@@ -57,16 +58,26 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
     with distributed.process_group(device):
         packed = Packed.open(paths.PACKED_FILE)
         packed.verify()
-        system = systems.build(params.system, packed.spec, params.train.seed).to(device)
-        system = system.to(memory_format=torch.channels_last)  # convolutions a tenth to a fifth faster
-        batch, rank, world = _share(params.train, system.smallest_batch), distributed.rank(), distributed.world()
-        flip, ram_limit = params.data.flip, params.runtime.ram_limit
-        sampler = Sampler(packed, batch, params.train.seed, device, rank, world, flip=flip, ram_limit=ram_limit)
+        system, sampler = prepared(params, packed, device)
         trainer = Trainer(system, params.train, sampler.batches)
         checkpoints, seconds = Checkpoints(paths.state_dir(), fingerprint), params.runtime.checkpoint_seconds
+        start.describe_output(system)
+        start.describe_disk(trainer, checkpoints.folder)
         diversity = Diversity(packed, PREVIEW_ITEMS, params.train.seed)
         run = _Run(trainer, packed, checkpoints, listeners, diversity, seconds)
         run.to_the_end(fingerprint)
+
+
+def prepared(params: config.Params, packed: Packed, device: torch.device) -> tuple[System, Sampler]:
+    """Return the untrained system on its device, and the sampler of this process's batches.
+
+    Raises `ConfigError` where they do not fit each other.
+    """
+    system = systems.build(params.system, packed.spec, params.train.seed).to(device)
+    system = system.to(memory_format=torch.channels_last)  # convolutions a tenth to a fifth faster
+    batch, rank, world = _share(params.train, system.smallest_batch), distributed.rank(), distributed.world()
+    flip, ram_limit = params.data.flip, params.runtime.ram_limit
+    return system, Sampler(packed, batch, params.train.seed, device, rank, world, flip=flip, ram_limit=ram_limit)
 
 
 def _share(train: config.Train, smallest: int) -> int:
@@ -154,11 +165,13 @@ class _Run:
         trainer, cfg = self.trainer, self.trainer.train
         with progress("Training", total=trainer.total_nimg, unit="img", initial=trainer.nimg) as bar:
             losses: dict[str, float] = {}
+            forecast = start.Forecast(trainer)
             if trainer.nimg == 0:
                 self._preview()
             while trainer.nimg < trainer.total_nimg:
                 before = trainer.nimg
                 bar.advance(trainer.iterate(), **losses)
+                forecast.tell_once()
                 if self._passed(cfg.preview_kimg, before):
                     self._preview()  # first, for what it adds to the row
                 if cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):

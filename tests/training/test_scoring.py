@@ -23,7 +23,7 @@ from ganpipe.training.scoring import ITEMS, Scorer
 
 @pytest.fixture
 def digits(workspace: Callable[[str], Params]) -> Params:
-    return changed(miniature(workspace("digits-dcgan")), train={"evaluate_kimg": None})
+    return miniature(workspace("digits-dcgan"))
 
 
 def evaluated(params: Params, **more: str) -> Params:
