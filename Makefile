@@ -4,12 +4,12 @@ VENV := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: repro test lint setup lock clean
+.PHONY: repro test lint setup browser lock clean
 
 repro: setup  ## run the pipeline: download, pack, train, sample, evaluate
 	$(RUN) dvc repro
 
-test: setup  ## run the test suite
+test: setup browser  ## run the test suite
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup  ## check style and types
@@ -25,6 +25,15 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --python $(VENV) --require-hashes --compile-bytecode requirements.lock
 	$(UV) pip install --quiet --python $(VENV) --no-deps --editable .
 	touch $@
+
+browser: setup  ## bring a browser for the tests of the report, unless there is one
+	@$(RUN) python tests/browser.py && exit; echo "Installing Chromium: the report is tested in it"; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			apt-get install --yes --quiet chromium > /dev/null 2>&1 \
+				|| { apt-get update --quiet > /dev/null 2>&1; apt-get install --yes --quiet chromium > /dev/null 2>&1; }; \
+		fi; \
+		$(RUN) python tests/browser.py || $(RUN) playwright install chromium > /dev/null 2>&1 \
+			|| echo "No browser could be installed: the tests of the report will fail"
 
 .uv/bin/uv:
 	($(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv) \

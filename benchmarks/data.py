@@ -1,8 +1,8 @@
 """How fast packing and reading are, beside what people use otherwise, on synthetic JPEGs of CelebA's size.
 
-Run `python benchmarks/data.py`. Rivals take turns in every round, so that a busy machine slows both; the ratios printed
-are medians over the rounds. Cold reads run in fresh processes after the file was dropped from the page cache; a cache
-below the operating system, as of a virtual disk, may still help both sides.
+Run `python benchmarks/data.py`. Rivals take turns in every round, so that a busy machine slows all of them, and each
+comes first equally often; the ratios printed are medians over the rounds. Cold reads run in fresh processes after the
+file was dropped from the page cache; a cache below the operating system, as of a virtual disk, may still help all.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -33,6 +35,8 @@ from ganpipe.data.order import Order
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
 from ganpipe.files import write_json
+
+Result = TypeVar("Result")
 
 WIDTH, HEIGHT, SIZE, BATCH = 178, 218, 64, 128
 CLASSES = 10
@@ -53,7 +57,7 @@ def main() -> None:
     """Make the images, then time packing, warm and cold reading."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--cold", nargs=2, help=argparse.SUPPRESS)  # how a fresh process is told what to read
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -72,15 +76,26 @@ def run(folder: Path, images: int, rounds: int) -> None:
     seconds = timed(lambda: make_images(folder, images))
     print(f"{images} JPEGs of {WIDTH} x {HEIGHT}, quality 90, made in {seconds:.0f} s; packed to {SIZE} x {SIZE} x 3")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__} with one thread")
-    packs = [(pack_rates(folder, images, 1), pack_rates(folder, images, 2)) for _ in range(min(rounds, 3))]
+    packs = in_turns(rounds, *(partial(pack_rates, folder, images, workers) for workers in (1, 2)))
     report("pack", "1 process", "2 processes", [(one[0], two[0]) for one, two in packs], 1.5)
     report("pack per second of CPU time", "1 process", "2 processes", [(one[1], two[1]) for one, two in packs], None)
     image_folder, sampler = jpeg_batches(folder / "jpegs"), Sampler(Packed.open(folder / "packed/data.h5"), BATCH, 0)
-    warm = [(rate(image_folder, 3), rate((b["image"] for b in sampler.batches(0)), 300)) for _ in range(rounds)]
+    sampled = (batch["image"] for batch in sampler.batches(0))
+    warm = in_turns(rounds, partial(rate, image_folder, 3), partial(rate, sampled, 300))
     report("warm random batches of floats", "ImageFolder", "Sampler", warm, 100)
-    cold = [[cold_rate(folder, reader) for reader in COLD_READERS] for _ in range(rounds)]
+    cold = in_turns(rounds, *(partial(cold_rate, folder, reader) for reader in COLD_READERS))
     report("cold reads", "random h5py rows", "shuffled blocks", [(row[0], row[1]) for row in cold], 5)
     report("cold, up to floats", "random h5py rows", "Sampler", [(row[0], row[2]) for row in cold], None)
+
+
+def in_turns(rounds: int, *rivals: Callable[[], Result]) -> list[list[Result]]:
+    """Return what each rival does in each round; the one that comes first changes from round to round."""
+    found = []
+    for number in range(rounds):
+        turns = [(number + at) % len(rivals) for at in range(len(rivals))]
+        results = {turn: rivals[turn]() for turn in turns}
+        found.append([results[turn] for turn in range(len(rivals))])
+    return found
 
 
 def report(title: str, one: str, other: str, rates: list[tuple[float, float]], goal: float | None) -> None:

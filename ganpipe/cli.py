@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganpipe import paths
-from ganpipe.stage import one_line_errors
+from ganpipe.stage import checked_params, one_line_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -121,6 +121,62 @@ def preview_data(
         typer.echo(f"A picture of it: {out}")
 
 
+@app.command("check")
+def check_training() -> None:
+    """Try the training of params.yaml for a minute: does the output fit the data, can both players learn, how long?
+
+    Exits with 1 and one line at the first thing that is wrong.
+    """
+    with checked_params() as checked:
+        from ganpipe.training.preflight import preflight
+
+        for line in preflight(checked):
+            typer.echo(line)
+
+
+@app.command("diagnose")
+def diagnose_history(
+    file: Annotated[Path, typer.Argument(help="A CSV file with a column kimg.")] = paths.HISTORY,
+) -> None:
+    """Look for signs of a failing training in its history, or in any scores over kimg with a column fd or fid."""
+    with one_line_errors():
+        from ganpipe.history import read_curves
+        from ganpipe.training.diagnostics import diagnose
+
+        rows = read_curves(file)
+        found = diagnose(rows)
+        for finding in found:
+            typer.echo(str(finding))
+        if not found:
+            typer.echo(f"{file}: no sign of failure in {len(rows)} rows.")
+
+
+@app.command()
+def score(
+    images: Annotated[Path, typer.Argument(help="Generated images: a folder of pictures or a packed .h5 file.")],
+    against: Annotated[Path, typer.Option(help="Real images: a folder of pictures or a packed .h5 file.")],
+    extractor: Annotated[
+        str | None, typer.Option(help="inception, lite0, dinov2 or pixel; default: lite0 for colour from 32 pixels on.")
+    ] = None,
+    n: Annotated[int | None, typer.Option(min=2, help="Compare so many of each; default: all that both have.")] = None,
+    neighbours: Annotated[int, typer.Option(min=1, help="k of precision, recall, density and coverage.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the scores to this JSON file too.")] = None,
+) -> None:
+    """Score anybody's images against real ones, without a pipeline."""
+    with one_line_errors():
+        from ganpipe.config import flatten
+        from ganpipe.files import write_json
+        from ganpipe.metrics.score import score_images
+
+        scores, remarks = score_images(against, images, extractor, n, neighbours)
+        if out is not None:
+            write_json(out, scores)
+        for name, value in flatten(scores).items():
+            typer.echo(f"{name:<24} {value}")
+        for remark in remarks:
+            typer.echo(remark)
+
+
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
@@ -131,6 +187,40 @@ def ui(
         from ganpipe.tracking.server import serve
 
         serve(port, browser)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained page of this workspace: curves, samples over time, scores, params, provenance."""
+    with one_line_errors():
+        from ganpipe.report.keeping import keep_with_workspace
+        from ganpipe.report.page import write_report
+
+        write_report(out)
+        typer.echo(f"{out}: open it in any browser.")
+        typer.echo(keep_with_workspace(out))
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more of: `workspace`, names or ids of MLflow rows, DVC experiments, git revisions."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("compare.html"),
+) -> None:
+    """Put experiments side by side on one self-contained page: params that differ, scores, curves, samples."""
+    with one_line_errors():
+        from ganpipe.report.comparison import write_comparison
+        from ganpipe.report.keeping import keep_with_first
+
+        found = write_comparison(names, out)
+        typer.echo(f"{out}: open it in any browser.")
+        typer.echo(keep_with_first(out, found))
 
 
 @track.command("sync")

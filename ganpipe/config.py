@@ -113,6 +113,8 @@ class Train(Closed):
     micro_batch: PositiveInt | None = None  # back-propagate a batch in pieces of at most this many; null: whole
     preview_kimg: Kimg
     log_kimg: Kimg
+    evaluate_kimg: Kimg | None = None  # how often `training.scoring` scores the generator; null: never
+    publish: Literal["last", "best"] = "last"  # the generator of the end, or the one with the best of these scores
     on_failure: Literal["warn", "stop"] = "warn"  # what a finding of `ganpipe.training.diagnostics` leads to
 
     @model_validator(mode="after")
@@ -121,6 +123,8 @@ class Train(Closed):
             raise ValueError(f"micro_batch {self.micro_batch} is larger than batch {self.batch}")
         if self.lr_decay_from_kimg is not None and self.lr_decay_from_kimg >= self.kimg:
             raise ValueError(f"lr_decay_from_kimg {self.lr_decay_from_kimg:g} is not below kimg {self.kimg:g}")
+        if self.publish == "best" and self.evaluate_kimg is None:
+            raise ValueError("publish best needs evaluate_kimg: how often to score the generator")
         return self
 
 

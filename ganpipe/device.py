@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 
 import torch
 
@@ -25,3 +27,12 @@ def prepare_device(runtime: Runtime) -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """Return the most memory this process has held so far, in MiB: `cpu`, and on a GPU `gpu`, as torch allocated it."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20}
+    if device.type == "cuda":
+        peak["gpu"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return peak

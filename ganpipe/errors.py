@@ -24,7 +24,16 @@ class DataError(GanpipeError):
 
 
 class TrainingDiverged(GanpipeError):
-    """A loss, score or parameter is no longer finite."""
+    """A loss, score or parameter is no longer finite, or a finding of the diagnostics is to end the training."""
+
+    def __init__(self, evidence: str, remedy: str) -> None:
+        super().__init__(f"{evidence}; {remedy}")
+        self.evidence = evidence
+        self.remedy = remedy
+
+
+class PreflightError(GanpipeError):
+    """The system cannot learn this data as params.yaml asks for, found out before the training."""
 
 
 class CheckpointError(GanpipeError):

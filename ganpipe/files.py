@@ -63,9 +63,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` atomically with sorted keys: the same content gives the same bytes. NaN and infinities raise."""
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    """Write `content` atomically as `json_text`."""
+    write_bytes(path, json_text(content).encode())
+
+
+def json_text(content: Any) -> str:
+    """Return `content` as JSON with sorted keys: the same content gives the same text. NaN and infinities raise."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _sync(path: Path) -> None:

@@ -91,6 +91,21 @@ def read_csv(path: Path) -> list[Row]:
     return [_row(path, number, lines[0], cells) for number, cells in enumerate(lines[1:], start=2)]
 
 
+def read_curves(path: Path) -> list[Row]:
+    """Read any CSV file with a column `kimg` and otherwise numbers or blanks. Raises `DataError`."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = [{name: float(cell) for name, cell in row.items() if cell} for row in reader]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: not a table of numbers under names: {error}") from None
+    if not rows or any("kimg" not in row for row in rows):
+        raise DataError(f"{path}: needs a column kimg with a number in every row, and at least one row")
+    return sorted(rows, key=lambda row: row["kimg"])
+
+
 def _row(path: Path, number: int, columns: Sequence[str], cells: Sequence[str]) -> Row:
     if len(cells) != len(columns):
         raise _damaged(path, f"row {number} has {len(cells)} cells instead of {len(columns)}")

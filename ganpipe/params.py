@@ -35,14 +35,16 @@ def _check_pictures(params: Params, where: str) -> None:
 
 
 def _check_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:
-    """Refuse an extractor that cannot look at this data, before hours of training."""
-    fits = {
-        "domain": dataset.kind == "image" and (dataset.classes != () or dataset.count is None),
-        "pattern": dataset.kind == "vector",
-        "pixel": dataset.kind == "image",
-    }
-    if not fits[extractor]:
-        good = ", ".join(name for name, fit in fits.items() if fit)
+    """Refuse an extractor that cannot look at this data or lacks a package, before hours of training."""
+    labelled = dataset.classes != () or dataset.count is None
+    fitting = [
+        name
+        for name, entry in metrics.EXTRACTORS.items()
+        if entry.kind == dataset.kind and (labelled or not entry.labels)
+    ]
+    if extractor not in fitting:
         raise ConfigError(
-            f"{where}: evaluate.extractors: {extractor} cannot score data.name = {dataset.name!r}; use {good}"
+            f"{where}: evaluate.extractors: {extractor} cannot score data.name = {dataset.name!r}; "
+            f"use {', '.join(fitting)}"
         )
+    metrics.require_packages(extractor)

@@ -17,10 +17,13 @@ REFERENCE = Path("data/reference")
 MODEL = Path("data/model")
 PREVIEWS = Path("data/previews")
 HISTORY = Path("data/history.csv")
+CURVES = Path("data/curves.png")
+FINDINGS = Path("data/findings.json")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 NEAREST = SAMPLES / "nearest.json"
 METRICS = Path("data/metrics.json")
+PER_CLASS = Path("data/per_class.csv")
 
 _DVC_COPIES = (".dvc", "tmp", "exps")  # folders, below the checkout, in which DVC keeps its copies
 

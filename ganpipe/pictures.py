@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
@@ -13,6 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from ganpipe.files import replacing
 
 BACKGROUND = 128  # grey: neither black nor white images melt into it
+HEAT_CELL = (8, 32)  # height and width of a number in a heat map, pixels
+FRAMES = 50  # of a film at most; then frames are left out evenly
+FRAME_SIDE = 720  # pixels at most
+FRAME_MILLISECONDS, LAST_MILLISECONDS = 300, 2000
 LABEL_HEIGHT = 14  # pixels, of the font
 EASY_TO_SEE = 64  # pixels; smaller images are enlarged to at least this side
 
@@ -34,7 +39,7 @@ def grid(images: UInt8[np.ndarray, "n h w c"], columns: int, pad: int = 2, scale
     return _picture(np.pad(sheet, ((0, pad), (0, pad), (0, 0)), constant_values=BACKGROUND))
 
 
-def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = (8, 32)) -> Image.Image:
+def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = HEAT_CELL) -> Image.Image:
     """Draw each vector as a row of grey cells of (height, width) pixels: 0 is black, 1 white; outside is clamped.
 
     Raises `ValueError` for numbers that are not finite: they have no grey.
@@ -83,3 +88,31 @@ def save_png(image: Image.Image, path: Path) -> None:
 
 def _picture(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def save_evolution(previews: Sequence[Path], folder: Path, kind: Literal["image", "vector"]) -> None:
+    """Join previews, oldest first, into one picture of the training: `evolution.gif` or `evolution.png` in `folder`.
+
+    Images become a film of at most `FRAMES` previews. Of vectors the topmost of each preview is taken, and they are
+    stacked: a heat map in which time runs down. The same previews give the same bytes.
+    """
+    if kind == "vector":
+        strips = [np.asarray(_opened(path))[: HEAT_CELL[0]] for path in previews]
+        save_png(Image.fromarray(np.concatenate(strips)), folder / "evolution.png")
+        return
+    chosen = np.unique(np.linspace(0, len(previews) - 1, FRAMES).round().astype(int))
+    first, *rest = [_reduced(_opened(previews[number])) for number in chosen]
+    times = [FRAME_MILLISECONDS] * len(rest) + [LAST_MILLISECONDS]
+    with replacing(folder / "evolution.gif") as part:
+        first.save(part, format="GIF", save_all=True, append_images=rest, duration=times, loop=0)
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """Shrink a picture by a whole number until it is no larger than a frame."""
+    return picture.reduce(-(-max(picture.size) // FRAME_SIDE))
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        picture.load()
+        return picture

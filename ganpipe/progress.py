@@ -53,6 +53,12 @@ def progress(title: str, total: int | None = None, unit: str = "it", initial: in
     bar.close()
 
 
+def say(line: str) -> None:
+    """Print a line on stdout, above the bar if one stands."""
+    tqdm.write(line)
+    sys.stdout.flush()
+
+
 def _display(title: str, total: int | None, unit: str, initial: int) -> Bar | Lines | None:
     if os.environ.get("RANK", "0") != "0":
         return None

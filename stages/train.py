@@ -1,4 +1,4 @@
-"""Stage 3: train the GAN; publishes data/model, data/previews and data/history.csv."""
+"""Stage 3: train the GAN; publishes data/model, previews, history.csv, curves.png and findings.json."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main() -> None:
         from ganpipe.tracking.identity import identify_workspace
         from ganpipe.tracking.mlflow import track
         from ganpipe.tracking.slots import train_metrics
+        from ganpipe.training.diagnostics import as_json
         from ganpipe.training.run import Listeners, train
 
         identity = identify_workspace(params)
@@ -23,6 +24,8 @@ def main() -> None:
             listeners = Listeners(
                 row=lambda row, nimg: run.metrics(train_metrics(row), nimg),
                 preview=lambda picture, nimg: run.image("samples", nimg, picture),
+                finding=lambda findings: run.findings(as_json(findings)),
+                memory=lambda peak, nimg: run.metrics({f"memory/peak_{kind}_mib": peak[kind] for kind in peak}, nimg),
             )
             train(params, identity.train, listeners)
 

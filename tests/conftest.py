@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from ganpipe.config import Data, Params, load_params
 from ganpipe.data.fetch import download
 from ganpipe.data.packing import pack
 
-SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout
-    "celeba": lambda folder: raw_files.write_celeba(folder, count=40),
+SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout; some images of every class
+    "celeba": lambda folder: raw_files.write_celeba(folder, count=90),
     "cifar10": lambda folder: raw_files.write_cifar(folder, per_file=40),
     "fashion-mnist": lambda folder: raw_files.write_idx(folder, "fashion-mnist", counts=(200, 20)),
     "flowers": lambda folder: raw_files.write_flowers(folder, per_class=20),
@@ -36,27 +37,27 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def packed_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function that packs a data set once per session and returns the folder with its data.h5."""
+def packed_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Data], Path]:
+    """Return a function that packs data once per session as params ask for it, and returns the folder."""
     root = tmp_path_factory.mktemp("packed")
 
-    def packed(name: str) -> Path:
-        if not (root / name).exists():
-            raw = root / "raw" / name
-            data = Data(name=name, verify=False)
-            if name in SMALL_RAW_FILES:
-                SMALL_RAW_FILES[name](raw)
+    def packed(data: Data) -> Path:
+        raw, folder = root / "raw" / data.name, root / hashlib.sha256(data.model_dump_json().encode()).hexdigest()
+        if not raw.exists():
+            if data.name in SMALL_RAW_FILES:
+                SMALL_RAW_FILES[data.name](raw)
             else:
                 download(data, raw)
-            pack(data, raw, root / name)
-        return root / name
+        if not folder.exists():
+            pack(data.model_copy(update={"verify": False}), raw, folder, workers=1)
+        return folder
 
     return packed
 
 
 @pytest.fixture
 def workspace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed_folder: Callable[[str], Path]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed_folder: Callable[[Data], Path]
 ) -> Callable[[str], Params]:
     """Return a function that makes the current folder a workspace with a recipe, its packed data and the pipeline."""
 
@@ -66,7 +67,7 @@ def workspace(
         (tmp_path / ".dvc").mkdir(exist_ok=True)
         recipes.use(recipe, paths.PARAMS, force=True)
         params = load_params(paths.PARAMS)
-        shutil.copytree(packed_folder(params.data.name), paths.PACKED, dirs_exist_ok=True)
+        shutil.copytree(packed_folder(params.data), paths.PACKED, dirs_exist_ok=True)
         return params
 
     return use

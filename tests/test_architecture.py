@@ -24,15 +24,17 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
     "config": {"errors"},
     "files": {"errors"},
     "core": {"config", "errors"},
+    "curves": {"files", "history"},
     "nets": {"errors"},
     "losses": {"core"},
     "systems": {"config", "core", "losses", "nets", "errors"},
     "data": {"__version__", "config", "core", "errors", "files", "paths", "pictures", "progress"},
     "metrics": {"config", "core", "data", "device", "errors", "files", "paths", "progress", "systems"},
     "training": {
-        "config", "core", "data", "device", "errors", "files", "generator", "history", "metrics", "paths", "pictures",
-        "progress", "systems",
+        "config", "core", "curves", "data", "device", "errors", "files", "generator", "history", "metrics", "paths",
+        "pictures", "progress", "systems",
     },
+    "report": {"__version__", "config", "errors", "files", "history", "params", "paths", "recipes", "tracking"},
     "tracking": {"__version__", "config", "errors", "files", "history", "paths"},
 }  # fmt: skip
 

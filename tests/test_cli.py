@@ -110,3 +110,35 @@ def test_params_are_checked(checkout: Path) -> None:
     code, out, err = run("params", "check")
     assert (code, out) == (2, "")
     assert err.startswith("Error: params.yaml: system.name 'dcgam' is unknown, did you mean 'dcgan'?")
+
+
+def test_diagnose_prints_a_line_per_finding(tmp_path: Path) -> None:
+    curve = tmp_path / "scores.csv"
+    curve.write_text("kimg,fid\n" + "".join(f"{kimg},{fid}\n" for kimg, fid in enumerate([90, 50, 60, 80, 100, 120])))
+    code, out, _ = run("diagnose", str(curve))
+    assert code == 0
+    assert out.startswith("divergence at 5 kimg: fid is 120, and above 1.5 times its best, 50 at 1 kimg, ")
+    assert out.count("\n") == 1
+    curve.write_text("kimg,fid\n0,90\n1,50\n2,40\n3,\n")
+    assert run("diagnose", str(curve)) == (0, f"{curve}: no sign of failure in 4 rows.\n", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot be read: No such file"),
+        ("", "needs a column kimg"),
+        ("step,fid\n1,2\n", "needs a column kimg"),
+        ("kimg,fid\n,2\n", "needs a column kimg"),
+        ("kimg,fid\n1,good\n", "could not convert string to float: 'good'"),
+        ("kimg,fid\n1,2,3\n", "not a table of numbers"),
+    ],
+)
+def test_diagnose_refuses_other_files_in_one_line(content: str | None, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "scores.csv"
+    if content is not None:
+        file.write_text(content)
+    code, out, err = run("diagnose", str(file))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"Error: {file}: ")
+    assert problem in err

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganpipe.pictures import BACKGROUND, as_images, grid, heat_map, labelled, save_png, sheet
+from ganpipe.pictures import (
+    BACKGROUND,
+    FRAMES,
+    as_images,
+    grid,
+    heat_map,
+    labelled,
+    save_evolution,
+    save_png,
+    sheet,
+)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -80,6 +90,55 @@ def test_a_png_is_saved_whole_and_the_same_every_time(tmp_path: Path) -> None:
 def test_pictures_import_neither_torch_nor_matplotlib() -> None:
     code = "import sys, ganpipe.pictures; print([m for m in ('torch', 'matplotlib', 'h5py') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def previews(folder: Path, items: list[np.ndarray]) -> list[Path]:
+    paths = [folder / f"kimg-{number:09.3f}.png" for number in range(len(items))]
+    for path, item in zip(paths, items, strict=True):
+        save_png(sheet(item), path)
+    return paths
+
+
+def test_previews_of_vectors_are_stacked_in_time(tmp_path: Path) -> None:
+    vectors = [np.full((3, 4), value, np.float32) for value in (0.0, 0.5, 1.0)]
+    vectors[1][1:] = 0.9  # only the topmost counts
+    paths = previews(tmp_path, vectors)
+    save_evolution(paths, tmp_path, "vector")
+    first = (tmp_path / "evolution.png").read_bytes()
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "evolution.png")), np.asarray(heat_map(np.stack([v[0] for v in vectors])))
+    )
+    save_evolution(paths, tmp_path, "vector")
+    assert (tmp_path / "evolution.png").read_bytes() == first
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_previews_of_images_are_a_film(channels: int, tmp_path: Path) -> None:
+    paths = previews(tmp_path, [np.full((4, 8, 8, channels), value, np.uint8) for value in (0, 100, 200)])
+    save_evolution(paths, tmp_path, "image")
+    first = (tmp_path / "evolution.gif").read_bytes()
+    film = Image.open(tmp_path / "evolution.gif")
+    assert film.n_frames == 3
+    for frame, path in enumerate(paths):
+        film.seek(frame)
+        assert np.abs(np.asarray(film.convert("L")).astype(int) - np.asarray(Image.open(path).convert("L"))).max() < 8
+    save_evolution(paths, tmp_path, "image")
+    assert (tmp_path / "evolution.gif").read_bytes() == first
+
+
+def test_a_film_has_no_more_frames_than_it_may_and_ends_with_the_last(tmp_path: Path) -> None:
+    paths = previews(tmp_path, [np.full((1, 8, 8, 1), value, np.uint8) for value in range(2 * FRAMES)])
+    save_evolution(paths, tmp_path, "image")
+    film = Image.open(tmp_path / "evolution.gif")
+    assert film.n_frames == FRAMES
+    film.seek(FRAMES - 1)
+    assert np.asarray(film.convert("L"))[10, 10] == 2 * FRAMES - 1
+
+
+def test_frames_are_shrunk_by_a_whole_number(tmp_path: Path) -> None:
+    save_evolution(previews(tmp_path, [noise(9, 600, 300, 3)]), tmp_path, "image")
+    width, height = Image.open(tmp_path / "evolution.gif").size
+    assert (width, height) == (-(-908 // 3), -(-1808 // 3))
 
 
 def test_vectors_become_images_one_pixel_high_and_images_stay() -> None:

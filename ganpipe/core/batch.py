@@ -75,6 +75,6 @@ def to_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:
     bad = int((~torch.isfinite(images)).flatten(1).any(dim=1).sum())
     if bad:
         raise TrainingDiverged(
-            f"{bad} of {len(images)} generated images hold non-finite pixels; train again with a lower train.lr"
+            f"{bad} of {len(images)} generated images hold non-finite pixels", "train again with a lower train.lr"
         )
     return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -44,5 +44,5 @@ def _finished(generated: Tensor) -> Tensor:
     if generated.dim() == 4:
         return to_uint8(generated)
     if not torch.isfinite(generated).all():
-        raise TrainingDiverged("the generator returns non-finite numbers; train again with a lower train.lr")
+        raise TrainingDiverged("the generator returns non-finite numbers", "train again with a lower train.lr")
     return generated.float()

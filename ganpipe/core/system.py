@@ -107,6 +107,18 @@ class System(nn.Module):
         """Turn latents into data: images in [-1, 1] (NCHW) or vectors (N, D)."""
         return self.get_submodule("generator")(latents)
 
+    def realness(self, batch: Batch) -> Float[Tensor, " n"]:
+        """Return one number per item, the higher the more real: what the first adversary says of images or vectors.
+
+        A system whose adversary also looks at a condition, or answers with more than one number, says here how.
+        """
+        return self.get_submodule(self.adversaries[0])(batch[self.data.kind])
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The losses at balance, by their names in the history, to be drawn into the curves; {}: none are known."""
+        return {}
+
     @property
     def smallest_batch(self) -> int:
         """The number of items that a loss needs at least: batch norm over vectors needs two."""

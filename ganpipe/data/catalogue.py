@@ -9,6 +9,7 @@ from ganpipe.data.dataset import (
     CifarPart,
     ClassFolders,
     Content,
+    Crops,
     Csv,
     Dataset,
     Embedded,
@@ -22,7 +23,7 @@ from ganpipe.data.dataset import (
     Synthetic,
     Vectors,
 )
-from ganpipe.data.names import CELEBA_ATTRIBUTES, FLOWERS102_CLASSES
+from ganpipe.data.names import CELEBA_ATTRIBUTES, FASHION_MNIST_CLASSES, FLOWERS102_CLASSES
 from ganpipe.paths import PARAMS
 
 _DIGITS = tuple("0123456789")
@@ -189,18 +190,7 @@ FASHION_MNIST = Dataset(
     kind="image",
     shape=(1, 28, 28),
     count=70_000,
-    classes=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
+    classes=FASHION_MNIST_CLASSES,
     source="Fashion-MNIST by Zalando Research, https://github.com/zalandoresearch/fashion-mnist",
     licence="MIT, copyright 2017 Zalando SE",
     citation="Xiao, Rasul, Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine learning "
@@ -284,6 +274,28 @@ DIGITS = Dataset(
     terms="CC BY-SA 3.0",
 )
 
+PHOTOS = Dataset(
+    name="photos",
+    title="4,292 squares cut from two colour photographs",
+    kind="image",
+    shape=(3, 64, 64),
+    count=4292,
+    classes=("china", "flower"),
+    source="photographs by danielbuechele (china) and vultilion (flower) on Flickr, as carried by scikit-learn",
+    licence="each photograph: CC BY 2.0 by its photographer",
+    citation="Pedregosa et al.: Scikit-learn: machine learning in Python. JMLR 12, 2011, arXiv:1201.0490",
+    transform="squares of 64 pixels on a grid of 10 pixels, so that neighbours overlap",
+    files=tuple(
+        RawFile(name, Embedded("sklearn", f"datasets/images/{name}", "scikit-learn"), size, sha256)
+        for name, size, sha256 in (
+            ("china.jpg", 196_653, "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
+            ("flower.jpg", 142_987, "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"),
+        )
+    ),
+    layout=Crops(("china.jpg", "flower.jpg"), side=64, step=10),
+    terms="CC BY 2.0",
+)
+
 PATTERN = Dataset(
     name="pattern",
     title="10,000 noisy copies of the pattern 1 0 1 0",
@@ -363,6 +375,7 @@ DATASETS: dict[str, Dataset] = {
         FASHION_MNIST,
         CIFAR10,
         DIGITS,
+        PHOTOS,
         PATTERN,
         SYNTHETIC,
         FOLDER,

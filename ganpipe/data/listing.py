@@ -77,8 +77,8 @@ def _file(file: RawFile) -> Iterator[str]:
     match file.origin:
         case Published(urls):
             yield from (line for url in urls for line in _wrapped("", url))
-        case Embedded(package):
-            yield from _wrapped("", f"carried by the Python package {package}")
+        case Embedded() as origin:
+            yield from _wrapped("", f"carried by the Python package {origin.project}")
         case Generated():
             yield from _wrapped("", "computed here")
         case _:

@@ -24,6 +24,8 @@ _FLOWERS102 = (
     "canna lily|hippeastrum|bee balm|ball moss|foxglove|bougainvillea|camellia|mallow|mexican petunia|bromelia|"
     "blanket flower|trumpet creeper|blackberry lily"
 )
+_FASHION_MNIST = "T-shirt/top|Trouser|Pullover|Dress|Coat|Sandal|Shirt|Sneaker|Bag|Ankle boot"
 
 CELEBA_ATTRIBUTES = tuple(_CELEBA.split(" "))
 FLOWERS102_CLASSES = tuple(_FLOWERS102.split("|"))
+FASHION_MNIST_CLASSES = tuple(_FASHION_MNIST.split("|"))

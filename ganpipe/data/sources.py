@@ -80,8 +80,8 @@ def _in_package(origin: Embedded, name: str) -> Path:
         if Path(folder, origin.path).is_file():
             return Path(folder, origin.path)
     raise DataError(
-        f"{name}: the Python package {origin.package}, which carries it, is {'incomplete' if folders else 'missing'}; "
-        f"install {origin.package} again, or name a copy of {name} in data.source"
+        f"{name}: the Python package {origin.project}, which carries it, is {'incomplete' if folders else 'missing'}; "
+        f"install {origin.project} again, or name a copy of {name} in data.source"
     )
 
 

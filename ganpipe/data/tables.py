@@ -1,4 +1,4 @@
-"""Raw files that hold a whole set as numbers, read at once: CSV, NumPy arrays, the idx format, CIFAR's batches."""
+"""Raw files that hold a whole set, read at once: CSV, NumPy arrays, idx, CIFAR's batches, photographs to be cut up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from jaxtyping import Int64, Shaped, UInt8
 
 from ganpipe.data.archives import ADVICE, members
 from ganpipe.data.columns import Block
-from ganpipe.data.dataset import CifarBatches, Csv, Dataset, Idx, IdxPart, Synthetic, Vectors
+from ganpipe.data.dataset import CifarBatches, Crops, Csv, Dataset, Idx, IdxPart, Synthetic, Vectors
+from ganpipe.data.images import Transform, UnreadableError
 from ganpipe.errors import DataError
 
 Splits = dict[str, tuple[int, int]]
@@ -122,6 +123,31 @@ def _array(path: Path, dtype: str, shape: tuple[int | None, ...]) -> Shaped[np.n
     return np.asarray(array)
 
 
+def _crops(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, Crops)
+    cut = [cut_squares(_photograph(raw / name), dataset.layout) for name in dataset.layout.photographs]
+    if sum(map(len, cut)) != dataset.count:
+        raise DataError(f"{raw}: its photographs give {sum(map(len, cut))} crops instead of {dataset.count}; {ADVICE}")
+    labels = np.repeat(np.arange(len(cut)), [len(squares) for squares in cut])
+    return _of_one_split({"image": np.concatenate(cut), "label": labels})
+
+
+def cut_squares(photograph: UInt8[np.ndarray, "h w c"], layout: Crops) -> UInt8[np.ndarray, "n side side c"]:
+    """Cut a photograph into the squares of the grid, row by row."""
+    windows = np.lib.stride_tricks.sliding_window_view(photograph, (layout.side, layout.side), axis=(0, 1))
+    on_grid = windows[:: layout.step, :: layout.step].transpose(0, 1, 3, 4, 2)
+    return on_grid.reshape(-1, layout.side, layout.side, photograph.shape[2])
+
+
+def _photograph(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    try:
+        return Transform(crop=None, size=None, channels=3).of_bytes(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; {ADVICE}") from None
+    except UnreadableError as problem:
+        raise DataError(f"{path}: {problem}; {ADVICE}") from None
+
+
 def _idx(dataset: Dataset, raw: Path) -> Table:
     assert isinstance(dataset.layout, Idx)
     parts = [_idx_part(part, dataset, raw) for part in dataset.layout.parts]
@@ -216,6 +242,7 @@ def _expanded(path: Path, at_most: int) -> bytes:
 
 
 _READERS: dict[type, Callable[[Dataset, Path], Table]] = {
+    Crops: _crops,
     Csv: _csv,
     Vectors: _vectors,
     Synthetic: _synthetic,

@@ -5,10 +5,15 @@ The common libraries return NaN, ignore bad rows or give a plausible number here
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from ganpipe.errors import MetricError
+
+_ENOUGH_FOR_INCEPTION = 2048  # the number of its features, and what its users agree on as the least
+_ENOUGH_PER_FEATURE = 10
 
 
 def check_features(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbours: int = 0) -> None:
@@ -27,6 +32,8 @@ def check_features(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"
 
 def check_image_array(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> None:
     """Raise `MetricError` unless `images` is a non-empty uint8 array (N, height, width, 1 or 3) of the set `name`."""
+    if not isinstance(images, np.ndarray):
+        raise MetricError(f"{name} set: is a {type(images).__name__}, expected a NumPy array of uint8")
     if images.dtype != np.uint8:
         raise MetricError(f"{name} set: pixels are {images.dtype}, expected uint8 (see ganpipe.core.batch.to_uint8)")
     if images.ndim != 4 or images.shape[3] not in (1, 3):
@@ -49,7 +56,28 @@ def check_pixels(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> N
         raise MetricError(f"{name} set: all {len(images)} images are the same picture{value}: no score would be honest")
 
 
+def few_samples(extractor: str, n: int, features: int) -> str | None:
+    """Return a warning where `n` samples are few for a Fréchet distance of so many `features`, else None."""
+    least = _ENOUGH_FOR_INCEPTION if extractor == "inception" else _ENOUGH_PER_FEATURE * features
+    if n >= least:
+        return None
+    return (
+        f"Note: {extractor}: {n} samples are few for {features} features, {least} would do: the Fréchet distance is "
+        "mostly the bias of a small sample, so read the kernel distance, and compare at equal numbers only"
+    )
+
+
+def unequal_counts(counts: Mapping[str, int], n: int) -> str | None:
+    """Return a remark where sets of unequal size are compared by `n` samples of each, else None."""
+    if len(set(counts.values())) == 1:
+        return None
+    sizes = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    return f"Note: unequal numbers of samples ({sizes}): {n} of each are compared"
+
+
 def _check_one_set(name: str, features: Float[np.ndarray, "n d"], neighbours: int) -> None:
+    if not isinstance(features, np.ndarray):
+        raise MetricError(f"{name} features are a {type(features).__name__}, expected a NumPy array (N, d)")
     if features.ndim != 2:
         raise MetricError(f"{name} features have shape {features.shape}, expected (N, d)")
     if features.size == 0:

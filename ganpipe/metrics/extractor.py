@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Shaped
 
+INCEPTION = "inception-2015-12-05@6726825d"
+"""Identity of Inception with its published weights, under which alone scores are called `fid`, `kid` and `is`."""
+
 Progress = Callable[[int, int], None]
 """Called now and then with (samples done, samples in all)."""
 

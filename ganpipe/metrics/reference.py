@@ -1,6 +1,7 @@
 """What the real data looks like to the extractors: computed once for all experiments on the same data.
 
-The training split of the packed data is shuffled by `evaluate.seed` and cut into halves A and B.
+The training split of the packed data is shuffled by `evaluate.seed` and cut into halves A and B, of which at most
+`LARGEST_HALF` are looked at.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
-from safetensors.numpy import load_file, save
+from jaxtyping import Int64, Shaped
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from ganpipe import metrics, paths
 from ganpipe.config import Evaluate, Params
@@ -21,6 +23,10 @@ from ganpipe.files import write_bytes
 from ganpipe.metrics.domain import DomainExtractor
 from ganpipe.metrics.extractor import Extracted, Extractor
 from ganpipe.progress import Progress, progress
+
+FEATURES = "features.safetensors"
+LARGEST_HALF = 10_000
+"""Most samples of each half, and so most that are compared: Inception takes a quarter of an hour for them."""
 
 Items = Shaped[np.ndarray, "n ..."]
 
@@ -43,22 +49,35 @@ def prepare_reference(params: Params) -> None:
     torch.set_num_threads(1)  # more of them change the last bits of the extractor
     packed = Packed.open(paths.PACKED_FILE)
     packed.verify()
+    items = packed.read(_halves(packed.rows("train"), params.evaluate.seed), packed.kind)
     for name in params.evaluate.extractors:
         extractor = _fitted(name, packed, params.evaluate)
-        items = packed.all(packed.kind, packed.rows("train"))
         features = extract(extractor, items, f"Features of real data ({name})").features
-        half_a, half_b = (features[rows] for rows in _halves(len(items), params.evaluate.seed))
-        write_bytes(paths.REFERENCE / name / "features.safetensors", save({"half_a": half_a, "half_b": half_b}))
+        half_a, half_b = np.split(features, 2)
+        content = save({"half_a": half_a, "half_b": half_b}, {"extractor": extractor.identity})
+        write_bytes(paths.REFERENCE / name / FEATURES, content)
+
+
+def compared(samples: int, packed: Packed) -> int:
+    """Return how many of so many samples are compared with real data: at most half of it, and `LARGEST_HALF`."""
+    return min(samples, len(packed.rows("train")) // 2, LARGEST_HALF)
 
 
 def load_reference(name: str) -> Reference:
     """Load what `prepare_reference` wrote for an extractor. Raises `MetricError`."""
     folder = paths.REFERENCE / name
-    if not (folder / "features.safetensors").is_file():
+    if not (folder / FEATURES).is_file():
         raise MetricError(f"{folder}: no features of the real data; run `dvc repro reference`")
-    features = load_file(folder / "features.safetensors")
+    with safe_open(folder / FEATURES, framework="numpy") as file:
+        features = {half: file.get_tensor(half) for half in ("half_a", "half_b")}
+        made_by = (file.metadata() or {}).get("extractor")
     cls = metrics.load_extractor_class(name)
     extractor = cls.load(folder) if issubclass(cls, DomainExtractor) else cls()
+    if made_by != extractor.identity:
+        raise MetricError(
+            f"{folder}: features of the real data are those of {made_by}, but the extractor is {extractor.identity}; "
+            "run `dvc repro --force --single-item reference`"
+        )
     return Reference(extractor, features["half_a"], features["half_b"])
 
 
@@ -81,7 +100,7 @@ def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
     if not packed.classes:
         raise MetricError(
             f"evaluate.extractors: domain needs labels, but {packed.name} has none; "
-            "use pixel, or pattern for data.name = pattern"
+            "use lite0 or pixel, or pattern for data.name = pattern"
         )
     images, labels = (packed.all(role, packed.rows("train")) for role in ("image", "label"))
     with progress("Domain extractor", unit="img") as bar:
@@ -92,6 +111,8 @@ def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
     return extractor
 
 
-def _halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.random.default_rng(np.random.SeedSequence([seed, count])).permutation(count)
-    return order[: count // 2], order[count // 2 : 2 * (count // 2)]
+def _halves(rows: range, seed: int) -> Int64[np.ndarray, " n"]:
+    """Return the rows of half A and, after as many, those of half B."""
+    order = rows.start + np.random.default_rng(np.random.SeedSequence([seed, len(rows)])).permutation(len(rows))
+    half, kept = len(rows) // 2, min(len(rows) // 2, LARGEST_HALF)
+    return np.concatenate([order[:kept], order[half : half + kept]])

@@ -7,7 +7,6 @@ as many of half B with the same of A, so that it carries the same sample-size bi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -18,7 +17,7 @@ from ganpipe.core.drawing import draw_latents, render
 from ganpipe.data.packed import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_json
-from ganpipe.metrics.checks import check_features, check_pixels
+from ganpipe.metrics.checks import check_pixels, few_samples
 from ganpipe.metrics.classes import (
     class_shares,
     classes_covered,
@@ -26,20 +25,20 @@ from ganpipe.metrics.classes import (
     conditional_accuracy,
     total_variation,
 )
-from ganpipe.metrics.classifier_score import classifier_score, default_splits
 from ganpipe.metrics.domain import DomainExtractor
 from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
-from ganpipe.metrics.kernel import kernel_distance
+from ganpipe.metrics.memorisation import duplicate_share
 from ganpipe.metrics.pattern import PatternExtractor, valid_pattern_share
-from ganpipe.metrics.prdc import prdc
-from ganpipe.metrics.reference import Items, Reference, extract, load_reference
+from ganpipe.metrics.per_class import write_per_class
+from ganpipe.metrics.reference import Items, compared, extract, load_reference
+from ganpipe.metrics.score import Scores, compare, named, rounded
 
-Scores = dict[str, Any]
+_SHARES = "shares_by_class"  # goes to the table of classes, not among the scores
 
 
 def evaluate(params: Params) -> None:
-    """Score data/samples with every extractor and write data/metrics.json, nested by extractor.
+    """Score data/samples with every extractor; write data/metrics.json, nested by extractor, and data/per_class.csv.
 
     Raises `MetricError` rather than write a number that means nothing.
     """
@@ -52,15 +51,18 @@ def evaluate(params: Params) -> None:
         )
     if samples.classes not in ((), packed.classes):
         raise MetricError("samples were asked for other classes than the real data has: run `dvc repro sample`")
-    n = min(len(samples), len(packed.rows("train")) // 2)
+    n = compared(len(samples), packed)
     fake = Drawn.of(samples, n)
     if samples.kind == "image":
         check_pixels(fake.items, "sample")
     judge = Judge(packed, params, fake, _untrained(params, packed, n))
-    scores = {name: rounded(judge.scores(name)) for name in params.evaluate.extractors}
-    write_json(paths.METRICS, {"schema": 1, "n_fake": n, "n_real": n, **scores})
-    for name, found in scores.items():
-        print(summary(name, found), flush=True)
+    judged = {name: judge.scores(name) for name in params.evaluate.extractors}
+    shares, asked = _by_class([scores for _, scores in judged.values()])
+    write_per_class(paths.PER_CLASS, rounded(shares), asked)
+    blocks = {name: rounded(named(identity, scores)) for name, (identity, scores) in judged.items()}
+    write_json(paths.METRICS, {"schema": 1, "n_fake": n, "n_real": n, **blocks})
+    for name, (_, scores) in judged.items():
+        print(summary(name, scores), flush=True)
     print(
         f"Look at the pictures in {paths.SAMPLES}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
         flush=True,
@@ -90,73 +92,62 @@ class Judge:
     fake: Drawn
     untrained: Drawn
 
-    def scores(self, name: str) -> Scores:
-        """Return the scores that the extractor `name` gives."""
+    def scores(self, name: str) -> tuple[str, Scores]:
+        """Return the identity of the extractor `name`, and the scores that it gives."""
         reference = load_reference(name)
-        fake = extract(reference.extractor, self.fake.items, f"Features of samples ({name})")
-        title = f"Features of the untrained generator ({name})"
-        untrained = extract(reference.extractor, self.untrained.items, title)
-        scores = {"extractor": reference.extractor.identity, **self._distances(reference, fake, untrained)}
-        if fake.probabilities is not None:
-            scores |= self._class_scores(fake.probabilities)
-            scores |= self._conditional_scores(reference, fake, untrained)
-        if isinstance(reference.extractor, PatternExtractor):
+        extractor, n = reference.extractor, len(self.fake.items)
+        real, other = reference.half_a[:n], reference.half_b[:n]
+        fake = extract(extractor, self.fake.items, f"Features of samples ({name})")
+        untrained = extract(extractor, self.untrained.items, f"Features of the untrained generator ({name})")
+        if remark := few_samples(name, n, real.shape[1]):
+            print(remark, flush=True)
+        is_pattern = isinstance(extractor, PatternExtractor)
+        scores = compare(real, fake, None if is_pattern else self.params.evaluate.neighbours, other)
+        scores["fd_untrained"] = frechet_distance(real, untrained.features)
+        scores["duplicate_share"] = duplicate_share(self.fake.items)
+        if is_pattern:
             scores |= {
                 "valid_share": valid_pattern_share(self.fake.items),
                 "valid_share_untrained": valid_pattern_share(self.untrained.items),
             }
-        else:
-            scores |= self._neighbour_scores(reference, fake)
-        return scores
-
-    def _distances(self, reference: Reference, fake: Extracted, untrained: Extracted) -> Scores:
-        """Fréchet and kernel distance to half A, with the floor between the halves and the untrained generator's."""
-        n = len(self.fake.items)
-        real, other = reference.half_a[:n], reference.half_b[:n]
-        check_features(real, fake.features)
-        kernel, kernel_floor = kernel_distance(real, fake.features), kernel_distance(real, other)
-        fd, floor = frechet_distance(real, fake.features), frechet_distance(real, other)
-        return {
-            "fd": fd,
-            "fd_floor": floor,
-            "fd_ratio": fd / floor,
-            "fd_untrained": frechet_distance(real, untrained.features),
-            "kd_x1000": 1000 * kernel.value,
-            "kd_std_x1000": 1000 * kernel.std,
-            "kd_floor_x1000": 1000 * kernel_floor.value,
-        }
-
-    def _neighbour_scores(self, reference: Reference, fake: Extracted) -> Scores:
-        k = self.params.evaluate.neighbours
-        found = prdc(reference.half_a[: len(self.fake.items)], fake.features, k)
-        names = ("precision", "recall", "density", "coverage")
-        return {name: getattr(found, name) for name in names}
+        if isinstance(extractor, DomainExtractor) and fake.probabilities is not None:
+            scores |= self._class_scores(fake.probabilities)
+            scores |= self._conditional_scores(extractor, fake, untrained)
+        return extractor.identity, scores
 
     def _class_scores(self, probabilities: np.ndarray) -> Scores:
-        """Classifier score, and how the samples spread over the classes compared with the real labels."""
+        """How the samples spread over the classes compared with the real labels."""
         classes = len(self.packed.classes)
         real = class_shares(self.packed.all("label", self.packed.rows("train")), classes)
         fake = class_shares(probabilities.argmax(axis=1), classes)
-        mean, std = classifier_score(probabilities, default_splits(len(probabilities)))
-        spread = {
+        return {
             "classes": classes,
             "classes_covered": classes_covered(real, fake),
             "class_tv": total_variation(real, fake),
+            _SHARES: {
+                name: {"real": float(real[label]), "fake": float(fake[label])}
+                for label, name in enumerate(self.packed.classes)
+            },
         }
-        return {"cs": mean, **({"cs_std": std} if std is not None else {}), **spread}
 
-    def _conditional_scores(self, reference: Reference, fake: Extracted, untrained: Extracted) -> Scores:
+    def _conditional_scores(self, extractor: DomainExtractor, fake: Extracted, untrained: Extracted) -> Scores:
         """Whether the samples are of the classes they were asked for; nothing for a generator that takes no label."""
         asked, asked_untrained = self.fake.labels, self.untrained.labels
-        if asked is None or asked_untrained is None or not isinstance(reference.extractor, DomainExtractor):
+        if asked is None or asked_untrained is None:
             return {}
         found = _classified(fake)
         return {
             "conditional_accuracy": conditional_accuracy(asked, found),
             "conditional_accuracy_by_class": conditional_accuracies(asked, found, self.packed.classes),
-            "conditional_accuracy_real": reference.extractor.card.accuracy,
+            "conditional_accuracy_real": extractor.card.accuracy,
             "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
         }
+
+
+def _by_class(blocks: list[Scores]) -> tuple[Scores, Scores]:
+    """Take the shares of classes out of the scores; return those of the first classifier, and its accuracies."""
+    found = [(one.pop(_SHARES), one.get("conditional_accuracy_by_class", {})) for one in blocks if _SHARES in one]
+    return found[0] if found else ({}, {})
 
 
 def summary(name: str, scores: Scores) -> str:
@@ -174,17 +165,6 @@ def summary(name: str, scores: Scores) -> str:
     if "valid_share" in scores:
         parts.append(f"{scores['valid_share']:.0%} valid patterns")
     return f"{name}: {', '.join(parts)}"
-
-
-def rounded(scores: Scores) -> Scores:
-    """Round floats to six significant digits: what follows differs between machines and would only make noise."""
-    return {name: _rounded(value) for name, value in scores.items()}
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return rounded(value)
-    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _classified(found: Extracted) -> Int64[np.ndarray, " n"]:

@@ -121,6 +121,10 @@ class MLPGAN(System):
         """Return D's logit for each image in [-1, 1], on pixels as D is shown them."""
         return self.discriminator(images if self.cfg.shown_pixels == "signed" else (images + 1) / 2)
 
+    def realness(self, batch: Batch) -> Float[Tensor, " n"]:
+        """Return D's logit for each image of a batch."""
+        return self.judge(batch["image"])
+
     def _fakes(self, batch: Batch) -> Float[Tensor, "n c h w"]:
         with torch.no_grad():
             return self.generator(self.latents(batch_size(batch)))

@@ -1,5 +1,7 @@
 """Tracking with MLflow, and the only file that imports it: `track` for stages, `sync_workspace` for users, the store.
 
+`find_rows`, `row_of_workspace` and `keep_file` serve the reports: they read what is there and make no store and no row.
+
 MLflow takes seconds to import, so it is imported when a store is first connected to. Only `MlflowClient` with an
 explicit address is used, none of MLflow's global state.
 """
@@ -23,20 +25,33 @@ from PIL import Image
 
 from ganpipe.config import Params
 from ganpipe.errors import DataError, GanpipeError
+from ganpipe.history import write_csv
+from ganpipe.paths import HISTORY
 from ganpipe.tracking import courier
+from ganpipe.tracking.experiment import Experiment
 from ganpipe.tracking.identity import Identity, identify_workspace
 from ganpipe.tracking.notes import File, Picture, Point, Text, now
 from ganpipe.tracking.places import EXPERIMENT, artifact_root, is_server, sqlite_file, store_lock, store_uri
 from ganpipe.tracking.row import Row, Silence
-from ganpipe.tracking.rows import Record
-from ganpipe.tracking.slots import STAGES
+from ganpipe.tracking.rows import Record, matching_row
+from ganpipe.tracking.slots import STAGES, TRAIN_PREFIX
 from ganpipe.tracking.writer import Found
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["Store", "experiment_id", "finished_stages", "sync_workspace", "track"]
+__all__ = [
+    "Store",
+    "experiment_id",
+    "find_rows",
+    "finished_stages",
+    "keep_file",
+    "row_names",
+    "row_of_workspace",
+    "sync_workspace",
+    "track",
+]
 
 LOCK_SECONDS = 60.0  # how long to wait for another process that creates the store or a row
 
@@ -45,11 +60,20 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its errors reach the user through us, in one line
 }
 _TAG_LENGTH = 8000  # characters, MLflow's limit
 _PARAMS_PER_BATCH = 100  # MLflow's limit
+_REPORTED = (".csv", ".json", ".png")  # of a row's files, those that reports read
+_FACTS = {  # what of a row's tags describes the environment
+    "ganpipe.version": "ganpipe",
+    "ganpipe.python": "python",
+    "ganpipe.torch": "torch",
+    "mlflow.source.git.commit": "git commit",
+}
+_SHORTEST_ID = 4  # characters of a run id that may stand for it
 
 
 @contextlib.contextmanager
@@ -112,6 +136,57 @@ def experiment_id() -> str:
     store = Store(store_uri())
     with store.locked():
         return store.connect()
+
+
+def find_rows(names: Sequence[str], into: Path) -> dict[str, Experiment]:
+    """Read the rows that go by these names: a run name (the newest row of it) or the beginning of a run id.
+
+    Histories, scores and pictures are copied to a folder for each below `into`; a name that no row has is left out.
+    Raises `GanpipeError` where the store is out of reach or the beginning of an id is that of several rows.
+    """
+    with _existing_store() as store:
+        found = {name: store.named(name) for name in names} if store else {}
+        return {
+            name: store.read(run, into / run.info.run_id) for name, run in found.items() if store is not None and run
+        }
+
+
+def row_names() -> list[str]:
+    """Return the names of all rows, none where there is no store. Raises `GanpipeError`."""
+    with _existing_store() as store:
+        return sorted({_found(run).name for run in store.runs()}) if store else []
+
+
+def row_of_workspace(params: Params) -> Found | None:
+    """Return the row that holds what the stages left in the current folder, if there is one. Raises `GanpipeError`."""
+    with _existing_store() as store:
+        return matching_row(store.rows(identify_workspace(params).experiment)) if store else None
+
+
+def keep_file(row_id: str, path: Path) -> None:
+    """Keep a file with a row, in the place of one of the same name. Raises `GanpipeError`."""
+    with _existing_store() as store:
+        if store is not None:
+            store.log_file(row_id, File(path))
+
+
+@contextlib.contextmanager
+def _existing_store() -> Iterator[Store | None]:
+    """Lend the store, connected; None where there is none yet. Any failure in the block becomes a `GanpipeError`."""
+    uri = store_uri()
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        yield None
+        return
+    try:
+        store = Store(uri)
+        with store.locked():
+            store.connect()
+        yield store
+    except GanpipeError:
+        raise
+    except Exception as error:  # whatever a store, a network or a disk may come up with
+        raise GanpipeError(f"MLflow at {uri} unreachable ({courier.first_line(error)})") from error
 
 
 class Store:
@@ -201,6 +276,59 @@ class Store:
         parts = [re.fullmatch(r"(.+)\+step\+(\d+)\+timestamp\+.+\+compressed\.webp", name) for name in names]
         return {(part[1].replace("~", "/"), int(part[2])) for part in parts if part}
 
+    def runs(self) -> list[Run]:
+        """Return all rows, newest first."""
+        found: list[Run] = []
+        token: str | None = ""
+        while token is not None:
+            page = self._client.search_runs(
+                [self._experiment], order_by=["attributes.start_time DESC"], page_token=token or None
+            )
+            found += page
+            token = page.token or None
+        return found
+
+    def named(self, name: str) -> Run | None:
+        """Return the newest row of that name, or the one row whose id begins so. Raises `DataError` for several."""
+        runs = self.runs()
+        if called := [run for run in runs if run.info.run_name == name]:
+            return called[0]
+        begin = [run for run in runs if len(name) >= _SHORTEST_ID and run.info.run_id.startswith(name)]
+        if len(begin) > 1:
+            raise DataError(f"{name!r} begins the ids of {len(begin)} MLflow rows: give more characters of it")
+        return begin[0] if begin else None
+
+    def read(self, run: Run, into: Path) -> Experiment:
+        """Copy curves, scores and pictures of a row to the folder `into`; return them with what describes it."""
+        into.mkdir(parents=True, exist_ok=True)
+        kept = self._client.list_artifacts(run.info.run_id) + self._client.list_artifacts(run.info.run_id, "samples")
+        for file in kept:
+            if not file.is_dir and Path(file.path).suffix in _REPORTED:
+                came = self._client.download_artifacts(run.info.run_id, file.path, str(into))
+                (into / file.path).parent.mkdir(exist_ok=True)
+                Path(came).replace(into / file.path)  # some stores keep the folder of a file, some do not
+        if not (into / HISTORY.name).exists() and (rows := self._live_history(run)):
+            write_csv(into / HISTORY.name, rows)
+        tags = run.data.tags
+        return Experiment(
+            name=_found(run).name,
+            origin=f"MLflow row {run.info.run_id[:8]}",
+            folder=into,
+            params={key: _value(text) for key, text in run.data.params.items()},
+            facts={title: tags[tag] for tag, title in _FACTS.items() if tag in tags},
+            data_sha256=tags.get("ganpipe.data_sha256", ""),
+            row_id=run.info.run_id,
+        )
+
+    def _live_history(self, run: Run) -> list[dict[str, float]]:
+        """Return the training history of a row that has no file of it yet, from its metrics."""
+        rows: dict[int, dict[str, float]] = {}
+        for key in run.data.metrics:
+            if key.startswith(TRAIN_PREFIX):
+                for step, value in self.curve(run.info.run_id, key).items():
+                    rows.setdefault(step, {"kimg": step / 1000})[key.removeprefix(TRAIN_PREFIX)] = value
+        return [rows[step] for step in sorted(rows)]
+
     def set_status(self, row_id: str, status: str) -> None:
         """Set RUNNING, FINISHED, FAILED or KILLED."""
         if status == "RUNNING":
@@ -231,6 +359,14 @@ def _check_sqlite(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA schema_version")
+
+
+def _value(text: str) -> object:
+    """Return a parameter as it was before `description.row_params` made a text of it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _found(run: Run) -> Found:

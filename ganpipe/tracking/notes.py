@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ class Tags:
     values: Mapping[str, str]
 
 
-Note = Picture | File | Tags
+Note = Picture | File | Text | Tags
 
 
 def now() -> int:
@@ -87,6 +87,14 @@ def clean_key(key: str) -> str:
     """Replace what MLflow does not allow in a key and collapse empty path parts: `a[0]//b` becomes `a_0_/b`."""
     allowed = re.sub(r"[^a-zA-Z0-9_\-. :/]", "_", key)
     return "/".join(part for part in allowed.split("/") if part not in ("", ".", "..")) or "_"
+
+
+def finding_tags(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return a tag for each finding, by which rows can be searched: `ganpipe.finding.mode_collapse`."""
+    return {
+        clean_key(f"ganpipe.finding.{finding['name']}"): f"at {finding['kimg']:g} kimg: {finding['evidence']}"
+        for finding in findings
+    }
 
 
 def flat_scores(nested: Mapping[str, Any], prefix: str = "eval") -> dict[str, float]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
-from ganpipe.tracking.notes import Note, Picture, Point, Tags, clean_key, now, points
+from ganpipe.files import json_text
+from ganpipe.paths import FINDINGS
+from ganpipe.tracking.notes import Note, Picture, Point, Tags, Text, clean_key, finding_tags, now, points
 
 
 @runtime_checkable
@@ -51,6 +53,11 @@ class Row:
         """Show a picture, given as such or as a file, under `key` at `step` (real images shown)."""
         held = picture.copy() if isinstance(picture, Image.Image) else Path(picture).absolute()
         self._outbox.put(Picture(clean_key(key), step, held))
+
+    def findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        """Show what goes wrong, all findings so far: a tag each, and the file that the finished stage would leave."""
+        self._outbox.put(Tags(finding_tags(findings)))
+        self._outbox.put(Text(json_text(findings), FINDINGS.name))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set facts about the run by which rows can be searched."""

@@ -185,6 +185,12 @@ def close_dead_rows(store: Store) -> None:
             store.set_status(row.id, "KILLED")
 
 
+def matching_row(rows: Sequence[Found]) -> Found | None:
+    """Return the newest of these attempts that holds what the stages left in the current folder."""
+    contents = {stage: content for stage in STAGES if (content := read_slot(stage))}
+    return next((row for row in reversed(rows) if _agrees(row, contents)), None)
+
+
 def _agrees(row: Found, contents: Mapping[str, Content]) -> bool:
     return all(row.agrees(stage, content) for stage, content in contents.items())
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from ganpipe import paths
 from ganpipe.errors import DataError
 from ganpipe.history import Row, read_csv
-from ganpipe.tracking.notes import File, Picture, flat_scores
+from ganpipe.tracking.notes import File, Picture, finding_tags, flat_scores
 
 STAGES = ("train", "sample", "evaluate")
 PREVIEW_KEY = "samples"
+TRAIN_PREFIX = "train/"
 
 Curve = Sequence[tuple[int, Mapping[str, float]]]
 """Named metrics by step (real images shown)."""
@@ -32,6 +33,7 @@ class Content:
     curve: Curve
     pictures: Sequence[Picture]
     files: Sequence[File]
+    tags: Mapping[str, str]
     digest: str
 
 
@@ -44,6 +46,7 @@ class _Slot:
     unsent: Sequence[Path] = ()  # files too large for the row that tell its content from another
     curve: Callable[[], Curve] = tuple
     pictures: Callable[[], Sequence[Picture]] = tuple
+    tags: Callable[[], Mapping[str, str]] = dict
 
 
 def read_slot(stage: str) -> Content | None:
@@ -54,12 +57,13 @@ def read_slot(stage: str) -> Content | None:
     files = [File(path, folder) for pattern, folder in slot.files for path in sorted(Path().glob(pattern))]
     pictures = slot.pictures()
     shown = [picture.image for picture in pictures if isinstance(picture.image, Path)]
-    return Content(slot.curve(), pictures, files, _digest([*(file.path for file in files), *shown, *slot.unsent]))
+    digest = _digest([*(file.path for file in files), *shown, *slot.unsent])
+    return Content(slot.curve(), pictures, files, slot.tags(), digest)
 
 
 def train_metrics(row: Row) -> dict[str, float]:
     """Return the metrics of one history row, named `train/...` for the group of charts they appear in."""
-    return {f"train/{name}": value for name, value in row.items() if name != "kimg"}
+    return {f"{TRAIN_PREFIX}{name}": value for name, value in row.items() if name != "kimg"}
 
 
 def images_shown(kimg: float) -> int:
@@ -73,8 +77,17 @@ def _training_curve() -> Curve:
 
 def _previews() -> Sequence[Picture]:
     """The preview images by step; the name of a preview ends in its kimg: `kimg-00100.png`."""
-    named = ((re.search(r"(\d+(?:\.\d+)?)$", path.stem), path) for path in sorted(paths.PREVIEWS.glob("*.png")))
+    named = ((re.search(r"(\d+(?:\.\d+)?)$", path.stem), path) for path in sorted(paths.PREVIEWS.glob("kimg-*.png")))
     return [Picture(PREVIEW_KEY, images_shown(float(kimg[1])), path) for kimg, path in named if kimg]
+
+
+def _findings() -> Mapping[str, str]:
+    try:
+        return finding_tags(json.loads(paths.FINDINGS.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{paths.FINDINGS}: no list of findings; run `dvc repro --force train`") from None
 
 
 def _scores() -> Curve:
@@ -98,9 +111,13 @@ _SLOTS: Mapping[str, _Slot] = {
             (f"{paths.MODEL}/generator.safetensors", "model"),
             (f"{paths.MODEL}/generator.json", "model"),
             (f"{paths.HISTORY}", None),
+            (f"{paths.FINDINGS}", None),
+            (f"{paths.CURVES}", None),
+            (f"{paths.PREVIEWS}/evolution.*", None),
         ),
         curve=_training_curve,
         pictures=_previews,
+        tags=_findings,
     ),
     "sample": _Slot(
         proof=paths.SAMPLES_FILE,
@@ -109,7 +126,7 @@ _SLOTS: Mapping[str, _Slot] = {
     ),
     "evaluate": _Slot(
         proof=paths.METRICS,
-        files=((f"{paths.METRICS}", None),),
+        files=((f"{paths.METRICS}", None), (f"{paths.PER_CLASS}", None)),
         curve=_scores,
     ),
 }

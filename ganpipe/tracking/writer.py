@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, now, points
+from ganpipe.tracking.notes import File, Note, Picture, Point, Tags, Text, now, points
 from ganpipe.tracking.slots import Content
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Writer:
                 self._send_picture(note)
             case File():
                 self._store.log_file(self._row.id, note)
+            case Text():
+                self._store.log_text(self._row.id, note)
             case Tags():
                 self._store.log(self._row.id, (), note.values)
 
@@ -78,7 +80,7 @@ class Writer:
             kept, not_finite = points(values, step, moment)
             curve += kept
             lost |= set(not_finite)
-        tags = {f"ganpipe.slot.{stage}": word, f"ganpipe.digest.{stage}": content.digest}
+        tags = {f"ganpipe.slot.{stage}": word, f"ganpipe.digest.{stage}": content.digest, **content.tags}
         self.send_points(curve, tags | ({"ganpipe.non_finite": ", ".join(sorted(lost))} if lost else {}))
 
     def _send_picture(self, picture: Picture) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganpipe import config
 from ganpipe.core.batch import Batch, batch_size, pieces
@@ -116,6 +116,7 @@ class Trainer:
         noted.setdefault(role, []).append(total(terms))
         for name, value in terms.items():
             noted.setdefault(f"{player}/{name}", []).append(value)
+        noted.setdefault(f"{player}/gradient_norm", []).append(gradient_norm(self.system.get_submodule(player)))
 
     def _keep(self, noted: Mapping[str, list[Tensor]]) -> None:
         """Remember the iteration's means; read them at once on the CPU, now and then on a GPU."""
@@ -141,8 +142,8 @@ class Trainer:
         if bad is not None:
             name = f"{player}/{bad}" if player else bad
             raise TrainingDiverged(
-                f"{name} is {values[bad]} after {self.nimg / 1000:g} kimg: "
-                f"lower train.lr ({self.train.lr:g}) or use train.precision fp32"
+                f"{name} is {values[bad]} after {self.nimg / 1000:g} kimg",
+                f"lower train.lr ({self.train.lr:g}) or use train.precision fp32",
             )
 
     def state(self) -> dict[str, Any]:
@@ -151,7 +152,8 @@ class Trainer:
         for name, value in self.system.state_dict().items():
             if torch.is_tensor(value) and not torch.isfinite(value).all():
                 raise TrainingDiverged(
-                    f"weights {name} are not finite after {self.nimg / 1000:g} kimg: lower train.lr ({self.train.lr:g})"
+                    f"weights {name} are not finite after {self.nimg / 1000:g} kimg",
+                    f"lower train.lr ({self.train.lr:g})",
                 )
         return {
             "nimg": self.nimg,
@@ -175,6 +177,12 @@ class Trainer:
 def total(terms: Terms) -> Tensor:
     """Return the sum of a loss's terms."""
     return functools.reduce(torch.add, terms.values())
+
+
+def gradient_norm(player: nn.Module) -> Tensor:
+    """Return the Euclidean norm of the gradient of a player's last step, over all its parameters."""
+    gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def seed_iteration(seed: int, rank: int, nimg: int) -> None:

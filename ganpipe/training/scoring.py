@@ -6,11 +6,14 @@ its own, so that a training depends on nothing but its data and `train`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
+from ganpipe.core.system import System
 from ganpipe.data.packed import Packed
 from ganpipe.metrics.domain import WEIGHTS, DomainExtractor
 from ganpipe.metrics.extractor import Extractor
@@ -64,3 +67,32 @@ def _drawn(packed: Packed, role: str, most: int, seed: int) -> Items:
     rows = packed.rows("train")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
     return packed.read(chosen + rows.start, role)
+
+
+class Best:
+    """The generators with the lowest score so far; part of a checkpoint."""
+
+    def __init__(self) -> None:
+        self.score = float("inf")
+        self._weights: dict[str, dict[str, Any]] = {}
+
+    def offer(self, score: float, system: System) -> None:
+        """Keep a copy of the generators of `system` if no earlier ones were as good."""
+        if score < self.score:
+            self.score = score
+            for player in system.generators:
+                state = system.get_submodule(player).state_dict()
+                self._weights[player] = {name: value.detach().clone() for name, value in state.items()}
+
+    def put_into(self, system: System) -> None:
+        """Give `system` the best generators, if any were offered."""
+        for player, weights in self._weights.items():
+            system.get_submodule(player).load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything."""
+        return {"score": self.score, "weights": self._weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.score, self._weights = state["score"], dict(state["weights"])

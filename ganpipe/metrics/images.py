@@ -1,0 +1,79 @@
+"""Anybody's images to be scored: a folder of pictures, or a packed HDF5 file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from ganpipe.data.images import SUFFIXES, Transform, UnreadableError
+from ganpipe.data.packed import Packed
+from ganpipe.errors import MetricError
+
+_AS_THEY_ARE = Transform(crop=None, size=None, channels=3)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a fixed order; `read` returns a copy of any of them, (n, height, width, channels)."""
+
+    path: Path
+    count: int
+    read: Callable[[Int64[np.ndarray, " n"]], UInt8[np.ndarray, "n h w c"]]
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def open_images(path: Path) -> ImageSet:
+    """Find the images of a folder and its subfolders, by name, or open a packed file.
+
+    Raises `MetricError` where there are none, `DataError` where the file is damaged.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists() and path.suffix != ".h5":  # shards are opened by the name of the file that they make up
+        raise MetricError(f"{path}: there is no such folder or file; give a folder of images or a packed .h5 file")
+    packed = Packed.open(path, "pack")
+    if packed.kind != "image":
+        raise MetricError(f"{path}: holds {packed.kind}s, no images")
+    packed.verify()
+    return ImageSet(path, len(packed), lambda rows: packed.read(rows, "image"))
+
+
+def _folder(path: Path) -> ImageSet:
+    if packed := sorted(path.glob("*.h5")):  # its pictures are previews
+        raise MetricError(f"{path}: holds a packed set, name its file: {packed[0]}")
+    files = sorted(file for file in path.rglob("*") if file.is_file() and _is_image(file.relative_to(path)))
+    if not files:
+        raise MetricError(f"{path}: holds no images; their names should end in {', '.join(SUFFIXES)}")
+    return ImageSet(path, len(files), lambda rows: _decoded([files[row] for row in rows]))
+
+
+def _is_image(name: Path) -> bool:
+    return name.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in name.parts)
+
+
+def _decoded(files: list[Path]) -> UInt8[np.ndarray, "n h w 3"]:
+    """Decode as packing does. Raises `MetricError` naming the file that cannot be read or is of another size."""
+    images = [_pixels(file) for file in files]
+    for file, image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (image, images[0])]
+            raise MetricError(
+                f"{file}: is {sizes[0]} pixels, but {files[0].name} {sizes[1]}: bring all to one size, as "
+                "data.name: folder with data.size does"
+            )
+    return np.stack(images)
+
+
+def _pixels(file: Path) -> UInt8[np.ndarray, "h w 3"]:
+    try:
+        return _AS_THEY_ARE.of_bytes(file.read_bytes())
+    except OSError as error:
+        raise MetricError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnreadableError as problem:
+        raise MetricError(f"{file}: {problem}") from None

@@ -1,0 +1,182 @@
+"""Curves as charts that need no library: a path in a stretched SVG, with ticks as texts that keep their size.
+
+The SVG fills its box at any width (`preserveAspectRatio="none"`), so that a chart is as readable on a phone as on a
+desk; positions of ticks are per cent of the box.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.ticker import MaxNLocator
+
+from ganpipe.history import Row
+
+WIDTH, HEIGHT = 1000, 400  # of the viewBox
+MOST_POINTS = 600  # of one line; of more, the least and the greatest of each stretch are drawn
+COLOURS = ("#1f6fb2", "#c8571b", "#2b8a57", "#8c4fa8", "#b3892b", "#c23b5e", "#4b5d73", "#1f9aa0")
+"""For lines, in turn; told apart by most colour-blind people in pairs of neighbours."""
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named curve of (kimg, value); values that are not finite interrupt it."""
+
+    label: str
+    colour: str
+    points: Points
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A number on an axis, `at` per cent of its length from the left or the top."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What the template draws."""
+
+    title: str
+    about: str  # one sentence, may be empty
+    paths: Sequence[tuple[str, str, str]]  # label, colour, SVG path
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    ideal: Tick | None  # a line across
+    values: str  # JSON for the read-out under the pointer: the range of kimg, and each line's points
+
+
+def training_charts(rows: Sequence[Row]) -> list[Chart]:
+    """Return the charts every training has: losses, and scores with the balance of both players."""
+    players = ("generator", "discriminator")
+    losses = [line(player, COLOURS[i], rows, f"loss_{player}") for i, player in enumerate(players)]
+    scores = [line(player, COLOURS[i], rows, f"score_{player}") for i, player in enumerate(players)]
+    return [
+        *_drawn("Losses", "Of each player, its terms added up.", losses),
+        *_drawn("Scores", "0.5 is balance: the discriminator cannot tell.", scores, 0.5),
+    ]
+
+
+def other_charts(rows: Sequence[Row]) -> list[Chart]:
+    """Return a chart for each other group of columns: the terms of each player, and whatever was measured beside."""
+    named = sorted(
+        {name for row in rows for name in row if name != "kimg" and not name.startswith(("loss_", "score_"))}
+    )
+    groups: dict[str, list[str]] = {}
+    for name in named:
+        head, slash, _ = name.partition("/")
+        groups.setdefault(head if slash else name.partition("_")[0], []).append(name)
+    return [
+        chart
+        for group, names in groups.items()
+        for chart in _drawn(
+            f"{group.capitalize()}",
+            "",
+            [
+                line(name.partition("/")[2] or name, COLOURS[i % len(COLOURS)], rows, name)
+                for i, name in enumerate(names)
+            ],
+        )
+    ]
+
+
+def overlaid_charts(histories: Mapping[str, Sequence[Row]]) -> list[Chart]:
+    """Return a chart for each loss and score, with one line for each experiment, in the colour of its place."""
+    wanted = {
+        "loss_generator": ("Loss of the generator", None),
+        "loss_discriminator": ("Loss of the discriminator", None),
+        "score_generator": ("Score of the generator's samples", 0.5),
+        "score_discriminator": ("Score of the discriminator", 0.5),
+    }
+    charts: list[Chart] = []
+    for column, (title, ideal) in wanted.items():
+        lines = [
+            line(name, COLOURS[i % len(COLOURS)], rows, column) for i, (name, rows) in enumerate(histories.items())
+        ]
+        charts += _drawn(title, "0.5 is balance." if ideal else "", lines, ideal)
+    return charts
+
+
+def line(label: str, colour: str, rows: Sequence[Row], column: str) -> Line:
+    """Return a column of a history as a line."""
+    return Line(label, colour, [(row["kimg"], row[column]) for row in rows if column in row])
+
+
+def _drawn(title: str, about: str, lines: Sequence[Line], ideal: float | None = None) -> list[Chart]:
+    """Return one chart, or none where no line has two finite values."""
+    lines = [line for line in lines if sum(math.isfinite(value) for _, value in line.points) >= 2]
+    return [draw(title, about, lines, ideal)] if lines else []
+
+
+def draw(title: str, about: str, lines: Sequence[Line], ideal: float | None = None) -> Chart:
+    """Lay out a chart of lines with at least one finite value."""
+    finite = [(x, y) for line in lines for x, y in line.points if math.isfinite(y)]
+    low, high = _range([x for x, _ in finite])
+    floor, top = _range([y for _, y in finite], ideal)
+    x_ticks = [value for value in _ticks(low, high, 6) if low <= value <= high]
+    y_ticks = _ticks(floor, top, 5)
+    floor, top = min(floor, y_ticks[0]), max(top, y_ticks[-1])
+    thinned = [Line(line.label, line.colour, _thinned(line.points)) for line in lines]
+
+    def from_top(value: float) -> float:
+        return round(100 * (top - value) / (top - floor), 3)
+
+    return Chart(
+        title=title,
+        about=about,
+        paths=[(line.label, line.colour, _path(line.points, (low, high), (floor, top))) for line in thinned],
+        x_ticks=[Tick(round(100 * (value - low) / (high - low), 3), f"{value:g}") for value in x_ticks],
+        y_ticks=[Tick(from_top(value), f"{value:g}") for value in y_ticks],
+        ideal=None if ideal is None else Tick(from_top(ideal), f"{ideal:g}"),
+        values=json.dumps({"range": [low, high], "lines": [_readable(line) for line in thinned]}),
+    )
+
+
+def _range(values: Sequence[float], also: float | None = None) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    if also is not None:
+        low, high = min(low, also), max(high, also)
+    return (low, high) if high > low else (low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2)
+
+
+def _ticks(low: float, high: float, count: int) -> list[float]:
+    ticks = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return [float(f"{value:.10g}") for value in ticks]
+
+
+def _path(points: Points, x: tuple[float, float], y: tuple[float, float]) -> str:
+    parts, pen = [], "M"
+    for at, value in points:
+        if not math.isfinite(value):
+            pen = "M"
+            continue
+        across = WIDTH * (at - x[0]) / (x[1] - x[0])
+        down = HEIGHT * (y[1] - value) / (y[1] - y[0])
+        parts.append(f"{pen}{across:.1f} {down:.1f}")
+        pen = "L"
+    return "".join(parts)
+
+
+def _thinned(points: Points) -> Points:
+    """Keep the least and the greatest value of each stretch, so that no spike is lost."""
+    if len(points) <= MOST_POINTS:
+        return points
+    size = -(-len(points) // (MOST_POINTS // 2))
+    kept: list[tuple[float, float]] = []
+    for start in range(0, len(points), size):
+        stretch = sorted(points[start : start + size], key=lambda point: (not math.isfinite(point[1]), point[1]))
+        finite = [point for point in stretch if math.isfinite(point[1])]
+        kept += sorted({finite[0], finite[-1]} if finite else {stretch[0]})
+    return kept
+
+
+def _readable(line: Line) -> dict[str, object]:
+    points = [[x, float(f"{y:.4g}")] for x, y in line.points if math.isfinite(y)]
+    return {"label": line.label, "colour": line.colour, "points": points}

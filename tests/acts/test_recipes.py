@@ -1,0 +1,60 @@
+"""Every recipe through the whole pipeline, in miniature, on small data in the layout of the published files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from miniatures import miniature
+from PIL import Image
+
+from ganpipe import paths, recipes
+from ganpipe.config import Params
+from ganpipe.data.packed import Packed
+from ganpipe.metrics.reference import prepare_reference
+from ganpipe.metrics.run import evaluate
+from ganpipe.sampling import sample
+from ganpipe.training.run import train
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Params], None]:
+    """Return a function that brings data/reference, made once for all recipes on the same data, as DVC would."""
+    root = tmp_path_factory.mktemp("references")
+
+    def prepare(params: Params) -> None:
+        content = Packed.open(paths.PACKED_FILE).content_sha256
+        folder = root / f"{content}-{'-'.join(params.evaluate.extractors)}"
+        if not folder.exists():
+            prepare_reference(params)
+            shutil.copytree(paths.REFERENCE, folder)
+        shutil.copytree(folder, paths.REFERENCE, dirs_exist_ok=True)
+
+    return prepare
+
+
+@pytest.mark.parametrize("recipe", recipes.names())
+def test_a_recipe_runs_through_the_whole_pipeline(
+    recipe: str, workspace: Callable[[str], Params], prepared: Callable[[Params], None]
+) -> None:
+    params = miniature(workspace(recipe))
+    train(params, "fingerprint")
+    sample(params, "fingerprint")
+    prepared(params)
+    evaluate(params)
+
+    real, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE)
+    samples.verify()
+    assert (samples.kind, samples.shape, len(samples)) == (real.kind, real.shape, 40)
+    pictures = {path.stem: path for path in paths.SAMPLES.glob("*.png")}
+    assert pictures.keys() == set(params.sample.pictures)
+    assert all(min(Image.open(path).size) > 8 for path in pictures.values())
+    assert len(list(Path(paths.PREVIEWS).glob("kimg-*.png"))) == 3
+    scores = json.loads(paths.METRICS.read_text())
+    assert scores["n_fake"] == min(40, len(real.rows("train")) // 2)
+    for extractor in params.evaluate.extractors:
+        assert {"extractor", "fd", "fd_floor", "fd_untrained", "kd_x1000"} <= scores[extractor].keys()
+        assert scores[extractor]["fd"] > 0

@@ -1,0 +1,148 @@
+"""`ganpipe score`: the metrics for anybody's images, and one line for everything that cannot be scored honestly."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from ganpipe.cli import app
+from ganpipe.data.packed import About, write_packed
+from ganpipe.metrics.score import _suitable
+
+SIDE = 16
+
+
+def images(seed: int, n: int, channels: int = 3, side: int = SIDE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
+
+
+def write_folder(folder: Path, pixels: np.ndarray) -> Path:
+    for number, picture in enumerate(pixels):
+        path = folder / f"part{number % 2}" / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0]).save(path)
+    return folder
+
+
+def write_h5(path: Path, pixels: np.ndarray) -> Path:
+    about = About(name="mine", kind="image", source="", licence="", citation="", transform="")
+    write_packed(path, about, len(pixels), [{"image": pixels}])
+    return path
+
+
+def score(fake: Path, real: Path, *options: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["score", str(fake), "--against", str(real), *options])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_folder_against_a_packed_file(tmp_path: Path) -> None:
+    pixels = images(0, 40)
+    folder, packed = write_folder(tmp_path / "fake", pixels), write_h5(tmp_path / "real.h5", pixels)
+    out = tmp_path / "scores.json"
+    code, text, _ = score(folder, packed, "--extractor", "pixel", "--neighbours", "3", "--out", str(out))
+    assert code == 0
+    found = json.loads(out.read_text())
+    assert (found["n_fake"], found["n_real"], found["pixel"]["extractor"]) == (40, 40, "pixel1024")
+    assert sorted(found["pixel"]) == [
+        "coverage", "density", "extractor", "fd", "kd_std_x1000", "kd_x1000", "precision", "recall",
+    ]  # fmt: skip
+    assert found["pixel"]["fd"] < 1e-6 and found["pixel"]["precision"] == found["pixel"]["coverage"] == 1
+    assert len(found["real_sha256"]) == len(found["fake_sha256"]) == 64
+    assert f"{found['pixel']['kd_x1000']}" in text and "unequal" not in text
+    assert "Note: pixel: 40 samples are few for 768 features, 7680 would do" in text
+    assert score(folder, packed, "--extractor", "pixel", "--neighbours", "3")[1] == text
+
+
+def test_the_order_of_a_set_changes_its_hash_but_equal_sets_have_equal_ones(tmp_path: Path) -> None:
+    pixels = images(0, 20)
+    one, other = write_h5(tmp_path / "a.h5", pixels), write_h5(tmp_path / "b.h5", pixels[::-1])
+    score(one, other, "--extractor", "pixel", "--out", str(tmp_path / "scores.json"))
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found["real_sha256"] != found["fake_sha256"] and found["pixel"]["fd"] < 1e-6
+
+
+def test_unequal_numbers_are_flagged_and_equally_many_compared(tmp_path: Path) -> None:
+    fake, real = write_h5(tmp_path / "fake.h5", images(0, 30)), write_h5(tmp_path / "real.h5", images(1, 90))
+    code, text, _ = score(fake, real, "--extractor", "pixel")
+    assert code == 0 and "n_fake                   30" in text
+    assert f"Note: unequal numbers of samples (real ({real}): 90, fake ({fake}): 30): 30 of each are compared" in text
+    code, text, _ = score(fake, real, "--extractor", "pixel", "--n", "12")
+    assert code == 0 and "n_real                   12" in text
+
+
+def test_grey_and_colour_files_of_the_same_pictures_agree(tmp_path: Path) -> None:
+    grey = images(0, 20, channels=1)
+    folder, packed = write_folder(tmp_path / "fake", grey), write_h5(tmp_path / "real.h5", grey.repeat(3, axis=3))
+    code, text, _ = score(folder, packed)
+    assert code == 0 and "pixel.extractor" in text and "pixel.coverage           1.0" in text
+
+
+def test_the_default_suits_the_images() -> None:
+    assert _suitable(images(0, 2, side=32)) == "lite0"
+    assert _suitable(images(0, 2, side=31)) == "pixel"
+    assert _suitable(images(0, 2, channels=1, side=64).repeat(3, axis=3)) == "pixel"
+
+
+def broken_png(path: Path) -> None:
+    write_folder(path, images(0, 10))
+    (path / "part0" / "0000.png").write_bytes(b"no picture")
+
+
+def ragged(path: Path) -> None:
+    write_folder(path, images(0, 10))
+    Image.fromarray(images(1, 1, side=17)[0]).save(path / "part1" / "zzzz.png")
+
+
+def vectors(path: Path) -> None:
+    about = About(name="mine", kind="vector", source="", licence="", citation="", transform="")
+    write_packed(path, about, 9, [{"vector": np.zeros((9, 4), np.float32)}])
+
+
+BAD = {
+    "missing": (lambda path: None, 1, "fake: there is no such folder or file; give a folder of images or a packed"),
+    "empty folder": (lambda path: path.mkdir(), 1, "fake: holds no images; their names should end in .jpg"),
+    "folder of a packed set": (
+        lambda path: write_h5(path / "data.h5", images(0, 9)),
+        1,
+        "fake: holds a packed set, name its file: .*fake/data.h5",
+    ),
+    "no packed file": (lambda path: path.write_bytes(b"junk"), 1, "fake: truncated or damaged"),
+    "vectors": (vectors, 1, "fake: holds vectors, no images"),
+    "corrupt png": (broken_png, 1, "0000.png: is no image in a known format"),
+    "ragged": (ragged, 1, "zzzz.png: is 17 x 17 pixels, but 0000.png 16 x 16: bring all to one size"),
+    "constant": (lambda path: write_h5(path, np.zeros((9, SIDE, SIDE, 3), np.uint8)), 1, "fake.*: all 9 images are"),
+    "other size": (lambda path: write_h5(path, images(0, 9, side=8)), 1, "are of 16 x 16 and 8 x 8 pixels: bring both"),
+    "one image": (lambda path: write_h5(path, images(0, 1)), 1, "holds 1 samples, at least 7 are needed"),
+    "few": (lambda path: write_h5(path, images(0, 6)), 1, "holds 6 samples, at least 7 are needed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_scored_gives_one_line_and_no_file(case: str, tmp_path: Path) -> None:
+    make, expected, message = BAD[case]
+    make(tmp_path / "fake")
+    real = write_h5(tmp_path / "real.h5", images(3, 30))
+    out = tmp_path / "scores.json"
+    code, _, errors = score(tmp_path / "fake", real, "--extractor", "pixel", "--out", str(out))
+    assert code == expected and not out.exists()
+    lines = [line for line in errors.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1 and lines[0] == errors.splitlines()[-1]
+
+    assert re.search(message, lines[0]), lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("domain", "extractor domain is trained on the labels"), ("pattern", "extractor pattern looks at vectors"),
+     ("incepton", "'incepton' is unknown, did you mean 'inception'")],
+)  # fmt: skip
+def test_extractors_that_cannot_look(name: str, message: str, tmp_path: Path) -> None:
+    packed = write_h5(tmp_path / "set.h5", images(0, 9))
+    code, _, errors = score(packed, packed, "--extractor", name)
+    assert code == 2 and message in errors and "lite0" in errors

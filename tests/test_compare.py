@@ -1,0 +1,192 @@
+"""`ganpipe compare`: rows of MLflow, experiments of DVC and the workspace side by side, opened in a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from ganpipe import paths, recipes
+from ganpipe.cli import app
+from ganpipe.history import History
+from ganpipe.params import load
+from ganpipe.report.comparison import Column, score_tables
+from ganpipe.tracking.experiment import Experiment
+from ganpipe.tracking.identity import identify_workspace
+from ganpipe.tracking.mlflow import find_rows, row_names, track
+
+PIPELINE = """\
+stages:
+  train:
+    cmd: "true"
+    outs:
+    - data/history.csv
+    - data/samples
+    - data/packed
+    metrics:
+    - data/metrics.json:
+        cache: false
+"""
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def command(*arguments: str) -> str:
+    line = [sys.executable, "-m", "dvc", *arguments[1:]] if arguments[0] == "dvc" else list(arguments)
+    return subprocess.run(line, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def results(fd: float, n_fake: int = 40, batch: int = 64) -> None:
+    """Leave what stages leave, with these numbers in it."""
+    recipes.use("digits-mlp", paths.PARAMS, force=True)
+    text = paths.PARAMS.read_text()
+    assert "  batch: 64\n" in text
+    paths.PARAMS.write_text(text.replace("  batch: 64\n", f"  batch: {batch}\n"))
+    history = History()
+    for kimg in (1.0, 2.0, 3.0):
+        history.add(dict.fromkeys(("loss_generator", "loss_discriminator", "score_generator"), fd / kimg))
+        history.close_row(kimg)
+    history.write_csv(paths.HISTORY)
+    paths.SAMPLES.mkdir(exist_ok=True)
+    Image.new("L", (64, 64), int(fd)).save(paths.SAMPLES / "grid.png")
+    paths.SAMPLES_FILE.write_bytes(bytes([int(fd)]))
+    domain = {"extractor": "lenet84@b7320f18", "fd": fd, "fd_floor": 0.5, "fd_untrained": 60.0, "recall": 1 / fd}
+    paths.METRICS.write_text(json.dumps({"n_fake": n_fake, "n_real": 40, "domain": domain}))
+
+
+def track_all() -> None:
+    params = load()
+    for stage in ("train", "sample", "evaluate"):
+        with track(stage, params, identify_workspace(params)):
+            pass
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A DVC repository, empty but for the packed data's manifest."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    command("git", "init", "-q", "-b", "main")
+    command("git", "config", "user.name", "a")
+    command("git", "config", "user.email", "a@b")
+    command("dvc", "init", "-q")
+    paths.PIPELINE.write_text(PIPELINE)
+    paths.MANIFEST.parent.mkdir(parents=True)
+    paths.MANIFEST.write_text(json.dumps({"content_sha256": "d" * 64}))
+    yield tmp_path
+
+
+def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results(8.0)
+    command("dvc", "commit", "-q", "--force")
+    command("git", "add", "-A")
+    command("git", "commit", "-q", "-m", "first")
+    command("git", "tag", "old")
+    for name, fd in (("small", 4.0), ("<i>large</i>", 2.0)):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        results(fd, batch=32 if name == "small" else 64)
+        track_all()
+    assert row_names() == ["<i>large</i>", "small"]
+    code, out, err = run("compare", "small", "<i>large</i>", "old")
+    assert code == 0, err
+    assert "Kept with the MLflow row small." in out
+    (kept,) = Path("mlartifacts").rglob("compare.html")
+    assert kept.read_bytes() == Path("compare.html").read_bytes()
+    for width in (360, 1400):
+        with browser.opened(Path("compare.html"), width) as (page, complaints):
+            assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+            assert page.locator("#samples img").count() == 3
+            assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+            assert page.locator("#curves .chart").first.locator("path").count() == 3
+            assert page.locator("#params tbody tr").all_inner_texts() == ["train.batch\t32\t64\t64"]
+            assert page.locator(".best").all_inner_texts() == ["2\nreal data 0.5, untrained 60", "0.5"]
+            assert page.locator(".obstacle").count() == 0
+            assert page.locator("header strong").all_inner_texts() == ["small", "<i>large</i>", "old"]
+            assert not complaints
+
+
+def test_what_may_not_be_compared_is_flagged_and_nothing_is_called_best(checkout: Path) -> None:
+    results(8.0)
+    command("dvc", "commit", "-q", "--force")
+    command("git", "add", "-A")
+    command("git", "commit", "-q", "-m", "first")
+    results(4.0, n_fake=20)
+    code, out, err = run("compare", "HEAD", "workspace")
+    assert code == 0 and "none of these is one" in out, err
+    assert not Path("mlflow.db").exists()
+    with browser.opened(Path("compare.html"), 360) as (page, complaints):
+        assert "Not comparable" in page.locator(".obstacle").inner_text()
+        assert page.locator(".obstacle tbody tr").all_inner_texts() == ["samples\t40\t20"]
+        assert page.locator(".best").count() == 0
+        assert not complaints
+
+
+def test_unknown_names_are_one_line_with_the_nearest(checkout: Path) -> None:
+    command("git", "add", "-A")
+    command("git", "commit", "-q", "-m", "first")
+    command("git", "tag", "baseline")
+    code, _, err = run("compare", "baselin", "HEAD")
+    assert code == 2 and "did you mean 'baseline'" in err and err.count("\n") == 1
+    for wrong in (["HEAD"], ["HEAD", "HEAD"]):
+        code, _, err = run("compare", *wrong)
+        assert code == 2 and "two or more different names" in err
+    code, _, err = run("compare", "--", "--all", "HEAD")
+    assert code == 2 and "is unknown" in err
+    assert not Path("compare.html").exists()
+
+
+def test_rows_are_found_by_name_by_the_beginning_of_an_id_and_while_they_run(checkout: Path) -> None:
+    results(4.0)
+    with track("train", load(), identify_workspace(load())) as row:
+        row.metrics({"train/loss_generator": 2.5}, 500)
+    (name,) = row_names()
+    found = find_rows([name, "nothing"], checkout / "into")
+    experiment = found[name]
+    assert set(found) == {name} and experiment.params["train.batch"] == 64
+    assert (experiment.folder / "history.csv").read_bytes() == paths.HISTORY.read_bytes()
+    assert experiment.data_sha256 == "d" * 64 and experiment.facts["python"]
+    again = find_rows([experiment.row_id[:8]], checkout / "again")
+    assert again[experiment.row_id[:8]].row_id == experiment.row_id
+
+
+def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> None:
+    results(4.0)
+    track_all()
+    code, out, err = run("report")
+    assert code == 0 and "Kept with the MLflow row" in out, err
+    assert len(list(Path("mlartifacts").rglob("report.html"))) == 1
+    results(5.0)  # other results, which no row holds
+    assert "no row of this workspace" in run("report")[1]
+
+
+def column(data: str, extractor: str, **params: object) -> Column:
+    found = {"n_fake": 40, "n_real": 40, "domain": {"extractor": extractor, "fd": 2.0}}
+    experiment = Experiment(data, "", Path(), {"evaluate.neighbours": 5, **params}, data_sha256=data)
+    return Column(experiment, data, "", found, [])
+
+
+@pytest.mark.parametrize(
+    ("other", "obstacles"),
+    [
+        (column("d", "a@1"), []),
+        (column("e", "a@1"), ["data"]),
+        (column("", "a@1"), ["data"]),
+        (column("d", "a@2"), ["extractor"]),
+        (column("d", "a@1", **{"evaluate.neighbours": 3}), ["neighbours"]),
+        (column("d", "a@1", **{"train.seed": 3}), []),
+    ],
+)
+def test_what_makes_scores_incomparable(other: Column, obstacles: list[str]) -> None:
+    (table,) = score_tables([column("d", "a@1"), other])
+    assert [name for name, _ in table.obstacles] == obstacles

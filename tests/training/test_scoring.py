@@ -1,0 +1,111 @@
+"""Scores in between fall as the samples improve; the best generator can be published; a resume changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from miniatures import changed, miniature
+from safetensors.torch import load_file
+
+from ganpipe import paths
+from ganpipe.config import Params
+from ganpipe.data.packed import Packed
+from ganpipe.errors import ConfigError
+from ganpipe.history import read_csv
+from ganpipe.params import load
+from ganpipe.training import run
+from ganpipe.training.run import train
+from ganpipe.training.scoring import ITEMS, Scorer
+
+
+@pytest.fixture
+def digits(workspace: Callable[[str], Params]) -> Params:
+    return miniature(workspace("digits-dcgan"))
+
+
+def evaluated(params: Params, **more: str) -> Params:
+    return changed(params, train={"evaluate_kimg": params.train.kimg / 4, "log_kimg": params.train.kimg / 8, **more})
+
+
+def test_digits_score_better_than_noisy_digits_and_those_than_noise(digits: Params, tmp_path) -> None:
+    packed = Packed.open(paths.PACKED_FILE)
+    scorer = Scorer(packed, 0, tmp_path)
+    assert scorer.count == ITEMS
+    real = packed.all("image")[::5]
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, real.shape, np.uint8)
+    noisy = np.where(rng.random(real.shape) < 0.2, noise, real)
+    scores = [scorer.score(items) for items in (real, noisy, noise)]
+    assert scores[0] < 0.5
+    assert scores[0] * 5 < scores[1] < scores[2]
+    assert Scorer(packed, 0, tmp_path).score(noisy) == scores[1], "the classifier is found again"
+
+
+def test_the_unlabelled_are_compared_by_their_pixels_and_vectors_as_they_are(
+    workspace: Callable[[str], Params], tmp_path
+) -> None:
+    workspace("pattern-1010")
+    packed = Packed.open(paths.PACKED_FILE)
+    real = packed.all("vector")[:1000]
+    scorer = Scorer(packed, 0, tmp_path)
+    assert scorer.score(real) < 0.01 < scorer.score(1 - real)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_row_per_evaluation_and_none_without(digits: Params) -> None:
+    train(digits, "a")
+    assert not any("fd" in row for row in read_csv(paths.HISTORY))
+    train(evaluated(digits), "b")
+    scored = [row["kimg"] for row in read_csv(paths.HISTORY) if "fd" in row]
+    assert scored == pytest.approx([digits.train.kimg * part / 4 for part in (1, 2, 3, 4)])
+
+
+def test_the_best_is_published(digits: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = evaluated(digits, publish="best")
+    given = iter([3.0, 1.0, 2.0, 4.0])
+    monkeypatch.setattr(Scorer, "score", lambda self, items: next(given))
+    train(params, "best")
+    best = load_file(paths.MODEL / "generator.safetensors")
+    half = changed(params, train={"kimg": params.train.kimg / 2, "publish": "last", "evaluate_kimg": None})
+    train(half, "half")
+    assert_equal(load_file(paths.MODEL / "generator.safetensors"), best)
+    train(changed(params, train={"publish": "last", "evaluate_kimg": None}), "last")
+    last = load_file(paths.MODEL / "generator.safetensors")
+    assert any(not np.array_equal(last[name], best[name]) for name in best)
+
+
+def assert_equal(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name])
+
+
+def test_a_training_that_stops_and_goes_on_publishes_the_same(digits: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = changed(evaluated(digits, publish="best"), runtime={"checkpoint_seconds": 1e-6})
+    train(params, "straight")
+    straight = (paths.MODEL / "generator.safetensors").read_bytes(), paths.HISTORY.read_bytes()
+    evaluations = []
+    plain = run._Run._evaluate
+
+    def interrupted(self: run._Run) -> None:
+        evaluations.append(1)
+        if len(evaluations) == 3:
+            raise KeyboardInterrupt
+        plain(self)
+
+    monkeypatch.setattr(run._Run, "_evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(params, "cut")
+    train(params, "cut")
+    assert ((paths.MODEL / "generator.safetensors").read_bytes(), paths.HISTORY.read_bytes()) == straight
+
+
+def test_best_without_evaluations_is_refused(digits: Params) -> None:
+    content = digits.model_dump(mode="json")
+    content["train"] |= {"publish": "best", "evaluate_kimg": None}
+    paths.PARAMS.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="publish best needs evaluate_kimg"):
+        load()
