@@ -46,16 +46,16 @@ class ConditionalGAN(System):
         widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (200,)  # of mlp: the hidden layers of both players
         discriminator: Literal["joint", "heads", "projection"] = "joint"
         condition: Literal["label", "attributes"] = "label"
-        attributes: tuple[str, ...] = ()  # which of the data set's; none named: all
+        attributes: tuple[str, ...] | None = None  # which of the data set's; none named: all
         objective: Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge"] = "non_saturating"
         mismatched: bool = False  # real images under a wrong condition are fakes too, half of all
-        augment: tuple[Policy, ...] = ()  # what DiffAugment does to every image the discriminator sees
+        augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
 
         @model_validator(mode="after")
         def _fits(self) -> ConditionalGAN.Config:
             if self.attributes and self.condition != "attributes":
                 raise ValueError(f"attributes are named, but condition is {self.condition}: set it to attributes")
-            if len(set(self.attributes)) < len(self.attributes):
+            if self.attributes and len(set(self.attributes)) < len(self.attributes):
                 raise ValueError(f"attributes {', '.join(self.attributes)} names one twice")
             return self
 
@@ -164,7 +164,7 @@ class ConditionalGAN(System):
 
     def _seen(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """Return what D reads in images, as it is shown them."""
-        return self.discriminator.features(diff_augment(images, self.cfg.augment))
+        return self.discriminator.features(diff_augment(images, self.cfg.augment or ()))
 
 
 def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:

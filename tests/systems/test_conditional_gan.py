@@ -203,6 +203,21 @@ def test_the_discriminator_sees_fakes_under_the_conditions_of_the_reals(discrimi
     torch.testing.assert_close(kept["fake"], judge(features(images), condition))
 
 
+def test_all_that_the_discriminator_sees_is_augmented() -> None:
+    white = {"image": torch.ones(6, 1, 16, 16), "label": torch.arange(6) % 3}
+    for augment, moved in ((None, False), (("translation",), True)):
+        system = build(augment=augment)
+        system.generator.forward = lambda latents: torch.ones(len(latents), 1, 16, 16)
+        given: list[torch.Tensor] = []
+        system.discriminator.body.layers.register_forward_pre_hook(
+            lambda _, inputs, given=given: given.append(inputs[0])
+        )
+        system.discriminator_loss(white)
+        system.generator_loss(white)
+        assert len(given) == 3
+        assert all((images[:, 0] == 1).all().item() != moved for images in given)
+
+
 @pytest.mark.parametrize(("network", "discriminator"), KINDS)
 def test_no_gradient_of_the_discriminators_loss_reaches_the_generator(network: str, discriminator: str) -> None:
     system = build(network=network, discriminator=discriminator, mismatched=True)
