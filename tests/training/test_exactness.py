@@ -1,4 +1,4 @@
-"""The same params give the same bytes, interrupted or not: for every system of the table, with each of its networks."""
+"""The same params give the same bytes, interrupted or not: for every system of the table with each of its networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from miniatures import changed, miniature, start_training
 from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
 from ganpipe.training.run import train
-
 
 PARTS = ("name", "network", "discriminator", "condition", "separate_steps", "spectral_norm", "augment")
 """Options of systems that decide which code a training runs; those that only change numbers are left out."""
