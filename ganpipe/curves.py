@@ -49,7 +49,7 @@ def _panels(ideal: Mapping[str, float]) -> list[_Panel]:
     scores = ("score_generator", "score_discriminator")
     diversity = ("diversity", "diversity_nearest")
     return [
-        _Panel("losses, dashed: at balance", ("loss_generator", "loss_discriminator"), ideal),
+        _Panel("losses, dashed: at balance" if ideal else "losses", ("loss_generator", "loss_discriminator"), ideal),
         _Panel("scores, dashed: at balance", scores, dict.fromkeys(scores, _BALANCED_SCORE)),
         _Panel("diversity, dashed: as real items", diversity, dict.fromkeys(diversity, _AS_REAL)),
         _Panel("Fréchet distance", ("fd",), {}),

@@ -6,7 +6,7 @@ stays when later rows look better.
 
 The thresholds were set between two kinds of real runs: the healthy recipes on digits, Fashion-MNIST and 1010, and the
 GAN of Rashid's book that draws one image for every seed. The hardest healthy run is `digits-mlp`: its discriminator
-wins by 0.98 to 0.02 from 28 to 54 kimg and loses the lead again. Hence nothing counts that does not last.
+wins by 0.97 to 0.03 from 28 to 54 kimg and loses the lead again. Hence nothing counts that does not last.
 A detector whose columns are absent is silent: a Wasserstein critic has no scores.
 """
 

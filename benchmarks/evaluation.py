@@ -1,0 +1,148 @@
+"""How fast the Fréchet distance and the whole Inception path are, beside scipy and torch-fidelity, with equal values.
+
+Run `python benchmarks/evaluation.py`. Rivals take turns in every round, with one torch thread each; printed are CPU
+seconds and the medians of their ratios. The weights are random, in the real file format: speed does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+import torch
+import torch_fidelity
+from torch.utils.data import Dataset
+
+from ganpipe.metrics.frechet import frechet_distance
+from ganpipe.metrics.inception import InceptionExtractor
+from ganpipe.metrics.score import compare
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from metrics.random_inception import write_random_weights
+
+NEIGHBOURS = 3
+
+
+def main() -> None:
+    """Time both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dimensions", type=int, default=2048)
+    parser.add_argument("--samples", type=int, default=4096, help="feature rows of each set of the first comparison")
+    parser.add_argument("--images", type=int, default=256, help="images of each set of the second, 64x64")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__} with one thread")
+    frechet_step(options.dimensions, options.samples, options.rounds)
+    inception_path(options.images, options.rounds)
+
+
+def frechet_step(dimensions: int, samples: int, rounds: int) -> None:
+    """Compare our Fréchet distance with the textbook one, which takes a matrix square root."""
+    rng = np.random.default_rng(0)
+    scale = np.arange(1, dimensions + 1) ** -0.5
+    real = rng.normal(size=(samples, dimensions)) * scale
+    fake = rng.normal(size=(samples, dimensions)) * scale[::-1] ** 0.5 + 0.01
+    timed = [
+        (cpu(lambda: with_square_root(real, fake)), cpu(lambda: frechet_distance(real, fake))) for _ in range(rounds)
+    ]
+    report(f"Fréchet distance, d = {dimensions}, N = {samples}", "scipy sqrtm", "ganpipe", timed, 3)
+
+
+def with_square_root(real: np.ndarray, fake: np.ndarray) -> float:
+    """Return |mu_r - mu_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^(1/2)) as the equation is written."""
+    shift = real.mean(axis=0) - fake.mean(axis=0)
+    one, other = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
+    root = scipy.linalg.sqrtm(one @ other).real
+    return float(shift @ shift + np.trace(one + other - 2 * root))
+
+
+def inception_path(images: int, rounds: int) -> None:
+    """Compare images in, metrics out."""
+    rng = np.random.default_rng(1)
+    real, fake = (rng.integers(low, high, (images, 64, 64, 3), np.uint8) for low, high in ((0, 200), (40, 256)))
+    with tempfile.TemporaryDirectory() as folder:
+        weights = write_random_weights(Path(folder) / "random.pth")
+        timed = [
+            (cpu(lambda: theirs(real, fake, weights)), cpu(lambda: ours(real, fake, weights))) for _ in range(rounds)
+        ]
+    report(f"Inception, 2 x {images} images of 64x64", "torch-fidelity", "ganpipe", timed, 1.15)
+
+
+def theirs(real: np.ndarray, fake: np.ndarray, weights: Path) -> float:
+    """Return the Fréchet distance by torch-fidelity, which computes the other metrics too."""
+    found = torch_fidelity.calculate_metrics(
+        input1=Images(fake),
+        input2=Images(real),
+        feature_extractor="inception-v3-compat",
+        feature_extractor_weights_path=str(weights),
+        isc=True,
+        fid=True,
+        kid=True,
+        prc=True,
+        prc_neighborhood=NEIGHBOURS,
+        kid_subset_size=len(real) // 2,
+        cuda=False,
+        batch_size=16,
+        save_cpu_ram=True,
+        cache=False,
+        verbose=False,
+    )
+    return float(found["frechet_inception_distance"])
+
+
+def ours(real: np.ndarray, fake: np.ndarray, weights: Path) -> float:
+    """Return the Fréchet distance by ganpipe, which computes the other metrics too."""
+    extractor = InceptionExtractor(weights)
+    found = compare(extractor.extract(real).features, extractor.extract(fake), NEIGHBOURS)
+    return float(found["fd"])
+
+
+class Images(Dataset):
+    """Images as torch-fidelity wants them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Return an image, channels first."""
+        return torch.tensor(self.images[index]).permute(2, 0, 1)
+
+
+def cpu(work: Callable[[], float]) -> tuple[float, float]:
+    """Return the value that a piece of work gives and the CPU seconds it takes."""
+    start = time.process_time()
+    value = work()
+    return value, time.process_time() - start
+
+
+Timed = list[tuple[tuple[float, float], tuple[float, float]]]
+
+
+def report(title: str, one: str, other: str, timed: Timed, goal: float) -> None:
+    """Print median CPU seconds, the median of their ratios, and how far the values are apart."""
+    slow, fast = (statistics.median(row[side][1] for row in timed) for side in (0, 1))
+    ratios = sorted(row[0][1] / row[1][1] for row in timed)
+    value, same = timed[0][0][0], timed[0][1][0]
+    print(
+        f"{title}: {one} {slow:.1f} s, {other} {fast:.1f} s of CPU, ratio {statistics.median(ratios):.2f} "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f}), goal {goal}; values {value:.6g} and {same:.6g}, "
+        f"relative difference {abs(value - same) / abs(value):.1e}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
