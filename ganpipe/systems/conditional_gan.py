@@ -21,6 +21,7 @@ from ganpipe.nets.augment import Policy, diff_augment
 
 Conditions = Float[Tensor, "n k"]
 Verdicts = Float[Tensor, "n heads"]
+Shape = tuple[int, int, int]
 
 
 class ConditionalGAN(System):
@@ -124,10 +125,8 @@ class ConditionalGAN(System):
         """-log D(G(z, y), y) for each head, or what the objective has in its place."""
         condition = self._condition(batch)
         fake = self.discriminator.judge(self._seen(self._drawn(condition)), condition)
-        if fake.shape[1] == 1:
-            return self.objective.generator(None, fake[:, 0])
-        costs = self.objective.to_fool(fake).mean(dim=0)
-        return {"quality": costs[0], "match": costs[1]}
+        names = ("adversarial",) if fake.shape[1] == 1 else ("quality", "match")
+        return dict(zip(names, self.objective.to_fool(fake).mean(dim=0), strict=True))
 
     def verdict_costs(self, real: Verdicts, fake: Verdicts, wrong: Verdicts | None) -> Terms:
         """Return D's costs; its last verdict is the one on image and condition together."""
@@ -155,20 +154,25 @@ class ConditionalGAN(System):
         flipped = torch.randint(self.conditions, (len(condition),), device=condition.device)
         return (condition - F.one_hot(flipped, self.conditions)).abs()
 
+    def realness(self, batch: Batch) -> Float[Tensor, " n"]:
+        """Return the lower of D's verdicts on each image and its condition: both must pass."""
+        return self.discriminator.judge(self._seen(batch["image"]), self._condition(batch)).amin(dim=1)
+
     def _condition(self, batch: Batch) -> Conditions:
-        label = self.cfg.condition == "label"
-        return self.encoded(batch["label"] if label else batch["attributes"][:, self.columns])
+        if self.cfg.condition == "label":
+            return self.encoded(batch["label"])
+        rows = batch["attributes"]  # those of the data set, or those that were asked for
+        return rows if rows.shape[1] == self.conditions else rows[:, self.columns]
 
     def _drawn(self, condition: Conditions) -> Float[Tensor, "n c h w"]:
         return self.generator(torch.cat([super().latents(len(condition)), condition], dim=1))
 
     def _seen(self, images: Float[Tensor, "n c h w"]) -> Tensor:
-        """Return what D reads in images, as it is shown them."""
         return self.discriminator.features(diff_augment(images, self.cfg.augment or ()))
 
 
 def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:
-    """Return the attributes to learn. Raises `ConfigError` where the data has not what is asked for."""
+    """Return the attributes to learn, in the data's order. Raises `ConfigError` where it has not what is asked for."""
     if cfg.condition == "label":
         if len(data.classes) < 2:
             known = f"data.name = {data.name!r} has {len(data.classes)}"
@@ -176,23 +180,21 @@ def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:
         return ()
     if not data.attributes:
         raise ConfigError(f"system.condition = 'attributes' needs some, but data.name = {data.name!r} has none")
-    named = cfg.attributes or data.attributes
-    return tuple(choose("attribute", name, data.attributes, "system.attributes") for name in named)
+    named = [choose("attribute", name, data.attributes, "system.attributes") for name in cfg.attributes or ()]
+    return tuple(name for name in data.attributes if name in named or not named)
 
 
-def _generator(cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditions: int) -> nn.Module:
+def _generator(cfg: ConditionalGAN.Config, shape: Shape, conditions: int) -> nn.Module:
     if cfg.network == "mlp":
         return conditional.book_generator(cfg.latent + conditions, shape, cfg.widths)
     return dcgan.Generator(cfg.latent + conditions, shape, cfg.features).apply(dcgan.init_dcgan)
 
 
-def _discriminator(
-    cfg: ConditionalGAN.Config, shape: tuple[int, int, int], conditions: int
-) -> conditional.Discriminator:
-    if cfg.network == "mlp" and cfg.discriminator == "joint":
-        return conditional.JointMLP(shape, conditions, cfg.widths)
-    if cfg.discriminator == "joint":
-        return conditional.JointConv(shape, conditions, cfg.features)
+def _discriminator(cfg: ConditionalGAN.Config, shape: Shape, conditions: int) -> conditional.Discriminator:
     mlp = cfg.network == "mlp"
+    if cfg.discriminator == "joint":
+        if mlp:
+            return conditional.JointMLP(shape, conditions, cfg.widths)
+        return conditional.JointConv(shape, conditions, cfg.features)
     trunk = conditional.TrunkMLP(shape, cfg.widths) if mlp else conditional.TrunkConv(shape, cfg.features)
     return (conditional.Heads if cfg.discriminator == "heads" else conditional.Projection)(trunk, conditions)

@@ -70,7 +70,7 @@ def test_labels_are_asked_for_and_read_back() -> None:
 
 def test_attributes_are_asked_for_and_read_back() -> None:
     system = faces(attributes=("Hat", "Smiling"))
-    assert system.data.attributes == ("Hat", "Smiling")
+    assert system.data.attributes == ("Smiling", "Hat")  # in the order of the data
     latents = system.latents(400, torch.Generator().manual_seed(1))
     found = system.asked(latents)["attributes"]
     assert found.shape == (400, 2)
@@ -95,11 +95,22 @@ def test_what_is_drawn_depends_on_what_is_asked_for(network: str, discriminator:
     assert not torch.equal(images, system.generate(system.ask(latents, torch.ones(4, dtype=torch.int64))))
 
 
-def test_the_columns_of_the_chosen_attributes_are_read_in_their_order() -> None:
+def test_the_columns_of_the_chosen_attributes_are_read_in_the_order_of_the_data() -> None:
     system = faces(attributes=("Young", "Smiling"))
     rows = {"image": torch.zeros(1, 3, 16, 16), "attributes": torch.tensor([[0.25, 2.0, 3.0, 0.75]])}
-    assert system._condition(rows).tolist() == [[0.75, 0.25]]
+    assert system._condition(rows).tolist() == [[0.25, 0.75]]
     assert faces()._condition(rows).tolist() == [[0.25, 2.0, 3.0, 0.75]]  # none named: all
+
+
+def test_what_was_asked_for_is_judged_as_what_is_in_the_data() -> None:
+    system = faces(attributes=("Young", "Smiling"), discriminator="heads").eval()
+    image, chosen = torch.randn(8, 3, 16, 16), torch.randint(2, (8, 2)).float()
+    of_the_data = torch.randint(2, (8, 4)).float()
+    of_the_data[:, [0, 3]] = chosen
+    asked = system.realness({"image": image, **system.asked(system.ask(system.latents(8), chosen))})
+    torch.testing.assert_close(asked, system.realness({"image": image, "attributes": of_the_data}))
+    verdicts = system.discriminator.judge(system.discriminator.features(image), chosen)
+    torch.testing.assert_close(asked, torch.minimum(verdicts[:, 0], verdicts[:, 1]))
 
 
 # Wrong conditions.
