@@ -25,6 +25,7 @@ from ganpipe.metrics.classes import (
     conditional_accuracy,
     total_variation,
 )
+from ganpipe.metrics.classification import can_be_learned, classification_accuracy
 from ganpipe.metrics.domain import DomainExtractor
 from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
@@ -137,11 +138,24 @@ class Judge:
             return {}
         found = _classified(fake)
         return {
+            **self._learned_from(asked),
             "conditional_accuracy": conditional_accuracy(asked, found),
             "conditional_accuracy_by_class": conditional_accuracies(asked, found, self.packed.classes),
             "conditional_accuracy_real": extractor.card.accuracy,
             "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
         }
+
+    def _learned_from(self, asked: Int64[np.ndarray, " n"]) -> Scores:
+        """How well real images are classified by what can be learned from the samples."""
+        classes, cfg = self.packed.classes, self.params.evaluate
+        if not can_be_learned(asked, len(classes)):
+            return {}
+        split = self.packed.rows("test" if "test" in self.packed.splits else "train")
+        real, labels = (self.packed.all(role, split) for role in ("image", "label"))
+        accuracy = classification_accuracy(
+            real, labels, self.fake.items, asked, classes, cfg.extractor_epochs, cfg.seed
+        )
+        return {"classification_accuracy": accuracy}
 
 
 def _by_class(blocks: list[Scores]) -> tuple[Scores, Scores]:
