@@ -136,6 +136,19 @@ def test_sizes() -> None:
         assert not [f"{name_of(path)}:{f.name}" for f in functions if (f.end_lineno or 0) - f.lineno + 1 > 50]
 
 
+def test_less_than_five_percent_of_the_code_is_written_twice() -> None:
+    """Of all windows of six lines that hold code, as they are written, few may stand anywhere else."""
+    windows: dict[tuple[str, ...], int] = {}
+    for path in SOURCES:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        code = [line for line in lines if line and not line.startswith(("#", "import ", "from "))]
+        for start in range(len(code) - 5):
+            window = tuple(code[start : start + 6])
+            windows[window] = windows.get(window, 0) + 1
+    repeated = sum(count for count in windows.values() if count > 1)
+    assert repeated / sum(windows.values()) < 0.05
+
+
 def test_no_file_is_a_drawer() -> None:
     assert not [name_of(path) for path in SOURCES if path.stem in ("utils", "helpers", "common", "misc")]
 

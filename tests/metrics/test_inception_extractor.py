@@ -14,6 +14,7 @@ import torch_fidelity
 from data.fault_server import serving
 from metrics.random_inception import write_random_weights
 from torch.utils.data import Dataset
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganpipe.data.dataset import Published
 from ganpipe.data.http import Refused
@@ -69,6 +70,16 @@ def test_images_in_metrics_out_like_torch_fidelity(random: InceptionExtractor, w
     assert ours["kd_x1000"] == pytest.approx(1000 * theirs["kernel_inception_distance_mean"], rel=1e-5)
     assert ours["cs"] == pytest.approx(theirs["inception_score_mean"], rel=1e-5)
     assert (ours["precision"], ours["recall"]) == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
+
+
+def test_torchmetrics_agrees_where_it_resizes_as_tensorflow_did(random: InceptionExtractor, weights: Path) -> None:
+    real, fake = blocks(1, 0, 200), blocks(2, 40, 256)
+    ours = compare(random.extract(real).features, random.extract(fake), neighbours=None)["fd"]
+
+    theirs = FrechetInceptionDistance(feature_extractor_weights_path=str(weights), antialias=False)
+    for images, is_real in ((real, True), (fake, False)):
+        theirs.update(torch.tensor(images).permute(0, 3, 1, 2), real=is_real)
+    assert float(theirs.compute()) == pytest.approx(ours, rel=1e-5)
 
 
 def test_grey_images_are_repeated_and_small_ones_enlarged(random: InceptionExtractor) -> None:
