@@ -27,7 +27,7 @@ class Objective:
     on_real: Elementwise  # what D pays for this output on an image it should call real
     on_fake: Elementwise  # ... on one it should call fake
     to_fool: Elementwise  # what G pays for this output on one of its own
-    belief: Elementwise  # the output as a probability of being real
+    belief: Elementwise  # the output as a probability of being real, or, if relative, more real than the other kind
     balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
     relative: bool = False  # outputs are first compared with the mean output on the other kind
 
@@ -56,9 +56,11 @@ class Objective:
         """Return the score of each player: how well it does, between 0 and 1; both 0.5 when balanced.
 
         Generator: mean D(G(z)). Discriminator: half of mean D(x) plus half of mean 1 - D(G(z)). As in MathWorks'
-        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`.
+        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`. A relative discriminator has
+        no belief about a single image: none.
         """
-        real, fake = self._compared(real, fake)
+        if self.relative:
+            return {}
         real_mean, fake_mean = self.belief(real).mean(), self.belief(fake).mean()
         return {"score_generator": fake_mean, "score_discriminator": (real_mean + 1 - fake_mean) / 2}
 

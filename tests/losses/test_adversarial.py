@@ -142,7 +142,7 @@ def test_flipped_labels_make_the_discriminator_pay_as_for_fakes(name: ObjectiveN
     torch.testing.assert_close(terms["fake"], objective.discriminator(real, fake)["fake"])
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - {"relativistic_average"}))
 @pytest.mark.parametrize(
     ("real", "fake", "generator", "discriminator"), [(0.0, 0.0, 0.5, 0.5), (50.0, -50.0, 0, 1), (-50.0, 50.0, 1, 0)]
 )
@@ -151,6 +151,11 @@ def test_scores(name: ObjectiveName, real: float, fake: float, generator: float,
     found = OBJECTIVES[name].scores(torch.full((3,), real + moved), torch.full((3,), fake + moved))
     assert found["score_generator"].item() == pytest.approx(generator, abs=1e-6)
     assert found["score_discriminator"].item() == pytest.approx(discriminator, abs=1e-6)
+
+
+def test_a_relative_discriminator_has_no_scores() -> None:
+    """In a healthy `digits-ragan` they would be 0.02 and 0.98: reals are told from fakes when compared, not alone."""
+    assert OBJECTIVES["relativistic_average"].scores(logits(1.0), logits(-1.0)) == {}
 
 
 def test_wasserstein_terms_have_the_sign_of_the_paper() -> None:
