@@ -6,6 +6,7 @@ import copy
 import itertools
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import namedtuple
@@ -283,7 +284,9 @@ def test_a_training_tells_once_how_long_it_will_take(
 
 
 def check() -> tuple[int, list[str], str]:
+    before = signal.getsignal(signal.SIGTERM)
     result = CliRunner().invoke(app, ["check"])
+    signal.signal(signal.SIGTERM, before)  # a command makes an exit of it, which is not for pytest
     return result.exit_code, result.stdout.splitlines(), result.stderr
 
 
