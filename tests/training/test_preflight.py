@@ -165,6 +165,7 @@ import torch
 from ganpipe import config, paths
 from ganpipe.data.packed import Packed
 from ganpipe.training import preflight, run
+torch.set_num_threads(1)
 params = config.load_params(paths.PARAMS)
 system, sampler = run.prepared(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))
 rehearsal = preflight.against_noise(system, params.train, sampler.batches)
