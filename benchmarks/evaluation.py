@@ -19,14 +19,13 @@ import numpy as np
 import scipy.linalg
 import torch
 import torch_fidelity
-from torch.utils.data import Dataset
 
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.inception import InceptionExtractor
 from ganpipe.metrics.score import compare
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from metrics.random_inception import write_random_weights
+from metrics.random_inception import Images, write_random_weights
 
 NEIGHBOURS = 3
 
@@ -104,21 +103,6 @@ def ours(real: np.ndarray, fake: np.ndarray, weights: Path) -> float:
     extractor = InceptionExtractor(weights)
     found = compare(extractor.extract(real).features, extractor.extract(fake), NEIGHBOURS)
     return float(found["fd"])
-
-
-class Images(Dataset):
-    """Images as torch-fidelity wants them."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        """Return an image, channels first."""
-        return torch.tensor(self.images[index]).permute(2, 0, 1)
 
 
 def cpu(work: Callable[[], float]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ class Objective:
     on_real: Elementwise  # what D pays for this output on an image it should call real
     on_fake: Elementwise  # ... on one it should call fake
     to_fool: Elementwise  # what G pays for this output on one of its own
-    belief: Elementwise  # the output as a probability of being real, or, if relative, more real than the other kind
+    belief: Elementwise  # the output as a probability of being real
     balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
     relative: bool = False  # outputs are first compared with the mean output on the other kind
 

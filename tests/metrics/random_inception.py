@@ -1,4 +1,4 @@
-"""A weights file of torch-fidelity's Inception with random values, in the real format: 566 tensors, 96 MB."""
+"""What torch-fidelity's Inception is fed: a weights file of random values in the real format (566 tensors), images."""
 
 from __future__ import annotations
 
@@ -6,8 +6,25 @@ import io
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+
+class Images(Dataset):
+    """Images as torch-fidelity wants them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Return an image, channels first."""
+        return torch.tensor(self.images[index]).permute(2, 0, 1)
 
 
 class Unloaded(FeatureExtractorInceptionV3):

@@ -12,8 +12,7 @@ import pytest
 import torch
 import torch_fidelity
 from data.fault_server import serving
-from metrics.random_inception import write_random_weights
-from torch.utils.data import Dataset
+from metrics.random_inception import Images, write_random_weights
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganpipe.data.dataset import Published
@@ -26,19 +25,6 @@ from ganpipe.metrics.inception import VARIABLE, WEIGHTS, InceptionExtractor, fin
 from ganpipe.metrics.score import compare, named
 
 N = 16
-
-
-class Images(Dataset):
-    """Images as torch-fidelity wants them."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.tensor(self.images[index]).permute(2, 0, 1)
 
 
 def blocks(seed: int, low: int, high: int) -> np.ndarray:
