@@ -181,9 +181,9 @@ class Params(Closed):
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Params:
-        needed = self.evaluate.neighbours + 2
+        needed = max(self.evaluate.neighbours, 3) + 2  # 3: precision_k3 and recall_k3 are always among the scores
         if self.sample.count < needed:
-            raise ValueError(f"sample.count {self.sample.count} is below the {needed} that evaluate.neighbours needs")
+            raise ValueError(f"sample.count {self.sample.count} is below the {needed} that precision and recall need")
         return self
 
 

@@ -49,7 +49,7 @@ HAND_EDITS = {
         "  features: 10000000",
         "system.features = 10000000: should be less",
     ),
-    "too few to judge": ("  count: 2500", "  count: 6", "sample.count 6 is below the 7 that evaluate.neighbours needs"),
+    "too few to judge": ("  count: 2500", "  count: 6", "sample.count 6 is below the 7 that precision and recall need"),
     "zero batch": ("  batch: 64", "  batch: 0", "train.batch = 0: should be greater than or equal to 1"),
     "beta out of range": ("    - 0.5", "    - 1.5", "train.optimizer.betas.0 = 1.5: should be less than 1"),
     "one beta": ("    - 0.5\n", "", "train.optimizer.betas.1 is missing"),

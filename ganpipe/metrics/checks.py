@@ -16,14 +16,12 @@ _ENOUGH_FOR_INCEPTION = 2048  # the number of its features, and what its users a
 _ENOUGH_PER_FEATURE = 10
 
 
-def check_features(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbours: int = 0) -> None:
-    """Raise `MetricError` unless both sets are finite, (N, d) with one d, and hold at least `neighbours` + 2 rows.
-
-    Two rows are the least for a covariance or an unbiased kernel mean; with k neighbours a row needs k others and one
-    to spare, or every ball of `prdc` reaches the farthest row.
-    """
+def check_features(
+    real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], least: int = 2, what: str = "a covariance"
+) -> None:
+    """Raise `MetricError` unless both sets are finite, (N, d) with one d, and hold `least` rows, needed for `what`."""
     for name, features in (("real", real), ("fake", fake)):
-        _check_one_set(name, features, neighbours)
+        _check_one_set(name, features, least, what)
     if real.shape[1] != fake.shape[1]:
         raise MetricError(
             f"real features have {real.shape[1]} numbers, fake features {fake.shape[1]}: use one extractor for both"
@@ -75,17 +73,15 @@ def unequal_counts(counts: Mapping[str, int], n: int) -> str | None:
     return f"Note: unequal numbers of samples ({sizes}): {n} of each are compared"
 
 
-def _check_one_set(name: str, features: Float[np.ndarray, "n d"], neighbours: int) -> None:
+def _check_one_set(name: str, features: Float[np.ndarray, "n d"], least: int, what: str) -> None:
     if not isinstance(features, np.ndarray):
         raise MetricError(f"{name} features are a {type(features).__name__}, expected a NumPy array (N, d)")
     if features.ndim != 2:
         raise MetricError(f"{name} features have shape {features.shape}, expected (N, d)")
     if features.size == 0:
         raise MetricError(f"{name} features are empty: shape {features.shape}")
-    least = neighbours + 2
     if len(features) < least:
-        because = f" for evaluate.neighbours = {neighbours}" if neighbours else ""
-        raise MetricError(f"{name} set holds {len(features)} samples, at least {least} are needed{because}")
+        raise MetricError(f"{name} set holds {len(features)} samples, at least {least} are needed for {what}")
     bad = len(features) - int(np.isfinite(features).all(axis=1).sum())
     if bad:
         raise MetricError(f"{bad} of {len(features)} {name} feature rows are not finite (NaN or infinity)")

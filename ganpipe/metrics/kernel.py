@@ -35,7 +35,7 @@ def kernel_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d
     Never clipped: between equal distributions half of the estimates are negative.
     Raises `MetricError` for fewer than 4 samples and for what `check_features` refuses.
     """
-    check_features(real, fake, neighbours=2)
+    check_features(real, fake, 4, "a kernel distance")
     x, y = real.astype(np.float64), fake.astype(np.float64)
     in_x, in_y = _draw_subsets(len(x), len(y), seed)
     if max(len(x), len(y)) > FULL_UP_TO:

@@ -17,6 +17,9 @@ from ganpipe.errors import MetricError
 from ganpipe.metrics.checks import check_features
 from ganpipe.metrics.nearest import as_points, distance_rows, radii
 
+FIRST_K = 3
+"""k of Kynkäänniemi et al.; Naeem et al. take 5."""
+
 
 class Prdc(NamedTuple):
     """Shares in [0, 1], except density, which is 1 for equal distributions and has no upper bound."""
@@ -34,11 +37,9 @@ def prdc(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbo
     density: mean number of real balls a fake lies in, over k; coverage: share of reals whose ball holds a fake.
     Inside means strictly nearer than the radius, as in the code of Naeem et al. (Kynkäänniemi et al. include the rim):
     copies of one sample have radius 0 and hold nothing. Memory is linear in the number of samples.
-    Raises `MetricError` for fewer than k + 2 samples in a set and for what `check_features` refuses.
+    Raises `MetricError` for what `check_enough` refuses.
     """
-    if neighbours < 1:
-        raise MetricError(f"evaluate.neighbours = {neighbours}, at least 1 is needed")
-    check_features(real, fake, neighbours)
+    check_enough(real, fake, neighbours)
     x, y = as_points(real), as_points(fake)
     radii_x, radii_y = radii(x, neighbours), radii(y, neighbours)
     balls_holding_fake = torch.zeros(len(y), dtype=torch.int64)
@@ -54,6 +55,16 @@ def prdc(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbo
         density=float(balls_holding_fake.sum()) / (neighbours * len(y)),
         coverage=_share(torch.cat(covered)),
     )
+
+
+def check_enough(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbours: int) -> None:
+    """Raise `MetricError` for fewer than k + 2 samples in a set, k = `neighbours`, and what `check_features` refuses.
+
+    A sample needs k others and one to spare, or every ball reaches the farthest of them.
+    """
+    if neighbours < 1:
+        raise MetricError(f"evaluate.neighbours = {neighbours}, at least 1 is needed")
+    check_features(real, fake, neighbours + 2, f"balls to neighbour {neighbours}")
 
 
 def _share(flags: Tensor) -> float:

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from ganpipe import metrics
 from ganpipe.errors import ConfigError, MetricError
 from ganpipe.metrics.batches import as_colour
-from ganpipe.metrics.checks import check_features, check_pixels, few_samples, unequal_counts
+from ganpipe.metrics.checks import check_pixels, few_samples, unequal_counts
 from ganpipe.metrics.classifier_score import classifier_score, default_splits
 from ganpipe.metrics.extractor import INCEPTION, Extracted
 from ganpipe.metrics.frechet import frechet_distance
@@ -20,7 +20,7 @@ from ganpipe.metrics.images import ImageSet, open_images
 from ganpipe.metrics.infinity import can_be_extrapolated, frechet_at_infinity
 from ganpipe.metrics.kernel import kernel_distance
 from ganpipe.metrics.memorisation import copied_share
-from ganpipe.metrics.prdc import prdc
+from ganpipe.metrics.prdc import FIRST_K, check_enough, prdc
 from ganpipe.metrics.reference import extract
 
 Scores = dict[str, Any]
@@ -37,10 +37,11 @@ def compare(
 ) -> Scores:
     """Return all scores of fakes against reals that need nothing but what an extractor made of them.
 
-    `other` are more reals, for the floor; `neighbours` None leaves out precision, recall, density and coverage.
-    Raises `MetricError` for what `check_features` refuses.
+    `other` are more reals, for the floor; `neighbours` None leaves out what is found by nearest neighbours.
+    Raises `MetricError` for what `check_features` and `check_enough` refuse.
     """
-    check_features(real, fake.features, neighbours or 0)
+    if neighbours is not None:
+        check_enough(real, fake.features, max(neighbours, FIRST_K))
     kernel = kernel_distance(real, fake.features)
     scores: Scores = {
         "fd": frechet_distance(real, fake.features),
@@ -53,6 +54,8 @@ def compare(
         scores |= _floor(real, other, scores["fd"])
     if neighbours is not None:
         scores |= prdc(real, fake.features, neighbours)._asdict()
+        first = prdc(real, fake.features, FIRST_K)
+        scores |= {f"precision_k{FIRST_K}": first.precision, f"recall_k{FIRST_K}": first.recall}
         scores["copied_share"] = copied_share(real, fake.features)
         if other is not None:
             scores["copied_share_floor"] = copied_share(real, other)

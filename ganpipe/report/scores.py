@@ -21,14 +21,17 @@ _MEASURES: dict[str, tuple[str, Better, str]] = {
     "cs": ("Classifier score", "higher", "confident and varied classification, at most the number of classes"),
     "precision": ("Precision", "higher", "share of samples among real data"),
     "recall": ("Recall", "higher", "share of real data among samples"),
+    "precision_k3": ("Precision, k = 3", "higher", "by the three nearest neighbours of the original paper"),
+    "recall_k3": ("Recall, k = 3", "higher", "by the three nearest neighbours of the original paper"),
     "density": ("Density", "higher", "like precision, counting how often; about 1 for real data"),
     "coverage": ("Coverage", "higher", "share of real items with a sample close by"),
     "classes_covered": ("Classes covered", "higher", "classes with at least a tenth of their real share"),
     "class_tv": ("Class imbalance", "lower", "share of samples that would have to change class"),
     "conditional_accuracy": ("Conditional accuracy", "higher", "share of samples of the class that was asked for"),
+    "classification_accuracy": ("Accuracy learned from samples", "higher", "of a classifier of real data"),
     "valid_share": ("Valid patterns", "higher", "share of samples that are right"),
     "duplicate_share": ("Duplicates", "lower", "share of samples that repeat another"),
-    "memorised_share": ("Memorised", "lower", "share of samples too close to one training item"),
+    "copied_share": ("Copied", "", "share of samples nearer to a real item than the next real one"),
 }
 """name -> title, which way is better, what it is. A score that is not here is shown under its own name."""
 

@@ -11,7 +11,7 @@ from ganpipe.errors import MetricError
 from ganpipe.metrics.checks import check_features, check_image_array, check_pixels
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.prdc import prdc
+from ganpipe.metrics.prdc import check_enough, prdc
 
 FINE = np.random.default_rng(0).normal(size=(20, 3))
 SPOILT = FINE.copy()
@@ -40,9 +40,9 @@ def test_bad_features_are_refused_everywhere(score: Callable, real: np.ndarray, 
 
 
 def test_neighbours_need_two_more_samples() -> None:
-    check_features(FINE[:7], FINE[:7], 5)
-    with pytest.raises(MetricError, match="fake set holds 6 samples, at least 7 are needed for .*neighbours = 5"):
-        check_features(FINE[:7], FINE[:6], 5)
+    check_enough(FINE[:7], FINE[:7], 5)
+    with pytest.raises(MetricError, match="fake set holds 6 samples, at least 7 are needed for balls to neighbour 5"):
+        check_enough(FINE[:7], FINE[:6], 5)
 
 
 def test_good_features_pass() -> None:

@@ -107,7 +107,7 @@ def test_rows_in_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_k_must_be_positive_and_leave_enough_samples() -> None:
     x = np.random.default_rng(5).normal(size=(10, 3))
     assert prdc(x[:7], x, 5).precision <= 1
-    with pytest.raises(MetricError, match="real set holds 6 samples, at least 7 are needed for .*neighbours = 5"):
+    with pytest.raises(MetricError, match="real set holds 6 samples, at least 7 are needed for balls to neighbour 5"):
         prdc(x[:6], x, 5)
     with pytest.raises(MetricError, match="evaluate.neighbours = 0"):
         prdc(x, x, 0)

@@ -50,7 +50,8 @@ def test_a_folder_against_a_packed_file(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     assert (found["n_fake"], found["n_real"], found["pixel"]["extractor"]) == (40, 40, "pixel1024")
     assert sorted(found["pixel"]) == [
-        "copied_share", "coverage", "density", "extractor", "fd", "kd_std_x1000", "kd_x1000", "precision", "recall",
+        "copied_share", "coverage", "density", "extractor", "fd", "kd_std_x1000", "kd_x1000", "precision",
+        "precision_k3", "recall", "recall_k3",
     ]  # fmt: skip
     assert found["pixel"]["fd"] < 1e-6 and found["pixel"]["precision"] == found["pixel"]["coverage"] == 1
     assert len(found["real_sha256"]) == len(found["fake_sha256"]) == 64
