@@ -158,9 +158,9 @@ def score(
     extractor: Annotated[
         str | None, typer.Option(help="inception, lite0, dinov2 or pixel; default: lite0 for colour from 32 pixels on.")
     ] = None,
-    n: Annotated[int | None, typer.Option(min=2, help="Compare so many of each; default: all that both have.")] = None,
+    n: Annotated[int | None, typer.Option(min=5, help="Compare so many of each; default: all that both have.")] = None,
     neighbours: Annotated[int, typer.Option(min=1, help="k of precision, recall, density and coverage.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="Write the scores to this JSON file too.")] = None,
+    out: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the scores to this JSON file too.")] = None,
 ) -> None:
     """Score anybody's images against real ones, without a pipeline."""
     with one_line_errors():
@@ -169,12 +169,12 @@ def score(
         from ganpipe.metrics.score import score_images
 
         scores, remarks = score_images(against, images, extractor, n, neighbours)
-        if out is not None:
-            write_json(out, scores)
         for name, value in flatten(scores).items():
             typer.echo(f"{name:<24} {value}")
         for remark in remarks:
             typer.echo(remark)
+        if out is not None:
+            write_json(out, scores)
 
 
 @app.command()
@@ -191,7 +191,7 @@ def ui(
 
 @app.command()
 def report(
-    out: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The page to write, one HTML file.")] = Path("report.html"),
 ) -> None:
     """Write one self-contained page of this workspace: curves, samples over time, scores, params, provenance."""
     with one_line_errors():

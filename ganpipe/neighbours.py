@@ -17,8 +17,8 @@ from ganpipe.errors import DataError
 from ganpipe.progress import progress
 
 NEAREST = 3
-COPYING = 0.5  # samples twice as near to the training data as real data is to itself
-JUDGED = 100  # samples, and as many real items
+COPYING = 0.5  # twice as near to the training data as real data is to itself
+JUDGED = 100  # samples, and as many real items, of the picture
 
 _SIDE = 64  # pixels; larger images are averaged down to at most this
 _BLOCK_BYTES = 1 << 26
@@ -35,7 +35,12 @@ class Nearness:
 
     rows: Int64[np.ndarray, "n k"]  # of the packed file, nearest first
     distances: Float64[np.ndarray, "n k"]
-    real: float  # median distance of a training item to its nearest other
+    between_real: Float64[np.ndarray, " m"]  # of some training items to their nearest other
+
+    @property
+    def real(self) -> float:
+        """The median distance of a training item to its nearest other."""
+        return float(np.median(self.between_real))
 
     @property
     def fake(self) -> float:
@@ -47,6 +52,16 @@ class Nearness:
         """The median sample's distance over the median real item's; None where most real items have an equal."""
         return self.fake / self.real if self.real > 0 else None
 
+    @property
+    def memorised_share(self) -> float:
+        """The share of samples that are near enough to a training item to be its copy, by `COPYING`."""
+        return float(np.mean(self.distances[:, 0] < COPYING * self.real))
+
+    @property
+    def memorised_share_floor(self) -> float:
+        """The same share of real items."""
+        return float(np.mean(self.between_real < COPYING * self.real))
+
     def described(self) -> dict[str, Any]:
         """Return all of it as JSON: rows of data/packed and distances, sample by sample."""
         nearest = [
@@ -56,8 +71,10 @@ class Nearness:
         return {"fake": self.fake, "real": self.real, "ratio": self.ratio, "samples": nearest}
 
 
-def nearness(packed: Packed, samples: Items, device: torch.device, mirrored: bool = False) -> Nearness:
-    """Compare samples, and up to 100 training items spread evenly over the set, with all training items but themselves.
+def nearness(
+    packed: Packed, samples: Items, device: torch.device, mirrored: bool = False, judged: int = JUDGED
+) -> Nearness:
+    """Compare samples, and up to `judged` training items spread evenly, with all training items but themselves.
 
     Read once, block by block, so that memory does not grow with the set; float64, in which distances of pixels are
     exact. `mirrored`: the training saw mirror images too, so an item counts as near as the nearer of both.
@@ -65,14 +82,12 @@ def nearness(packed: Packed, samples: Items, device: torch.device, mirrored: boo
     """
     train = packed.rows("train")
     if len(train) <= NEAREST:
-        raise DataError(
-            f"{packed.path}: sample.pictures: nearest needs {NEAREST + 1} training items, found {len(train)}"
-        )
-    real = np.unique(np.linspace(train.start, train.stop - 1, min(JUDGED, len(train))).astype(np.int64))
+        raise DataError(f"{packed.path}: the nearest training items need {NEAREST + 1} of them, found {len(train)}")
+    real = np.unique(np.linspace(train.start, train.stop - 1, min(judged, len(train))).astype(np.int64))
     queries = np.concatenate([samples, packed.read(real, packed.kind)])
     own = torch.as_tensor(np.concatenate([np.full(len(samples), -1), real]), device=device)
     rows, distances = _search(packed, _views(queries, device, mirrored), own)
-    return Nearness(rows[: len(samples)], distances[: len(samples)], float(np.median(distances[len(samples) :, 0])))
+    return Nearness(rows[: len(samples)], distances[: len(samples)], distances[len(samples) :, 0])
 
 
 def summary(found: Nearness, kind: str) -> str:

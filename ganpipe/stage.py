@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ganpipe.config import Params
 
 _PR_SET_PDEATHSIG = 1
-_OUTER_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+_OUTER_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
     "losses": {"core"},
     "systems": {"config", "core", "losses", "nets", "errors"},
     "data": {"__version__", "config", "core", "errors", "files", "paths", "pictures", "progress"},
-    "metrics": {"config", "core", "data", "device", "errors", "files", "paths", "progress", "systems"},
+    "metrics": {"config", "core", "data", "device", "errors", "files", "neighbours", "paths", "progress", "systems"},
     "training": {
         "config", "core", "curves", "data", "device", "errors", "files", "generator", "history", "metrics", "paths",
         "pictures", "progress", "systems",

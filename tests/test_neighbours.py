@@ -113,5 +113,5 @@ def test_data_that_exists_twice_says_nothing(tmp_path: Path) -> None:
 
 
 def test_too_few_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.h5: sample\.pictures: nearest needs 4 training items, found 3"):
+    with pytest.raises(DataError, match=r"data\.h5: the nearest training items need 4 of them, found 3"):
         nearness(packed(tmp_path, noise(3)), noise(1), CPU)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt8
 
 from ganpipe.errors import MetricError
 
@@ -21,7 +21,7 @@ def check_features(
 ) -> None:
     """Raise `MetricError` unless both sets are finite, (N, d) with one d, and hold `least` rows, needed for `what`."""
     for name, features in (("real", real), ("fake", fake)):
-        _check_one_set(name, features, least, what)
+        check_one_set(name, features, least, what)
     if real.shape[1] != fake.shape[1]:
         raise MetricError(
             f"real features have {real.shape[1]} numbers, fake features {fake.shape[1]}: use one extractor for both"
@@ -50,8 +50,13 @@ def check_pixels(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> N
     """
     check_image_array(images, name)
     if len(images) > 1 and all(np.array_equal(images[0], image) for image in images[1:]):
-        value = "" if np.ptp(images[0]) else f", all its pixels {images[0].flat[0]}"
-        raise MetricError(f"{name} set: all {len(images)} images are the same picture{value}: no score would be honest")
+        raise one_picture(name, len(images), images[0])
+
+
+def one_picture(name: str, count: int, picture: UInt8[np.ndarray, "h w c"]) -> MetricError:
+    """Return the refusal of a set of `count` times the same picture."""
+    value = "" if np.ptp(picture) else f", all its pixels {picture.flat[0]}"
+    return MetricError(f"{name} set: all {count} images are the same picture{value}: no score would be honest")
 
 
 def few_samples(extractor: str, n: int, features: int) -> str | None:
@@ -73,7 +78,8 @@ def unequal_counts(counts: Mapping[str, int], n: int) -> str | None:
     return f"Note: unequal numbers of samples ({sizes}): {n} of each are compared"
 
 
-def _check_one_set(name: str, features: Float[np.ndarray, "n d"], least: int, what: str) -> None:
+def check_one_set(name: str, features: Float[np.ndarray, "n d"], least: int, what: str) -> None:
+    """Raise `MetricError` unless the set `name` is finite, (N, d), and holds `least` rows, needed for `what`."""
     if not isinstance(features, np.ndarray):
         raise MetricError(f"{name} features are a {type(features).__name__}, expected a NumPy array (N, d)")
     if features.ndim != 2:

@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from ganpipe.data.images import SUFFIXES, Transform, UnreadableError
 from ganpipe.data.packed import Packed
-from ganpipe.errors import MetricError
+from ganpipe.errors import DataError, MetricError
 
 _AS_THEY_ARE = Transform(crop=None, size=None, channels=3)
 
@@ -22,6 +22,7 @@ class ImageSet:
 
     path: Path
     count: int
+    shape: tuple[int, int, int]  # of one image: height, width, channels
     read: Callable[[Int64[np.ndarray, " n"]], UInt8[np.ndarray, "n h w c"]]
 
     def __len__(self) -> int:
@@ -31,17 +32,24 @@ class ImageSet:
 def open_images(path: Path) -> ImageSet:
     """Find the images of a folder and its subfolders, by name, or open a packed file.
 
-    Raises `MetricError` where there are none, `DataError` where the file is damaged.
+    Raises `MetricError` where there are none, or the file is damaged.
     """
     if path.is_dir():
         return _folder(path)
+    if path.suffix.lower() in SUFFIXES:
+        raise MetricError(f"{path}: is one image; give a folder of images or a packed .h5 file")
     if not path.exists() and path.suffix != ".h5":  # shards are opened by the name of the file that they make up
         raise MetricError(f"{path}: there is no such folder or file; give a folder of images or a packed .h5 file")
-    packed = Packed.open(path, "pack")
+    try:
+        packed = Packed.open(path, "pack")
+        packed.verify()
+    except DataError as problem:
+        what = str(problem).rpartition("; run `dvc repro")[0] or str(problem)
+        raise MetricError(f"{what}; give a folder of images, or the data.h5 of `dvc repro pack`") from None
     if packed.kind != "image":
         raise MetricError(f"{path}: holds {packed.kind}s, no images")
-    packed.verify()
-    return ImageSet(path, len(packed), lambda rows: packed.read(rows, "image"))
+    channels, height, width = packed.shape
+    return ImageSet(path, len(packed), (height, width, channels), lambda rows: packed.read(rows, "image"))
 
 
 def _folder(path: Path) -> ImageSet:
@@ -50,21 +58,22 @@ def _folder(path: Path) -> ImageSet:
     files = sorted(file for file in path.rglob("*") if file.is_file() and _is_image(file.relative_to(path)))
     if not files:
         raise MetricError(f"{path}: holds no images; their names should end in {', '.join(SUFFIXES)}")
-    return ImageSet(path, len(files), lambda rows: _decoded([files[row] for row in rows]))
+    first = _pixels(files[0])
+    return ImageSet(path, len(files), first.shape, lambda rows: _decoded([files[row] for row in rows], files[0], first))
 
 
 def _is_image(name: Path) -> bool:
     return name.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in name.parts)
 
 
-def _decoded(files: list[Path]) -> UInt8[np.ndarray, "n h w 3"]:
-    """Decode as packing does. Raises `MetricError` naming the file that cannot be read or is of another size."""
+def _decoded(files: list[Path], first: Path, like: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "n h w 3"]:
+    """Decode as packing does. Raises `MetricError` naming a file that cannot be read or is not as large as `first`."""
     images = [_pixels(file) for file in files]
     for file, image in zip(files, images, strict=True):
-        if image.shape != images[0].shape:
-            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (image, images[0])]
+        if image.shape != like.shape:
+            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (image, like)]
             raise MetricError(
-                f"{file}: is {sizes[0]} pixels, but {files[0].name} {sizes[1]}: bring all to one size, as "
+                f"{file}: is {sizes[0]} pixels, but {first.name} {sizes[1]}: bring all to one size, as "
                 "data.name: folder with data.size does"
             )
     return np.stack(images)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
-from ganpipe.metrics.checks import check_features
-from ganpipe.metrics.nearest import as_points, distance_rows, radii
+from ganpipe.metrics.nearest import Neighbourhood, Points, distance_rows
 
 
 def duplicate_share(items: Shaped[np.ndarray, "n ..."]) -> float:
@@ -16,19 +15,16 @@ def duplicate_share(items: Shaped[np.ndarray, "n ..."]) -> float:
     return 1 - len({row.tobytes() for row in rows}) / len(rows)
 
 
-def copied_share(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"]) -> float:
+def copied_share(real: Neighbourhood, fake: Points) -> float:
     """Return the share of fakes that lie nearer to a real than that real lies to any other real.
 
-    One minus the authenticity of Alaa et al. 2022, arXiv:2102.08921, section 4.3: 1 for copies. New data of the same
-    distribution score about a half (less in few dimensions), so that the value says something beside that of held-out
-    reals only. Copies among the reals have no room around them and are never found to be copied.
-    Raises `MetricError` for input that `check_features` refuses.
+    One minus the authenticity of Alaa et al. 2022, arXiv:2102.08921, section 4.3: 1 for copies of these reals. New data
+    of the same distribution score about a half (less in few dimensions), so that the value says something beside that
+    of held-out reals only. Copies among the reals have no room around them and are never found to be copied.
     """
-    check_features(real, fake)
-    x, y = as_points(real), as_points(fake)
-    room = radii(x, 1)
+    room = real.radii(1)
     copied = []
-    for _, rows in distance_rows(y, x):
+    for _, rows in distance_rows(fake, real.points):
         nearest = rows.min(dim=1)
         copied.append(nearest.values < room[nearest.indices])
     return float(torch.cat(copied).double().mean())

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from ganpipe.errors import MetricError
-from ganpipe.metrics.checks import check_features
-from ganpipe.metrics.nearest import as_points, distance_rows, radii
+from ganpipe.metrics.nearest import Neighbourhood, distance_rows
 
 FIRST_K = 3
 """k of Kynkäänniemi et al.; Naeem et al. take 5."""
@@ -30,21 +26,18 @@ class Prdc(NamedTuple):
     coverage: float
 
 
-def prdc(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbours: int = 5) -> Prdc:
+def prdc(real: Neighbourhood, fake: Neighbourhood, neighbours: int) -> Prdc:
     """Judge by balls that reach from each sample to its k-th nearest neighbour in the same set, k = `neighbours`.
 
     precision: share of fakes inside the ball of some real; recall: share of reals inside the ball of some fake;
     density: mean number of real balls a fake lies in, over k; coverage: share of reals whose ball holds a fake.
     Inside means strictly nearer than the radius, as in the code of Naeem et al. (Kynkäänniemi et al. include the rim):
     copies of one sample have radius 0 and hold nothing. Memory is linear in the number of samples.
-    Raises `MetricError` for what `check_enough` refuses.
     """
-    check_enough(real, fake, neighbours)
-    x, y = as_points(real), as_points(fake)
-    radii_x, radii_y = radii(x, neighbours), radii(y, neighbours)
-    balls_holding_fake = torch.zeros(len(y), dtype=torch.int64)
+    radii_x, radii_y = real.radii(neighbours), fake.radii(neighbours)
+    balls_holding_fake = torch.zeros(len(fake), dtype=torch.int64)
     recalled, covered = [], []
-    for start, distances in distance_rows(x, y):
+    for start, distances in distance_rows(real.points, fake.points):
         inside = distances < radii_x[start : start + len(distances), None]
         balls_holding_fake += inside.sum(dim=0)
         covered.append(inside.any(dim=1))
@@ -52,19 +45,9 @@ def prdc(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbo
     return Prdc(
         precision=_share(balls_holding_fake > 0),
         recall=_share(torch.cat(recalled)),
-        density=float(balls_holding_fake.sum()) / (neighbours * len(y)),
+        density=float(balls_holding_fake.sum()) / (neighbours * len(fake)),
         coverage=_share(torch.cat(covered)),
     )
-
-
-def check_enough(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], neighbours: int) -> None:
-    """Raise `MetricError` for fewer than k + 2 samples in a set, k = `neighbours`, and what `check_features` refuses.
-
-    A sample needs k others and one to spare, or every ball reaches the farthest of them.
-    """
-    if neighbours < 1:
-        raise MetricError(f"evaluate.neighbours = {neighbours}, at least 1 is needed")
-    check_features(real, fake, neighbours + 2, f"balls to neighbour {neighbours}")
 
 
 def _share(flags: Tensor) -> float:

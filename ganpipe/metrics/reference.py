@@ -6,12 +6,12 @@ The training split of the packed data is shuffled by `evaluate.seed` and cut int
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 from safetensors import safe_open
 from safetensors.numpy import save
 
@@ -21,14 +21,13 @@ from ganpipe.data.packed import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_bytes
 from ganpipe.metrics.domain import DomainExtractor
-from ganpipe.metrics.extractor import Extracted, Extractor
-from ganpipe.progress import Progress, progress
+from ganpipe.metrics.extraction import advancing, extract
+from ganpipe.metrics.extractor import Extractor
+from ganpipe.progress import progress
 
 FEATURES = "features.safetensors"
 LARGEST_HALF = 10_000
 """Most samples of each half, and so most that are compared: Inception takes a quarter of an hour for them."""
-
-Items = Shaped[np.ndarray, "n ..."]
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,13 @@ def prepare_reference(params: Params) -> None:
     torch.set_num_threads(1)  # more of them change the last bits of the extractor
     packed = Packed.open(paths.PACKED_FILE)
     packed.verify()
-    items = packed.read(_halves(packed.rows("train"), params.evaluate.seed), packed.kind)
+    rows = _halves(packed.rows("train"), params.evaluate.seed)
     for name in params.evaluate.extractors:
         extractor = _fitted(name, packed, params.evaluate)
-        features = extract(extractor, items, f"Features of real data ({name})").features
+        read = partial(packed.read, role=packed.kind)
+        features = extract(extractor, read, rows, f"Features of real data ({name})").features
         half_a, half_b = np.split(features, 2)
-        content = save({"half_a": half_a, "half_b": half_b}, {"extractor": extractor.identity})
+        content = save({"half_a": half_a, "half_b": half_b}, _made_from(packed, extractor, params.evaluate.seed))
         write_bytes(paths.REFERENCE / name / FEATURES, content)
 
 
@@ -63,34 +63,31 @@ def compared(samples: int, packed: Packed) -> int:
     return min(samples, len(packed.rows("train")) // 2, LARGEST_HALF)
 
 
-def load_reference(name: str) -> Reference:
-    """Load what `prepare_reference` wrote for an extractor. Raises `MetricError`."""
+def load_reference(name: str, packed: Packed, seed: int) -> Reference:
+    """Load what `prepare_reference` wrote for an extractor.
+
+    Raises `MetricError` where it is missing, or was made of other data, by another extractor or with another seed.
+    """
     folder = paths.REFERENCE / name
     if not (folder / FEATURES).is_file():
         raise MetricError(f"{folder}: no features of the real data; run `dvc repro reference`")
     with safe_open(folder / FEATURES, framework="numpy") as file:
         features = {half: file.get_tensor(half) for half in ("half_a", "half_b")}
-        made_by = (file.metadata() or {}).get("extractor")
+        found = file.metadata() or {}
     cls = metrics.load_extractor_class(name)
     extractor = cls.load(folder) if issubclass(cls, DomainExtractor) else cls()
-    if made_by != extractor.identity:
-        raise MetricError(
-            f"{folder}: features of the real data are those of {made_by}, but the extractor is {extractor.identity}; "
-            "run `dvc repro --force --single-item reference`"
-        )
+    for what, value in _made_from(packed, extractor, seed).items():
+        if found.get(what) != value:
+            raise MetricError(
+                f"{folder}: features of the real data were made with {what} {found.get(what)}, but it is {value} now; "
+                "run `dvc repro --force --single-item reference`"
+            )
     return Reference(extractor, features["half_a"], features["half_b"])
 
 
-def extract(extractor: Extractor, items: Items, title: str) -> Extracted:
-    """Extract with a progress bar, on one thread: more of them change the last bits of what is compared."""
-    torch.set_num_threads(1)
-    with progress(title, total=len(items), unit="img") as bar:
-        return extractor.extract(items, _advancing(bar))
-
-
-def _advancing(bar: Progress) -> Callable[[int, int], None]:
-    """Return a callback that takes (done, total) and moves the bar to `done`."""
-    return lambda done, total: bar.advance(done - bar.done)
+def _made_from(packed: Packed, extractor: Extractor, seed: int) -> dict[str, str]:
+    """All that the features of the real data depend on."""
+    return {"extractor": extractor.identity, "data": packed.content_sha256, "evaluate.seed": str(seed)}
 
 
 def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
@@ -105,7 +102,13 @@ def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
     images, labels = (packed.all(role, packed.rows("train")) for role in ("image", "label"))
     with progress("Domain extractor", unit="img") as bar:
         extractor = cls.fit(
-            images, labels, packed.classes, cfg.extractor_epochs, cfg.seed, cfg.extractor_accuracy, _advancing(bar)
+            images,
+            labels,
+            packed.classes,
+            cfg.extractor_epochs,
+            cfg.seed,
+            cfg.extractor_accuracy,
+            advancing(bar),
         )
     extractor.save(paths.REFERENCE / name)
     return extractor

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 
 from ganpipe import paths, systems
@@ -27,14 +28,18 @@ from ganpipe.metrics.classes import (
 )
 from ganpipe.metrics.classification import can_be_learned, classification_accuracy
 from ganpipe.metrics.domain import DomainExtractor
-from ganpipe.metrics.extractor import Extracted
+from ganpipe.metrics.extraction import Items, extract
+from ganpipe.metrics.extractor import Extracted, Extractor
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.memorisation import duplicate_share
 from ganpipe.metrics.pattern import PatternExtractor, valid_pattern_share
 from ganpipe.metrics.per_class import write_per_class
-from ganpipe.metrics.reference import Items, compared, extract, load_reference
+from ganpipe.metrics.reference import compared, load_reference
 from ganpipe.metrics.score import Scores, compare, named, rounded
+from ganpipe.neighbours import nearness
 
+SOUGHT = 500
+"""Samples, and as many real images, whose nearest training image is sought."""
 _SHARES = "shares_by_class"  # goes to the table of classes, not among the scores
 
 
@@ -56,7 +61,7 @@ def evaluate(params: Params) -> None:
     fake = Drawn.of(samples, n)
     if samples.kind == "image":
         check_pixels(fake.items, "sample")
-    judge = Judge(packed, params, fake, _untrained(params, packed, n))
+    judge = Judge(packed, params, fake, _untrained(params, packed, n), _copies(params, packed, fake.items))
     judged = {name: judge.scores(name) for name in params.evaluate.extractors}
     shares, asked = _by_class([scores for _, scores in judged.values()])
     write_per_class(paths.PER_CLASS, rounded(shares), asked)
@@ -83,6 +88,10 @@ class Drawn:
         rows = range(n)
         return cls(samples.all(samples.kind, rows), samples.all("label", rows) if "label" in samples.roles else None)
 
+    def extracted(self, extractor: Extractor, title: str) -> Extracted:
+        """Return what an extractor makes of them."""
+        return extract(extractor, lambda rows: self.items[rows], np.arange(len(self.items)), title)
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -92,20 +101,21 @@ class Judge:
     params: Params
     fake: Drawn
     untrained: Drawn
+    copies: Scores  # of each other and of the training data, which no extractor decides
 
     def scores(self, name: str) -> tuple[str, Scores]:
         """Return the identity of the extractor `name`, and the scores that it gives."""
-        reference = load_reference(name)
+        reference = load_reference(name, self.packed, self.params.evaluate.seed)
         extractor, n = reference.extractor, len(self.fake.items)
         real, other = reference.half_a[:n], reference.half_b[:n]
-        fake = extract(extractor, self.fake.items, f"Features of samples ({name})")
-        untrained = extract(extractor, self.untrained.items, f"Features of the untrained generator ({name})")
+        fake = self.fake.extracted(extractor, f"Features of samples ({name})")
+        untrained = self.untrained.extracted(extractor, f"Features of the untrained generator ({name})")
         if remark := few_samples(name, n, real.shape[1]):
             print(remark, flush=True)
         is_pattern = isinstance(extractor, PatternExtractor)
         scores = compare(real, fake, None if is_pattern else self.params.evaluate.neighbours, other)
         scores["fd_untrained"] = frechet_distance(real, untrained.features)
-        scores["duplicate_share"] = duplicate_share(self.fake.items)
+        scores |= self.copies
         if is_pattern:
             scores |= {
                 "valid_share": valid_pattern_share(self.fake.items),
@@ -179,6 +189,17 @@ def summary(name: str, scores: Scores) -> str:
     if "valid_share" in scores:
         parts.append(f"{scores['valid_share']:.0%} valid patterns")
     return f"{name}: {', '.join(parts)}"
+
+
+def _copies(params: Params, packed: Packed, items: Items) -> Scores:
+    """How many samples repeat each other, and how many of the first `SOUGHT` images repeat a training image."""
+    scores: Scores = {"duplicate_share": duplicate_share(items)}
+    if packed.kind == "image":
+        found = nearness(packed, items[:SOUGHT], torch.device("cpu"), params.data.flip, judged=SOUGHT)
+        if found.ratio is not None:
+            scores["memorised_share"] = found.memorised_share
+            scores["memorised_share_floor"] = found.memorised_share_floor
+    return scores
 
 
 def _classified(found: Extracted) -> Int64[np.ndarray, " n"]:

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from ganpipe import metrics
+from ganpipe.config import choose
 from ganpipe.errors import ConfigError, MetricError
 from ganpipe.metrics.batches import as_colour
-from ganpipe.metrics.checks import check_pixels, few_samples, unequal_counts
+from ganpipe.metrics.checks import check_features, few_samples, one_picture, unequal_counts
 from ganpipe.metrics.classifier_score import classifier_score, default_splits
-from ganpipe.metrics.extractor import INCEPTION, Extracted
+from ganpipe.metrics.extraction import ROWS, extract
+from ganpipe.metrics.extractor import INCEPTION, Extracted, Extractor
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import ImageSet, open_images
 from ganpipe.metrics.infinity import can_be_extrapolated, frechet_at_infinity
 from ganpipe.metrics.kernel import kernel_distance
 from ganpipe.metrics.memorisation import copied_share
-from ganpipe.metrics.prdc import FIRST_K, check_enough, prdc
-from ganpipe.metrics.reference import extract
+from ganpipe.metrics.nearest import Neighbourhood, as_points
+from ganpipe.metrics.prdc import FIRST_K, prdc
 
 Scores = dict[str, Any]
 
+NEIGHBOURS_AMONG = 5000
+"""Items of each set that neighbours are sought among: more take minutes, and change the scores little."""
+
 _SMALLEST = 32  # pixels a side that an ImageNet network can make something of
+_ROUNDING = 1e-9  # a floor below this share of the variance is that of equal sets
 _SEED = 0  # of the choice of images from the larger set
 
 
@@ -38,10 +45,10 @@ def compare(
     """Return all scores of fakes against reals that need nothing but what an extractor made of them.
 
     `other` are more reals, for the floor; `neighbours` None leaves out what is found by nearest neighbours.
-    Raises `MetricError` for what `check_features` and `check_enough` refuse.
+    Raises `MetricError` for what `check_features` and `Neighbourhood` refuse.
     """
-    if neighbours is not None:
-        check_enough(real, fake.features, max(neighbours, FIRST_K))
+    check_features(real, fake.features)
+    near = None if neighbours is None else _by_neighbours(real, fake.features, neighbours, other)
     kernel = kernel_distance(real, fake.features)
     scores: Scores = {
         "fd": frechet_distance(real, fake.features),
@@ -52,13 +59,7 @@ def compare(
         scores["fd_infinity"] = frechet_at_infinity(real, fake.features)
     if other is not None:
         scores |= _floor(real, other, scores["fd"])
-    if neighbours is not None:
-        scores |= prdc(real, fake.features, neighbours)._asdict()
-        first = prdc(real, fake.features, FIRST_K)
-        scores |= {f"precision_k{FIRST_K}": first.precision, f"recall_k{FIRST_K}": first.recall}
-        scores["copied_share"] = copied_share(real, fake.features)
-        if other is not None:
-            scores["copied_share_floor"] = copied_share(real, other)
+    scores |= near or {}
     if fake.probabilities is not None:
         mean, std = classifier_score(fake.probabilities, default_splits(len(fake.probabilities)))
         scores |= {"cs": mean, **({"cs_std": std} if std is not None else {})}
@@ -85,22 +86,84 @@ def score_images(
 ) -> tuple[Scores, list[str]]:
     """Score the images of `fake` against those of `real`, each a folder or a packed HDF5 file, with equally many.
 
-    Returns what `metrics.json` would hold, with the sha256 of the pixels of both, and remarks for a person. `extractor`
-    None: lite0 for colour images of at least 32 pixels, else pixel. Raises `MetricError`, `DataError`, `ConfigError`.
+    Where the real ones are twice as many, as many others of them give the floor. Returns what `metrics.json` would
+    hold, with the sha256 of the pixels compared, and remarks for a person. `extractor` None: lite0 for colour images of
+    at least 32 pixels, else pixel. Raises `MetricError`, `ConfigError`.
     """
+    if extractor is not None:
+        _check_extractor(extractor)
     sets = {"real": open_images(real), "fake": open_images(fake)}
     counts = {f"{name} ({found.path})": len(found) for name, found in sets.items()}
     n = min(*counts.values(), at_most or max(counts.values()))
-    images = {name: as_colour(found.read(_chosen(len(found), n))) for name, found in sets.items()}
-    _check(images["real"], images["fake"], sets)
-    name = extractor or _suitable(images["real"])
-    network = _opened(name)
-    found = {role: extract(network, pixels, f"Features of {role} images ({name})") for role, pixels in images.items()}
-    scores = compare(found["real"].features, found["fake"], neighbours)
+    shown = {role: Shown(found, f"{role} ({found.path})", n) for role, found in sets.items()}
+    _check_sizes(sets)
+    for images in shown.values():
+        images.check()
+    name = extractor or _suitable(shown["real"])
+    network = metrics.load_extractor_class(name)()
+    found = {role: images.extracted(network, f"Features of {role} images ({name})") for role, images in shown.items()}
+    other = shown["real"].others(network, f"Features of other real images ({name})")
+    scores = compare(found["real"].features, found["fake"], neighbours, other)
+    scores["duplicate_share"] = 1 - shown["fake"].different / n
     remarks = [unequal_counts(counts, n), few_samples(name, n, found["real"].features.shape[1])]
-    content = {f"{role}_sha256": _content(pixels) for role, pixels in images.items()}
+    content = {f"{role}_sha256": images.sha256 for role, images in shown.items()}
     result = {"schema": 1, "n_fake": n, "n_real": n, **content, name: rounded(named(network.identity, scores))}
     return result, [remark for remark in remarks if remark]
+
+
+class Shown:
+    """The images of a set that are compared, in random order, read part by part; notes what an extractor was shown.
+
+    In random order, because the first ones may all be of one class, and classifier scores are means over parts.
+    """
+
+    def __init__(self, images: ImageSet, name: str, n: int) -> None:
+        self._images, self._name, self._n = images, name, n
+        self._order = np.random.default_rng(_SEED).permutation(len(images))
+        self._pixels = hashlib.sha256(repr((n, *images.shape[:2], 3)).encode())
+        self._seen: set[bytes] = set()
+
+    @property
+    def sha256(self) -> str:
+        """Of the size and all pixels that were shown, in their order."""
+        return self._pixels.hexdigest()
+
+    @property
+    def different(self) -> int:
+        """How many of the images shown differ from all before them."""
+        return len(self._seen)
+
+    def check(self) -> None:
+        """Raise `MetricError` where all images are the same picture (see `check_pixels`): reads on until two differ."""
+        picture = self.colour(self._order[:1])[0]
+        for start in range(0, self._n, ROWS):
+            if (self.colour(self._order[start : min(start + ROWS, self._n)]) != picture).any():
+                return
+        if self._n > 1:
+            raise one_picture(self._name, self._n, picture)
+
+    def colour(self, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
+        """Read rows of the set; grey ones are repeated to three channels."""
+        return as_colour(self._images.read(rows))
+
+    def first(self) -> UInt8[np.ndarray, "n h w 3"]:
+        """Read the first part of the images."""
+        return self.colour(self._order[: min(self._n, ROWS)])
+
+    def extracted(self, extractor: Extractor, title: str) -> Extracted:
+        """Return what an extractor makes of the images."""
+        return extract(extractor, self._noted, self._order[: self._n], title)
+
+    def others(self, extractor: Extractor, title: str) -> np.ndarray | None:
+        """Return the features of as many images that are not compared; None where there are fewer."""
+        rest = self._order[self._n : 2 * self._n]
+        return extract(extractor, self.colour, rest, title).features if len(rest) == self._n else None
+
+    def _noted(self, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
+        images = self.colour(rows)
+        self._pixels.update(images.tobytes())
+        self._seen.update(hashlib.sha256(image.tobytes()).digest() for image in images)
+        return images
 
 
 def _rounded(value: Any) -> Any:
@@ -109,10 +172,32 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
+def _by_neighbours(
+    real: Float[np.ndarray, "n d"],
+    fake: Float[np.ndarray, "m d"],
+    neighbours: int,
+    other: Float[np.ndarray, "l d"] | None,
+) -> Scores:
+    """What the nearest neighbours say, among the first `NEIGHBOURS_AMONG` of each set: their cost is quadratic."""
+    furthest = max(neighbours, FIRST_K)
+    reals = Neighbourhood(real[:NEIGHBOURS_AMONG], furthest, "real")
+    fakes = Neighbourhood(fake[:NEIGHBOURS_AMONG], furthest, "fake")
+    first = prdc(reals, fakes, FIRST_K)
+    scores: Scores = {
+        **prdc(reals, fakes, neighbours)._asdict(),
+        f"precision_k{FIRST_K}": first.precision,
+        f"recall_k{FIRST_K}": first.recall,
+        "copied_share": copied_share(reals, fakes.points),
+    }
+    if other is not None:
+        scores["copied_share_floor"] = copied_share(reals, as_points(other[:NEIGHBOURS_AMONG]))
+    return scores
+
+
 def _floor(real: Float[np.ndarray, "n d"], other: Float[np.ndarray, "m d"], fd: float) -> Scores:
     """What other reals score: the same bias of a finite sample, and no fault of a generator."""
     floor = frechet_distance(real, other)
-    ratio = {"fd_ratio": fd / floor} if floor > 0 else {}
+    ratio = {"fd_ratio": fd / floor} if floor > _ROUNDING * float(np.var(real, axis=0).sum()) else {}
     return {"fd_floor": floor, "kd_floor_x1000": 1000 * kernel_distance(real, other).value, **ratio}
 
 
@@ -123,36 +208,26 @@ def _literature_name(key: str) -> str:
     return {"fd": "fid", "kd": "kid"}.get(head, head) + mark + tail
 
 
-def _chosen(count: int, n: int) -> np.ndarray:
-    """Return `n` of `count` rows, drawn with a fixed seed: the first ones may all be of one class."""
-    return np.sort(np.random.default_rng(_SEED).permutation(count)[:n])
-
-
-def _check(real: UInt8[np.ndarray, "n h w 3"], fake: UInt8[np.ndarray, "n y x 3"], sets: dict[str, ImageSet]) -> None:
-    for role, images in (("real", real), ("fake", fake)):
-        check_pixels(images, f"{role} ({sets[role].path})")
-    if real.shape[1:] != fake.shape[1:]:
-        sizes = " and ".join(f"{images.shape[2]} x {images.shape[1]}" for images in (real, fake))
+def _check_sizes(sets: Mapping[str, ImageSet]) -> None:
+    sizes = [f"{found.shape[1]} x {found.shape[0]}" for found in sets.values()]
+    if sizes[0] != sizes[1]:
         raise MetricError(
-            f"real and fake images are of {sizes} pixels: bring both to one size, as data.name: folder with data.size "
-            "does, because resizing changes every score"
+            f"real and fake images are of {sizes[0]} and {sizes[1]} pixels: bring both to one size, as data.name: "
+            "folder with data.size does, because resizing changes every score"
         )
 
 
-def _suitable(images: UInt8[np.ndarray, "n h w 3"]) -> str:
-    grey = bool((images == images[..., :1]).all())
-    return "pixel" if grey or min(images.shape[1:3]) < _SMALLEST else "lite0"
+def _suitable(images: Shown) -> str:
+    """Choose by the first of the images, which are in random order."""
+    first = images.first()
+    grey = bool((first == first[..., :1]).all())
+    return "pixel" if grey or min(first.shape[1:3]) < _SMALLEST else "lite0"
 
 
-def _opened(name: str) -> Any:
-    cls = metrics.load_extractor_class(name)
-    entry = metrics.EXTRACTORS[name]
-    if entry.labels or entry.kind != "image":
-        able = [other for other, of in metrics.EXTRACTORS.items() if of.kind == "image" and not of.labels]
-        why = "is trained on the labels of a packed data set" if entry.labels else f"looks at {entry.kind}s"
-        raise ConfigError(f"ganpipe score: extractor {name} {why}, see `dvc repro`; use {', '.join(able)}")
-    return cls()
-
-
-def _content(images: UInt8[np.ndarray, "n h w 3"]) -> str:
-    return hashlib.sha256(repr(images.shape).encode() + images.tobytes()).hexdigest()
+def _check_extractor(name: str) -> None:
+    """Raise `ConfigError` unless the extractor looks at images, needs no labels, and has its package."""
+    able = {other: entry for other, entry in metrics.EXTRACTORS.items() if entry.kind == "image" and not entry.labels}
+    if name in metrics.EXTRACTORS and name not in able:
+        why = "is trained on labels" if metrics.EXTRACTORS[name].labels else "looks at vectors"
+        raise ConfigError(f"--extractor {name} {why}, which only `dvc repro` has; use {', '.join(able)}")
+    metrics.require_packages(choose("extractor", name, able, "--extractor"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from metrics.neighbours import prdc
 from PIL import Image
 
 from ganpipe.core.batch import to_uint8
@@ -24,7 +25,6 @@ from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import open_images
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.prdc import prdc
 from ganpipe.metrics.score import compare
 
 RNG = np.random.default_rng(0)

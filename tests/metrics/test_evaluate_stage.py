@@ -83,7 +83,7 @@ def test_the_same_samples_give_the_same_bytes_and_every_float_is_rounded(digits:
 
 
 def test_halves_do_not_overlap_and_the_floor_is_between_them(digits: Params) -> None:
-    reference = load_reference("domain")
+    reference = load_reference("domain", Packed.open(paths.PACKED_FILE), 0)
     assert reference.half_a.shape == reference.half_b.shape == (2500, 84)
     both = np.concatenate([reference.half_a, reference.half_b])
     assert len(np.unique(both.round(9), axis=0)) == 5000
@@ -180,7 +180,7 @@ def test_colour_crops_are_scored_by_lite0(
     params = workspace("photos-dcgan")
     monkeypatch.setattr(reference, "LARGEST_HALF", 24)
     prepare_reference(params)
-    found = load_reference("lite0")
+    found = load_reference("lite0", Packed.open(paths.PACKED_FILE), 0)
     assert found.half_a.shape == found.half_b.shape == (24, 1280)
     images = Packed.open(paths.PACKED_FILE).all("image")[np.random.default_rng(7).permutation(4292)[:40]]
     write_samples(images, "image")
@@ -201,6 +201,35 @@ def test_features_of_another_extractor_are_refused(digits: Params) -> None:
     prepare_reference(changed(digits, evaluate={"extractors": ["pixel"]}))
     features = (paths.REFERENCE / "pixel" / reference.FEATURES).read_bytes()
     (paths.REFERENCE / "domain" / reference.FEATURES).write_bytes(features)
-    with pytest.raises(MetricError, match="are those of pixel1024, but the extractor is lenet84@.*run `dvc repro"):
+    with pytest.raises(MetricError, match="with extractor pixel1024, but it is lenet84@.*run `dvc repro"):
         evaluate(digits)
     assert not paths.METRICS.exists()
+
+
+def test_features_of_other_data_or_halves_are_refused(digits: Params) -> None:
+    params = changed(digits, evaluate={"extractors": ["pixel"]})
+    prepare_reference(params)
+    images = Packed.open(paths.PACKED_FILE).all("image")
+    write_samples(images[::10], "image")
+    with pytest.raises(MetricError, match="made with evaluate.seed 0, but it is 1 now; run `dvc repro --force"):
+        evaluate(changed(params, evaluate={"seed": 1}))
+    about = About(name="digits", kind="image", source="", licence="", citation="", transform="")
+    write_packed(paths.PACKED_FILE, about, 5000, [{"image": 255 - images}])
+    with pytest.raises(MetricError, match="pixel: features of the real data were made with data [0-9a-f]{64}, but it"):
+        evaluate(params)
+    assert not paths.METRICS.exists()
+
+
+def test_copies_of_any_training_image_are_found_and_new_images_are_not(digits: Params) -> None:
+    params = changed(digits, evaluate={"extractors": ["pixel"]})
+    images = Packed.open(paths.PACKED_FILE).all("image")
+    rng = np.random.default_rng(0)
+    copies = images[rng.permutation(5000)[:300]].astype(int) + rng.integers(-3, 4, (300, 28, 28, 1))
+    prepare_reference(params)
+    write_samples(copies.clip(0, 255).astype(np.uint8), "image")
+    evaluate(params)
+    assert scores()["pixel"]["memorised_share"] == 1
+    assert scores()["pixel"]["memorised_share_floor"] < 0.1
+    write_samples(np.roll(images[::17], 2, axis=2), "image")  # moved, so that they are no training images
+    evaluate(params)
+    assert scores()["pixel"]["memorised_share"] < 0.1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metrics.neighbours import copied_share
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics.memorisation import copied_share, duplicate_share
-from ganpipe.metrics.nearest import as_points, radii
+from ganpipe.metrics.memorisation import duplicate_share
+from ganpipe.metrics.nearest import Neighbourhood
 
 
 def test_duplicates_are_counted_beyond_the_first() -> None:
@@ -19,7 +20,7 @@ def test_duplicates_are_counted_beyond_the_first() -> None:
 
 def test_a_line_by_hand() -> None:
     real = np.array([[0.0], [1.0], [3.0]])  # nearest other real: 1, 1 and 2 away
-    assert radii(as_points(real), 1).tolist() == [1, 1, 2]
+    assert Neighbourhood(real, 1, "real").radii(1).tolist() == [1, 1, 2]
     fake = np.array([[0.5], [4.9], [5.1], [-1.5]])  # 0.5 from 0 or 1: copied; 1.9 from 3: copied; 2.1 and 1.5: not
     assert copied_share(real, fake) == 0.5
 
@@ -38,4 +39,4 @@ def test_copies_score_one_and_new_data_as_held_out_data() -> None:
 
 def test_bad_features_are_refused() -> None:
     with pytest.raises(MetricError, match="not finite"):
-        copied_share(np.zeros((4, 2)), np.full((4, 2), np.nan))
+        copied_share(np.full((4, 2), np.nan), np.zeros((4, 2)))

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from metrics.neighbours import prdc
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics.checks import check_features, check_image_array, check_pixels
+from ganpipe.metrics.extractor import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.prdc import check_enough, prdc
+from ganpipe.metrics.score import Scores, compare
 
 FINE = np.random.default_rng(0).normal(size=(20, 3))
 SPOILT = FINE.copy()
@@ -30,8 +32,12 @@ BAD = [
 ]
 
 
+def whole(real: np.ndarray, fake: np.ndarray) -> Scores:
+    return compare(real, Extracted(fake), neighbours=5)
+
+
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("score", [check_features, frechet_distance, kernel_distance, prdc])
+@pytest.mark.parametrize("score", [check_features, frechet_distance, kernel_distance, whole])
 @pytest.mark.parametrize(("real", "fake", "message"), BAD)
 def test_bad_features_are_refused_everywhere(score: Callable, real: np.ndarray, fake: np.ndarray, message: str) -> None:
     with pytest.raises(MetricError, match=message) as caught:
@@ -40,9 +46,9 @@ def test_bad_features_are_refused_everywhere(score: Callable, real: np.ndarray, 
 
 
 def test_neighbours_need_two_more_samples() -> None:
-    check_enough(FINE[:7], FINE[:7], 5)
+    prdc(FINE[:7], FINE[:7], 5)
     with pytest.raises(MetricError, match="fake set holds 6 samples, at least 7 are needed for balls to neighbour 5"):
-        check_enough(FINE[:7], FINE[:6], 5)
+        prdc(FINE[:7], FINE[:6], 5)
 
 
 def test_good_features_pass() -> None:

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from metrics.neighbours import prdc
 from torchvision.transforms.functional import gaussian_blur
 
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.prdc import prdc
 
 
 def noisy(images: np.ndarray, sigma: float) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from metrics.neighbours import prdc
 from prdc import compute_prdc
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
@@ -15,7 +16,6 @@ from ganpipe.metrics import kernel
 from ganpipe.metrics.classifier_score import classifier_score
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.prdc import prdc
 
 
 def sets(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import ganpipe.metrics.score
 from ganpipe.cli import app
 from ganpipe.data.packed import About, write_packed
-from ganpipe.metrics.score import _suitable
+from ganpipe.metrics import extraction
+from ganpipe.metrics.classifier_score import classifier_score
+from ganpipe.metrics.extractor import Extracted
+from ganpipe.metrics.images import open_images
+from ganpipe.metrics.score import Shown, _suitable
 
 SIDE = 16
 
@@ -50,8 +55,8 @@ def test_a_folder_against_a_packed_file(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     assert (found["n_fake"], found["n_real"], found["pixel"]["extractor"]) == (40, 40, "pixel1024")
     assert sorted(found["pixel"]) == [
-        "copied_share", "coverage", "density", "extractor", "fd", "kd_std_x1000", "kd_x1000", "precision",
-        "precision_k3", "recall", "recall_k3",
+        "copied_share", "coverage", "density", "duplicate_share", "extractor", "fd", "kd_std_x1000", "kd_x1000",
+        "precision", "precision_k3", "recall", "recall_k3",
     ]  # fmt: skip
     assert found["pixel"]["fd"] < 1e-6 and found["pixel"]["precision"] == found["pixel"]["coverage"] == 1
     assert len(found["real_sha256"]) == len(found["fake_sha256"]) == 64
@@ -84,10 +89,67 @@ def test_grey_and_colour_files_of_the_same_pictures_agree(tmp_path: Path) -> Non
     assert code == 0 and "pixel.extractor" in text and "pixel.coverage           1.0" in text
 
 
-def test_the_default_suits_the_images() -> None:
-    assert _suitable(images(0, 2, side=32)) == "lite0"
-    assert _suitable(images(0, 2, side=31)) == "pixel"
-    assert _suitable(images(0, 2, channels=1, side=64).repeat(3, axis=3)) == "pixel"
+def test_the_default_suits_the_images(tmp_path: Path) -> None:
+    def suitable(pixels: np.ndarray) -> str:
+        return _suitable(Shown(open_images(write_h5(tmp_path / "set.h5", pixels)), "real", 2))
+
+    assert suitable(images(0, 2, side=32)) == "lite0"
+    assert suitable(images(0, 2, side=31)) == "pixel"
+    assert suitable(images(0, 2, channels=1, side=64).repeat(3, axis=3)) == "pixel"
+
+
+def test_parts_in_memory_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, real = write_h5(tmp_path / "fake.h5", images(0, 300)), write_folder(tmp_path / "real", images(1, 700))
+    whole = score(fake, real, "--extractor", "pixel")
+    monkeypatch.setattr(extraction, "ROWS", 64)
+    monkeypatch.setattr(ganpipe.metrics.score, "ROWS", 64)
+    assert score(fake, real, "--extractor", "pixel") == whole and whole[0] == 0
+
+
+def test_more_real_images_give_the_floor(tmp_path: Path) -> None:
+    fake, real = write_h5(tmp_path / "fake.h5", images(0, 30)), write_h5(tmp_path / "real.h5", images(1, 60))
+    out = tmp_path / "scores.json"
+    assert score(fake, real, "--extractor", "pixel", "--out", str(out))[0] == 0
+    found = json.loads(out.read_text())["pixel"]
+    assert {"fd_floor", "fd_ratio", "kd_floor_x1000", "copied_share_floor"} < found.keys()
+    assert found["fd_ratio"] == pytest.approx(1, abs=0.1)
+
+
+def test_repeated_images_are_counted(tmp_path: Path) -> None:
+    fake = write_h5(tmp_path / "fake.h5", np.concatenate([images(0, 15), images(0, 15)]))
+    code, text, _ = score(fake, write_h5(tmp_path / "real.h5", images(1, 30)), "--extractor", "pixel")
+    assert code == 0 and re.search(r"pixel.duplicate_share +0.5\n", text)
+
+
+def test_sorted_classes_have_the_score_of_shuffled_ones(tmp_path: Path) -> None:
+    """A mean over ten consecutive parts would be 1 where each part is of one class."""
+    pixels = images(0, 5000, side=2)
+    pixels[:, 0, 0] = np.arange(10).repeat(500)[:, None]
+    shown = Shown(open_images(write_h5(tmp_path / "set.h5", pixels)), "fake", 5000)
+    found = shown.extracted(Classes(), "Classes")
+    assert found.probabilities is not None
+    assert classifier_score(found.probabilities, 10).mean > 9.5
+
+
+class Classes:
+    """Knows an image's class by its first pixel."""
+
+    identity = "classes"
+
+    def extract(self, samples: np.ndarray, /, progress: object = None) -> Extracted:
+        return Extracted(samples[:, 0, 0, :1].astype(float), np.eye(10)[samples[:, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("out", ["", "file/scores.json"])
+def test_a_place_that_cannot_be_written_is_named_and_the_scores_are_shown(out: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    packed = write_h5(tmp_path / "set.h5", images(0, 9))
+    code, text, errors = score(packed, packed, "--extractor", "pixel", "--out", str(tmp_path / out))
+    assert code != 0 and "Traceback" not in errors
+    if out:
+        assert errors.splitlines()[-1].startswith(f"Error: {tmp_path / 'file'}: ") and "pixel.fd" in text
+    else:
+        assert "Invalid value for '--out'" in errors and "Features" not in errors  # before any work
 
 
 def broken_png(path: Path) -> None:
@@ -113,13 +175,17 @@ BAD = {
         1,
         "fake: holds a packed set, name its file: .*fake/data.h5",
     ),
-    "no packed file": (lambda path: path.write_bytes(b"junk"), 1, "fake: truncated or damaged"),
+    "no packed file": (
+        lambda path: path.write_bytes(b"junk"),
+        1,
+        r"fake: truncated or damaged \(.*\); give a folder of images, or the data.h5",
+    ),
     "vectors": (vectors, 1, "fake: holds vectors, no images"),
     "corrupt png": (broken_png, 1, "0000.png: is no image in a known format"),
     "ragged": (ragged, 1, "zzzz.png: is 17 x 17 pixels, but 0000.png 16 x 16: bring all to one size"),
     "constant": (lambda path: write_h5(path, np.zeros((9, SIDE, SIDE, 3), np.uint8)), 1, "fake.*: all 9 images are"),
     "other size": (lambda path: write_h5(path, images(0, 9, side=8)), 1, "are of 16 x 16 and 8 x 8 pixels: bring both"),
-    "one image": (lambda path: write_h5(path, images(0, 1)), 1, "holds 1 samples, at least 7 are needed"),
+    "one image": (lambda path: write_h5(path, images(0, 1)), 1, "holds 1 samples, at least 2 are needed"),
     "few": (lambda path: write_h5(path, images(0, 6)), 1, "holds 6 samples, at least 7 are needed"),
 }
 
@@ -140,7 +206,7 @@ def test_what_cannot_be_scored_gives_one_line_and_no_file(case: str, tmp_path: P
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("domain", "extractor domain is trained on the labels"), ("pattern", "extractor pattern looks at vectors"),
+    [("domain", "--extractor domain is trained on labels"), ("pattern", "--extractor pattern looks at vectors"),
      ("incepton", "'incepton' is unknown, did you mean 'inception'")],
 )  # fmt: skip
 def test_extractors_that_cannot_look(name: str, message: str, tmp_path: Path) -> None:

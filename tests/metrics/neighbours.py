@@ -1,0 +1,17 @@
+"""Scores by neighbours of two sets of features, for tests that care for nothing between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ganpipe.metrics import memorisation
+from ganpipe.metrics import prdc as scores
+from ganpipe.metrics.nearest import Neighbourhood, as_points
+
+
+def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> scores.Prdc:
+    return scores.prdc(Neighbourhood(real, neighbours, "real"), Neighbourhood(fake, neighbours, "fake"), neighbours)
+
+
+def copied_share(real: np.ndarray, fake: np.ndarray) -> float:
+    return memorisation.copied_share(Neighbourhood(real, 1, "real"), as_points(fake))
