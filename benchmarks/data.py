@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -29,14 +28,13 @@ import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
+from turns import in_turns
 
 from ganpipe.data.fetch import SOURCE
 from ganpipe.data.order import Order
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
 from ganpipe.files import write_json
-
-Result = TypeVar("Result")
 
 WIDTH, HEIGHT, SIZE, BATCH = 178, 218, 64, 128
 CLASSES = 10
@@ -86,16 +84,6 @@ def run(folder: Path, images: int, rounds: int) -> None:
     cold = in_turns(rounds, *(partial(cold_rate, folder, reader) for reader in COLD_READERS))
     report("cold reads", "random h5py rows", "shuffled blocks", [(row[0], row[1]) for row in cold], 5)
     report("cold, up to floats", "random h5py rows", "Sampler", [(row[0], row[2]) for row in cold], None)
-
-
-def in_turns(rounds: int, *rivals: Callable[[], Result]) -> list[list[Result]]:
-    """Return what each rival does in each round; the one that comes first changes from round to round."""
-    found = []
-    for number in range(rounds):
-        turns = [(number + at) % len(rivals) for at in range(len(rivals))]
-        results = {turn: rivals[turn]() for turn in turns}
-        found.append([results[turn] for turn in range(len(rivals))])
-    return found
 
 
 def report(title: str, one: str, other: str, rates: list[tuple[float, float]], goal: float | None) -> None:

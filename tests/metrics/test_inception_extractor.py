@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,18 @@ import torch
 import torch_fidelity
 from data.fault_server import serving
 from metrics.random_inception import Images, write_random_weights
+from PIL import Image
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganpipe.data.dataset import Published
 from ganpipe.data.http import Refused
 from ganpipe.data.web import Download
 from ganpipe.errors import DataError, MetricError
+from ganpipe.files import write_json
 from ganpipe.metrics import inception
 from ganpipe.metrics.extractor import INCEPTION
 from ganpipe.metrics.inception import VARIABLE, WEIGHTS, InceptionExtractor, find_weights
-from ganpipe.metrics.score import compare, named
+from ganpipe.metrics.score import compare, named, score_images
 
 N = 16
 
@@ -94,6 +97,24 @@ def test_the_pinned_hash_alone_makes_the_name(weights: Path, monkeypatch: pytest
         InceptionExtractor()
     monkeypatch.setattr(inception, "WEIGHTS", replace(WEIGHTS, sha256=found))
     assert InceptionExtractor().identity == INCEPTION
+
+
+def test_a_file_that_holds_a_fid_names_the_verified_weights(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for number, picture in enumerate(blocks(1, 0, 256)[:6]):
+        Image.fromarray(picture).save(images / f"{number}.png")
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    monkeypatch.setenv(VARIABLE, str(weights))
+    monkeypatch.setattr(inception, "WEIGHTS", replace(WEIGHTS, sha256=digest))  # random ones, taken for the published
+    scores, _ = score_images(images, images, "inception", None, neighbours=3)
+    write_json(tmp_path / "metrics.json", scores)
+    found = json.loads((tmp_path / "metrics.json").read_text())["inception"]
+    assert found["extractor"] == INCEPTION and found["fid"] == pytest.approx(0, abs=1e-6)
+    assert {"fid", "kid_x1000", "kid_std_x1000", "is_mean", "precision"} < found.keys()
+    assert not [key for key in found if key.startswith(("fd", "kd", "cs"))]
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps(print, protocol=2), None])

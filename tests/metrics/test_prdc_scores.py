@@ -48,8 +48,8 @@ def test_coverage_of_equal_distributions(n: int, m: int, k: int, documented: flo
     assert np.mean([scores.density for scores in found]) == pytest.approx(1, abs=0.06)
 
 
-def clusters(rng: np.random.Generator, centres: np.ndarray, modes: int) -> np.ndarray:
-    return centres[rng.integers(modes, size=1000)] + rng.normal(size=(1000, centres.shape[1]))
+def clusters(rng: np.random.Generator, centres: np.ndarray, modes: int, scale: float = 1) -> np.ndarray:
+    return centres[rng.integers(modes, size=1000)] + scale * rng.normal(size=(1000, centres.shape[1]))
 
 
 def test_dropped_modes_lower_recall_and_coverage_but_not_precision() -> None:
@@ -75,12 +75,13 @@ def test_invented_modes_halve_precision_and_density() -> None:
 
 def test_recall_rewards_spread_and_coverage_does_not() -> None:
     rng = np.random.default_rng(2)
-    x, y = rng.normal(size=(2, 1000, 16))
-    shrunk, spread = prdc(x, y / 4), prdc(x, y * 1.5)
-    assert shrunk.precision == 1 and shrunk.recall < 0.01 and shrunk.density == pytest.approx(11, abs=3)
-    assert shrunk.coverage == pytest.approx(0.75, abs=0.15)
-    assert spread.recall > 0.995 and spread.precision == pytest.approx(0.24, abs=0.05)
-    assert spread.density == pytest.approx(0.1, abs=0.03) and spread.coverage == pytest.approx(0.35, abs=0.05)
+    centres = 10 * rng.normal(size=(10, 16))
+    real = clusters(rng, centres, 10)
+    shrunk, spread = (prdc(real, clusters(rng, centres, 10, scale)) for scale in (0.25, 1.5))
+    assert shrunk.precision == 1 and shrunk.recall < 0.01 and shrunk.density == pytest.approx(13.2, abs=2)
+    assert shrunk.coverage == pytest.approx(0.946, abs=0.05)
+    assert spread.recall > 0.995 and spread.precision == pytest.approx(0.24, abs=0.04)
+    assert spread.density == pytest.approx(0.09, abs=0.03) and spread.coverage == pytest.approx(0.34, abs=0.05)
 
 
 def test_far_from_the_origin_distances_are_still_exact() -> None:
