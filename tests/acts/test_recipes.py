@@ -14,6 +14,7 @@ from PIL import Image
 from ganpipe import paths, recipes
 from ganpipe.config import Params
 from ganpipe.data.packed import Packed
+from ganpipe.metrics import reference
 from ganpipe.metrics.reference import prepare_reference
 from ganpipe.metrics.run import evaluate
 from ganpipe.sampling import sample
@@ -38,8 +39,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Params], Non
 
 @pytest.mark.parametrize("recipe", recipes.names())
 def test_a_recipe_runs_through_the_whole_pipeline(
-    recipe: str, workspace: Callable[[str], Params], prepared: Callable[[Params], None]
+    recipe: str,
+    workspace: Callable[[str], Params],
+    prepared: Callable[[Params], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(reference, "LARGEST_HALF", 100)
     params = miniature(workspace(recipe))
     train(params, "fingerprint")
     sample(params, "fingerprint")
