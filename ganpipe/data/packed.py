@@ -278,6 +278,11 @@ class Packed:
             raise DataError(f"{self.path}: has no split {split!r}, only {', '.join(self.splits) or 'none'}")
         return self.splits[split]
 
+    def some(self, split: str, most: int, seed: int) -> Int64[np.ndarray, " n"]:
+        """Return up to `most` rows of a split, drawn with `seed`, in order. Raises `DataError` as `rows` does."""
+        rows = self.rows(split)
+        return rows.start + np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
+
     def read(self, rows: Int64[np.ndarray, " n"], role: str) -> Shaped[np.ndarray, "n ..."]:
         """Return a copy of any rows, in the order asked for."""
         return self._columns[role].read(rows)

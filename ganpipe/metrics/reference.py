@@ -6,6 +6,7 @@ The training split of the packed data is shuffled by `evaluate.seed` and cut int
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +29,9 @@ from ganpipe.progress import progress
 FEATURES = "features.safetensors"
 LARGEST_HALF = 10_000
 """Most samples of each half, and so most that are compared: Inception takes a quarter of an hour for them."""
+
+_BYTES_LEARNED = 1 << 31  # of the images that the domain extractor learns from, all in memory: 2 GiB
+_FEWEST_LEARNED = 1000
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,9 @@ def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
             f"evaluate.extractors: domain needs labels, but {packed.name} has none; "
             "use lite0 or pixel, or pattern for data.name = pattern"
         )
-    images, labels = (packed.all(role, packed.rows("train")) for role in ("image", "label"))
+    most = max(_FEWEST_LEARNED, _BYTES_LEARNED // math.prod(packed.shape))
+    learned = packed.some("train", most, cfg.seed)
+    images, labels = (packed.read(learned, role) for role in ("image", "label"))
     with progress("Domain extractor", unit="img") as bar:
         extractor = cls.fit(
             images,
