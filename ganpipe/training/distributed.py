@@ -8,10 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from ganpipe.errors import GanpipeError
+
+_PATIENCE = timedelta(days=1)  # rank 0 may wait for a lock or read a large set; torchrun notices when one is dead
+
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
@@ -20,7 +28,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield
     finally:
@@ -41,6 +49,43 @@ def barrier() -> None:
     """Wait until every process is here."""
     if world() > 1:
         dist.barrier()
+
+
+def from_rank_0(compute: Callable[[], Result]) -> Result:
+    """Return in every process what `compute` returns in rank 0, the only one that calls it.
+
+    A `GanpipeError` that it raises there is raised in every process.
+    """
+    if world() == 1:
+        return compute()
+    said = [_attempted(compute) if rank() == 0 else (None, None)]
+    dist.broadcast_object_list(said, src=0)
+    ((result, failure),) = said
+    if failure is not None:
+        raise failure
+    return cast(Result, result)
+
+
+def once_per_machine(act: Callable[[], None]) -> None:
+    """Let the first process of each machine call `act`, while the others wait.
+
+    A `GanpipeError` that it raises on one machine is raised in every process.
+    """
+    if world() == 1:
+        return act()
+    failures: list[GanpipeError | None] = [None] * world()
+    dist.all_gather_object(failures, _attempted(act)[1] if os.environ["LOCAL_RANK"] == "0" else None)
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+def _attempted(compute: Callable[[], Result]) -> tuple[Result | None, GanpipeError | None]:
+    """Return a result or the error that stands in its place."""
+    try:
+        return compute(), None
+    except GanpipeError as error:
+        return None, error
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -57,7 +57,7 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
     device = prepare_device(params.runtime)
     with distributed.process_group(device):
         packed = Packed.open(paths.PACKED_FILE)
-        packed.verify()
+        distributed.once_per_machine(packed.verify)
         system, sampler = prepared(params, packed, device)
         trainer = Trainer(system, params.train, sampler.batches)
         checkpoints, seconds = Checkpoints(paths.state_dir(), fingerprint), params.runtime.checkpoint_seconds
@@ -152,8 +152,7 @@ class _Run:
     def _resume(self) -> None:
         if distributed.rank() == 0 and self.checkpoints.is_recorded(paths.LOCK):
             self.checkpoints.start_afresh()
-        distributed.barrier()
-        state = self.checkpoints.load()
+        state = distributed.from_rank_0(self.checkpoints.load)  # on another machine there may be an older one, or none
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
