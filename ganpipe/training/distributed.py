@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TypeVar, cast
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from ganpipe.errors import GanpipeError
 
 _PATIENCE = timedelta(days=1)  # rank 0 may wait for a lock or read a large set; torchrun notices when one is dead
+_GRACE_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
@@ -80,12 +82,33 @@ def once_per_machine(act: Callable[[], None]) -> None:
             raise failure
 
 
+@contextlib.contextmanager
+def rank_0_fails_first() -> Iterator[None]:
+    """Hold back a `GanpipeError` of another process: `torchrun` ends all with the first, and rank 0 has it to tell."""
+    try:
+        yield
+    except GanpipeError:
+        if rank() != 0:
+            time.sleep(_GRACE_SECONDS)
+        raise
+
+
 def _attempted(compute: Callable[[], Result]) -> tuple[Result | None, GanpipeError | None]:
     """Return a result or the error that stands in its place."""
     try:
         return compute(), None
     except GanpipeError as error:
         return None, error
+
+
+def spread_non_finite(values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return scalars by name, with what is not finite in any process in the place of what is finite here."""
+    if world() == 1:
+        return values
+    mine = torch.stack([value.double() for value in values.values()])
+    summed = mine.clone()
+    dist.all_reduce(summed)  # not finite where one of them is not
+    return dict(zip(values, torch.where(torch.isfinite(summed), mine, summed), strict=True))
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

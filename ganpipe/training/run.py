@@ -115,7 +115,7 @@ class _Run:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
-            with self.watch.guard(lambda: self.trainer.nimg / 1000):
+            with self.watch.guard(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()

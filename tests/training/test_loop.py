@@ -179,3 +179,27 @@ def test_bf16_is_close_to_fp32_but_not_the_same() -> None:
     pairs = list(zip(weights(exact.system), weights(fast.system), strict=True))
     assert all(torch.allclose(a, b, atol=0.05) for a, b in pairs)
     assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_loss_that_is_read_later_is_dated_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where one of the losses of 32 iterations is found not to be finite when all are read."""
+    training = trainer(Toy())
+    monkeypatch.setattr(training, "_device", torch.device("meta"))
+    for _ in range(3):
+        training.iterate()
+    assert training.nimg == 24 and not training.history.rows
+    training._unread[1][1]["loss_generator"].fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match="loss_generator is nan after 0.008 kimg"):
+        training.read_losses()
+
+
+def test_losses_are_read_in_the_same_iteration_whatever_was_read_for_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    training = trainer(Toy())
+    monkeypatch.setattr(training, "_device", torch.device("meta"))
+    for _ in range(31):
+        training.iterate()
+    training.state()
+    training.iterate()
+    assert not training._unread
