@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -162,6 +161,7 @@ class _Run:
 
     def _iterate(self) -> None:
         trainer, cfg = self.trainer, self.trainer.train
+        scorer = self._scorer() if trainer.nimg < trainer.total_nimg else None  # now: what fails shall fail early
         with progress("Training", total=trainer.total_nimg, unit="img", initial=trainer.nimg) as bar:
             losses: dict[str, float] = {}
             forecast = start.Forecast(trainer)
@@ -173,8 +173,8 @@ class _Run:
                 forecast.tell_once()
                 if self._passed(cfg.preview_kimg, before):
                     self._preview()  # first, for what it adds to the row
-                if cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
-                    self._evaluate()
+                if scorer and cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
+                    self._evaluate(scorer)
                 if self._passed(cfg.log_kimg, before):
                     losses = self._close_row()
                 self._checkpoint_when_due()
@@ -210,20 +210,20 @@ class _Run:
         save_png(sheet(items), picture)
         self.listeners.preview(picture, nimg)
 
-    def _evaluate(self) -> None:
-        """Score the generator that would be published now, and keep it if it is the best."""
-        if distributed.rank() != 0:
-            return
-        with self.trainer.ema.applied(self.trainer.system) as system:
-            items = np.concatenate(list(draw(system, self.scorer.count, self.trainer.train.seed)))
-            score = self.scorer.score(items)
-            self.best.offer(score, system)
-        self.trainer.history.add({"fd": score})
-
-    @functools.cached_property
-    def scorer(self) -> Scorer:
-        """What scores the generator in between; made when it is first asked for, as it may have to learn."""
+    def _scorer(self) -> Scorer | None:
+        """Return what scores the generator in between, where that is wanted; it may have to learn first."""
+        if self.trainer.train.evaluate_kimg is None or distributed.rank() != 0:
+            return None
         return Scorer(self.packed, self.trainer.train.seed, self.checkpoints.folder)
+
+    def _evaluate(self, scorer: Scorer) -> None:
+        """Score the generator that would be published now, and keep it if it is the best and shall be published."""
+        with self.trainer.ema.applied(self.trainer.system) as system:
+            items = np.concatenate(list(draw(system, scorer.count, self.trainer.train.seed)))
+            score = scorer.score(items)
+            if self.trainer.train.publish == "best":
+                self.best.offer(score, system)
+        self.trainer.history.add({"fd": score})
 
     def _checkpoint_when_due(self) -> None:
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds

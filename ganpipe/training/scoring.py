@@ -6,6 +6,7 @@ its own, so that a training depends on nothing but its data and `train`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from jaxtyping import Shaped
 
 from ganpipe.core.system import System
 from ganpipe.data.packed import Packed
-from ganpipe.metrics.domain import WEIGHTS, DomainExtractor
+from ganpipe.errors import MetricError
+from ganpipe.metrics.domain import CARD, DomainExtractor
 from ganpipe.metrics.extractor import Extractor
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.pattern import PatternExtractor
 from ganpipe.metrics.pixel import PixelExtractor
+from ganpipe.progress import say
 
 Items = Shaped[np.ndarray, "n ..."]
 
@@ -33,8 +36,9 @@ EPOCHS = 5
 class Scorer:
     """Compares samples with fixed items of the train split in the features of a classifier trained on its labels.
 
-    Unlabelled images are compared by their pixels, vectors as they are. The classifier is kept in `folder`, where a
-    resumed training finds it. Raises `MetricError` for labels that cannot be learned.
+    Images without labels, or with labels that no classifier can learn from, are compared by their pixels, vectors as
+    they are. The classifier is kept in `folder`, where a resumed training finds it, or learns the same anew where it is
+    damaged.
     """
 
     def __init__(self, packed: Packed, seed: int, folder: Path) -> None:
@@ -56,10 +60,17 @@ def _extractor(packed: Packed, seed: int, folder: Path) -> Extractor:
         return PatternExtractor()
     if not packed.classes:
         return PixelExtractor()
-    if not (folder / WEIGHTS).exists():
-        images, labels = (_drawn(packed, role, LEARNED, seed) for role in ("image", "label"))
-        DomainExtractor.fit(images, labels, packed.classes, EPOCHS, seed, required_accuracy=0.0).save(folder)
-    return DomainExtractor.load(folder)
+    if (folder / CARD).exists():  # it is written last
+        with contextlib.suppress(MetricError):
+            return DomainExtractor.load(folder)
+    images, labels = (_drawn(packed, role, LEARNED, seed) for role in ("image", "label"))
+    try:
+        extractor = DomainExtractor.fit(images, labels, packed.classes, EPOCHS, seed, required_accuracy=0.0)
+    except MetricError as error:
+        say(f"train.evaluate_kimg compares pixels, since no classifier can learn these labels: {error}")
+        return PixelExtractor()
+    extractor.save(folder)
+    return extractor
 
 
 def _drawn(packed: Packed, role: str, most: int, seed: int) -> Items:
