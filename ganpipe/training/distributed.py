@@ -74,7 +74,8 @@ def once_per_machine(act: Callable[[], None]) -> None:
     A `GanpipeError` that it raises on one machine is raised in every process.
     """
     if world() == 1:
-        return act()
+        act()
+        return
     failures: list[GanpipeError | None] = [None] * world()
     dist.all_gather_object(failures, _attempted(act)[1] if os.environ["LOCAL_RANK"] == "0" else None)
     for failure in failures:
