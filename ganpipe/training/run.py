@@ -18,7 +18,7 @@ from ganpipe.core.system import System
 from ganpipe.curves import draw_curves
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
-from ganpipe.device import peak_memory, prepare_device
+from ganpipe.device import memory_explained, peak_memory, prepare_device
 from ganpipe.errors import ConfigError
 from ganpipe.files import write_json
 from ganpipe.generator import publish_generator
@@ -51,10 +51,10 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
 
     Takes up the newest checkpoint of the same `fingerprint`, if there is one, and then ends with the very files of an
     uninterrupted training. Raises `ConfigError` where system and data do not fit, `DataError` for damaged data,
-    `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`, `CheckpointError`.
+    `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`, `CheckpointError`, `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
-    with distributed.process_group(device):
+    with distributed.process_group(device), memory_explained(params.train):
         packed = Packed.open(paths.PACKED_FILE)
         distributed.once_per_machine(packed.verify)
         system, sampler = prepared(params, packed, device)
