@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Terms
 
 Logits = Float[Tensor, " n"]
@@ -20,9 +21,16 @@ Elementwise = Callable[[Tensor], Tensor]
 ObjectiveName = Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge", "relativistic_average"]
 
 
+def _in_fp32(function: Elementwise) -> Elementwise:
+    return lambda outputs: function(at_least_fp32(outputs))
+
+
 @dataclass(frozen=True)
 class Objective:
-    """What the players of a two-player GAN minimise, as costs of single outputs of the discriminator."""
+    """What the players of a two-player GAN minimise, as costs of single outputs of the discriminator.
+
+    Outputs in bf16 are judged in fp32.
+    """
 
     on_real: Elementwise  # what D pays for this output on an image it should call real
     on_fake: Elementwise  # ... on one it should call fake
@@ -30,6 +38,10 @@ class Objective:
     belief: Elementwise  # the output as a probability of being real
     balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
     relative: bool = False  # outputs are first compared with the mean output on the other kind
+
+    def __post_init__(self) -> None:
+        for name in ("on_real", "on_fake", "to_fool", "belief"):
+            object.__setattr__(self, name, _in_fp32(getattr(self, name)))
 
     def discriminator(self, real: Logits, fake: Logits, real_label: float | Float[Tensor, " n"] = 1.0) -> Terms:
         """Return D's costs on both kinds of images, their means over the batch.
@@ -70,7 +82,10 @@ class Objective:
         return dict(zip(("loss_generator", "loss_discriminator"), self.balance, strict=True))
 
     def _compared(self, real: Logits, fake: Logits) -> tuple[Logits, Logits]:
-        return (real - fake.mean(), fake - real.mean()) if self.relative else (real, fake)
+        if not self.relative:
+            return real, fake
+        real, fake = at_least_fp32(real), at_least_fp32(fake)
+        return real - fake.mean(), fake - real.mean()
 
 
 def _clamped(outputs: Tensor) -> Tensor:
@@ -136,9 +151,9 @@ OBJECTIVES: Mapping[ObjectiveName, Objective] = {
 
 def wasserstein_critic(real: Logits, fake: Logits) -> Terms:
     """Return mean f(G(z)) - mean f(x), minus the estimated Wasserstein-1 distance (arXiv:1701.07875, equation 2)."""
-    return {"wasserstein": fake.mean() - real.mean()}
+    return {"wasserstein": at_least_fp32(fake).mean() - at_least_fp32(real).mean()}
 
 
 def wasserstein_generator(fake: Logits) -> Terms:
     """Return -mean f(G(z))."""
-    return {"adversarial": -fake.mean()}
+    return {"adversarial": -at_least_fp32(fake).mean()}

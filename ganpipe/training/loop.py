@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ganpipe import config
 from ganpipe.core.batch import Batch, batch_size, pieces
 from ganpipe.core.optim import build_optimizer, learning_rate
+from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Iteration, Outcome, System, Terms, Update
 from ganpipe.errors import TrainingDiverged
 from ganpipe.history import History
@@ -104,7 +105,8 @@ class Trainer:
             share = batch_size(piece) / items
             with autocast(self._device, self.train.precision):
                 result = update.loss(piece)
-            found, keep = result if isinstance(result, tuple) else (result, {})
+            computed, keep = result if isinstance(result, tuple) else (result, {})
+            found = {name: at_least_fp32(value) for name, value in computed.items()}
             (total(found) * share).backward()
             for name, value in found.items():
                 terms[name] = terms.get(name, 0) + value.detach() * share
