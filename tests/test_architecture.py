@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY
 
 from ganpipe import recipes, systems
-from ganpipe.config import load_params
+from ganpipe.config import load_params, read_yaml
 
 SOURCES = sorted((REPOSITORY / "ganpipe").rglob("*.py"))
 STAGES = sorted((REPOSITORY / "stages").glob("[a-z]*.py"))
@@ -93,6 +93,13 @@ def test_only_the_loop_and_the_extractors_own_training_differentiate_and_step() 
                 "ganpipe/training/precision.py",
             ), name_of(path)
     assert {"backward", "zero_grad", "step"} <= calls(REPOSITORY / loop)
+
+
+def test_what_decides_the_order_of_rows_is_a_dep_of_the_train_stage() -> None:
+    order = REPOSITORY / "ganpipe" / "data" / "order.py"
+    needed = {f"{module.replace('.', '/')}.py" for module in imports(parsed(order)) if module.startswith("ganpipe.")}
+    deps = read_yaml(REPOSITORY / "dvc.yaml")["stages"]["train"]["deps"]
+    assert needed | {name_of(order)} <= set(deps)
 
 
 def test_mlflow_is_imported_in_one_file() -> None:

@@ -77,7 +77,7 @@ def once_per_machine(act: Callable[[], None]) -> None:
         act()
         return
     failures: list[GanpipeError | None] = [None] * world()
-    dist.all_gather_object(failures, _attempted(act)[1] if os.environ["LOCAL_RANK"] == "0" else None)
+    dist.all_gather_object(failures, _attempted(act)[1] if os.environ.get("LOCAL_RANK", "0") == "0" else None)
     for failure in failures:
         if failure is not None:
             raise failure

@@ -108,7 +108,8 @@ class _Run:
     _saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, self.listeners.finding)
+        told = self.listeners if distributed.rank() == 0 else Listeners()
+        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""

@@ -147,3 +147,4 @@ PatternGAN.fake_loss = poisoned
     assert "discriminator/fake is nan after 0 kimg" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("error1").read_text()
     assert Path("finding0").read_text() == "non_finite"
+    assert not Path("finding1").exists()
