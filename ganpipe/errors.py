@@ -32,6 +32,10 @@ class TrainingDiverged(GanpipeError):
         self.remedy = remedy
 
 
+class OutOfMemory(GanpipeError):
+    """A GPU has not the memory that the training of params.yaml needs."""
+
+
 class PreflightError(GanpipeError):
     """The system cannot learn this data as params.yaml asks for, found out before the training."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -52,7 +54,7 @@ class Generator:
         """What the generator was trained on: name, kind, shape and classes."""
         return self.system.data
 
-    def sample(self, n: int, seed: int = 0, label: int | str | None = None) -> np.ndarray:
+    def sample(self, n: int, seed: int = 0, label: SupportsIndex | str | None = None) -> np.ndarray:
         """Return `n` uint8 images (n, height, width, channels), or float32 vectors (n, length).
 
         The same seed gives the same items in the same order, and more of them when `n` is larger. `label`, a class by
@@ -67,14 +69,15 @@ class Generator:
             latents = self.system.ask(latents, labels)
         return np.concatenate(list(render(self.system, latents)))
 
-    def _class_number(self, label: int | str, latents: Tensor) -> int:
+    def _class_number(self, label: SupportsIndex | str, latents: Tensor) -> int:
         classes = self.data.classes
         if "label" not in self.system.asked(latents[:1]):
             raise ValueError(f"label = {label!r}: this generator takes no label ({type(self.system).__name__})")
-        if label in classes:
-            return classes.index(str(label))
-        if isinstance(label, int) and 0 <= label < len(classes):
-            return label
+        if isinstance(label, str) and label in classes:
+            return classes.index(label)
+        number = -1 if isinstance(label, str | bool | np.bool_) else operator.index(label)
+        if 0 <= number < len(classes):
+            return number
         raise ValueError(f"label = {label!r} is unknown; the classes 0..{len(classes) - 1} are {', '.join(classes)}")
 
 

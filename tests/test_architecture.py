@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY
 
 from ganpipe import recipes, systems
-from ganpipe.config import load_params
+from ganpipe.config import load_params, read_yaml
 
 SOURCES = sorted((REPOSITORY / "ganpipe").rglob("*.py"))
 STAGES = sorted((REPOSITORY / "stages").glob("[a-z]*.py"))
@@ -28,7 +28,8 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
     "nets": {"errors"},
     "losses": {"core"},
     "systems": {"config", "core", "losses", "nets", "errors"},
-    "data": {"__version__", "config", "core", "errors", "files", "paths", "pictures", "progress"},
+    "cores": set(),
+    "data": {"__version__", "config", "core", "cores", "errors", "files", "paths", "pictures", "progress"},
     "metrics": {"config", "core", "data", "device", "errors", "files", "neighbours", "paths", "progress", "systems"},
     "training": {
         "config", "core", "curves", "data", "device", "errors", "files", "generator", "history", "metrics", "paths",
@@ -92,6 +93,13 @@ def test_only_the_loop_and_the_extractors_own_training_differentiate_and_step() 
                 "ganpipe/training/precision.py",
             ), name_of(path)
     assert {"backward", "zero_grad", "step"} <= calls(REPOSITORY / loop)
+
+
+def test_what_decides_the_order_of_rows_is_a_dep_of_the_train_stage() -> None:
+    order = REPOSITORY / "ganpipe" / "data" / "order.py"
+    needed = {f"{module.replace('.', '/')}.py" for module in imports(parsed(order)) if module.startswith("ganpipe.")}
+    deps = read_yaml(REPOSITORY / "dvc.yaml")["stages"]["train"]["deps"]
+    assert needed | {name_of(order)} <= set(deps)
 
 
 def test_mlflow_is_imported_in_one_file() -> None:

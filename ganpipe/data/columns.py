@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from jaxtyping import Int64
 
+from ganpipe.data.blocks import block_rows
 from ganpipe.errors import DataError
 
 ROLES = {"image": ("uint8", 4), "vector": ("float32", 2), "label": ("int64", 1), "attributes": ("uint8", 2)}
@@ -25,14 +26,7 @@ ROLES = {"image": ("uint8", 4), "vector": ("float32", 2), "label": ("int64", 1),
 Block = Mapping[str, np.ndarray]
 """Consecutive rows of every role, of equal length."""
 
-_BLOCK_ROWS = 128  # at least: fewer make reading from a disk slow
-_BLOCK_BYTES = 1 << 20  # at least
 _PIECE_BYTES = 1 << 24  # read at once while hashing and copying
-
-
-def block_rows(row_bytes: int) -> int:
-    """Return how many rows are read together from a disk: at least 128 and at least 1 MiB."""
-    return max(_BLOCK_ROWS, -(-_BLOCK_BYTES // row_bytes))
 
 
 def piece_rows(row_bytes: int) -> int:

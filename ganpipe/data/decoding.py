@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ganpipe.cores import available_cores
 from ganpipe.data.images import Transform, UnreadableError
 from ganpipe.data.layouts import Item
 from ganpipe.errors import DataError
@@ -63,7 +64,7 @@ def decoded(items: Iterable[Item], rows: Rows, workers: int | None) -> Generator
     `workers` is the number of processes, this one included; None: one per core. At most 6 chunks per process, of 64
     images or 8 MiB each, are in memory at a time. Raises `DataError` where the system kills a process.
     """
-    others = (workers or _cores()) - 1
+    others = (workers or available_cores()) - 1
     chunks = _chunks(items)
     for chunk in chunks:
         yield from _results(chunk, _here(chunk, rows))
@@ -149,7 +150,3 @@ def _end_with_parent() -> None:
     assert parent is not None  # this is a child
     parent.join()
     os._exit(1)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

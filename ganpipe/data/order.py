@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from jaxtyping import Bool, Int64, UInt64
 
-from ganpipe.data.columns import block_rows
+from ganpipe.data.blocks import block_rows
 
 GROUP_BYTES = 1 << 29
 _MIN_GROUP_BLOCKS = 8

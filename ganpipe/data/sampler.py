@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from ganpipe.paths import PARAMS
 
 _MEMORY_SHARE = 0.25  # of the physical memory, or of the free memory of a GPU
 _GIB = 1 << 30
+_CONTAINER_LIMITS = (  # of control groups, version 2 and 1, as a container sees its own
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 class Sampler:
@@ -44,7 +49,8 @@ class Sampler:
         flip: bool = False,
         ram_limit: float | None = None,
     ) -> None:
-        """`batch` is the number of items per rank, `ram_limit` is in GiB for all ranks; None: a quarter of the memory.
+        """`batch` is the number of items per rank, `ram_limit` is in GiB for all ranks; None: a quarter of the memory
+        of this machine or container.
 
         `flip` mirrors each image with a chance of one half, drawn from (seed, position). Raises `DataError` where the
         split is missing or empty, `ConfigError` where there is nothing to mirror.
@@ -177,4 +183,13 @@ def _to_network(role: str, values: Tensor) -> Tensor:
 
 
 def _physical_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Return the bytes of memory of the machine, or those that its container may use where these are fewer."""
+    allowed = [int(text) for file in _CONTAINER_LIMITS if (text := _read(file)).isdigit()]  # "max": no limit
+    return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *allowed])
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""

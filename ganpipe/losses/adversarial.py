@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Terms
 
 Logits = Float[Tensor, " n"]
@@ -20,16 +21,28 @@ Elementwise = Callable[[Tensor], Tensor]
 ObjectiveName = Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge", "relativistic_average"]
 
 
+def _in_fp32(function: Elementwise) -> Elementwise:
+    return lambda outputs: function(at_least_fp32(outputs))
+
+
 @dataclass(frozen=True)
 class Objective:
-    """What the players of a two-player GAN minimise, as costs of single outputs of the discriminator."""
+    """What the players of a two-player GAN minimise, as costs of single outputs of the discriminator.
+
+    Outputs in bf16 are judged in fp32.
+    """
 
     on_real: Elementwise  # what D pays for this output on an image it should call real
     on_fake: Elementwise  # ... on one it should call fake
     to_fool: Elementwise  # what G pays for this output on one of its own
-    belief: Elementwise  # the output as a probability of being real
+    belief: Elementwise | None  # the output as a probability of being real; None where it says nothing by itself
     balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
     relative: bool = False  # outputs are first compared with the mean output on the other kind
+
+    def __post_init__(self) -> None:
+        for name in ("on_real", "on_fake", "to_fool", "belief"):
+            if function := getattr(self, name):
+                object.__setattr__(self, name, _in_fp32(function))
 
     def discriminator(self, real: Logits, fake: Logits, real_label: float | Float[Tensor, " n"] = 1.0) -> Terms:
         """Return D's costs on both kinds of images, their means over the batch.
@@ -56,10 +69,10 @@ class Objective:
         """Return the score of each player: how well it does, between 0 and 1; both 0.5 when balanced.
 
         Generator: mean D(G(z)). Discriminator: half of mean D(x) plus half of mean 1 - D(G(z)). As in MathWorks'
-        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`. A relative discriminator has
-        no belief about a single image: none.
+        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`; without
+        one there are no scores.
         """
-        if self.relative:
+        if self.belief is None:
             return {}
         real_mean, fake_mean = self.belief(real).mean(), self.belief(fake).mean()
         return {"score_generator": fake_mean, "score_discriminator": (real_mean + 1 - fake_mean) / 2}
@@ -70,7 +83,10 @@ class Objective:
         return dict(zip(("loss_generator", "loss_discriminator"), self.balance, strict=True))
 
     def _compared(self, real: Logits, fake: Logits) -> tuple[Logits, Logits]:
-        return (real - fake.mean(), fake - real.mean()) if self.relative else (real, fake)
+        if not self.relative:
+            return real, fake
+        real, fake = at_least_fp32(real), at_least_fp32(fake)
+        return real - fake.mean(), fake - real.mean()
 
 
 def _clamped(outputs: Tensor) -> Tensor:
@@ -127,7 +143,7 @@ OBJECTIVES: Mapping[ObjectiveName, Objective] = {
         on_real=lambda x: F.softplus(-x),
         on_fake=F.softplus,
         to_fool=lambda x: F.softplus(-x),
-        belief=torch.sigmoid,
+        belief=None,
         balance=(2 * _LN2, 2 * _LN2),
         relative=True,
     ),
@@ -136,9 +152,9 @@ OBJECTIVES: Mapping[ObjectiveName, Objective] = {
 
 def wasserstein_critic(real: Logits, fake: Logits) -> Terms:
     """Return mean f(G(z)) - mean f(x), minus the estimated Wasserstein-1 distance (arXiv:1701.07875, equation 2)."""
-    return {"wasserstein": fake.mean() - real.mean()}
+    return {"wasserstein": at_least_fp32(fake).mean() - at_least_fp32(real).mean()}
 
 
 def wasserstein_generator(fake: Logits) -> Terms:
     """Return -mean f(G(z))."""
-    return {"adversarial": -fake.mean()}
+    return {"adversarial": -at_least_fp32(fake).mean()}

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganpipe.core.precision import at_least_fp32
+
 
 def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
     """Return the inverse of how far apart images are per distance of their latents: large when modes collapse.
@@ -17,6 +19,7 @@ def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]
     """
     if len(latents) < 2:
         raise ValueError("mode seeking compares images: it needs a batch of at least two")
+    images = at_least_fp32(images)
     apart = (images - images.roll(1, 0)).abs().flatten(1).mean(dim=1)
     asked = (latents - latents.roll(1, 0)).abs().flatten(1).mean(dim=1)
     return 1 / ((apart / asked).mean() + 1e-5)
@@ -26,6 +29,8 @@ def class_balance(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
     """Return log K - H(p), p being the mean class probabilities of a batch of K classes: 0 when all are drawn alike.
 
     The entropy of the classes drawn, as categorical GANs maximise it (Springenberg 2016, arXiv:1511.06390, equation 6).
+    The mean is that of a micro-batch: over fewer images than classes it can only be even where each image is of no
+    class, the opposite of what is wanted, so `System.smallest_batch` must ask for more.
     """
-    share = torch.softmax(logits, dim=1).mean(dim=0)
+    share = torch.softmax(at_least_fp32(logits), dim=1).mean(dim=0)
     return math.log(logits.shape[1]) + torch.special.xlogy(share, share).sum()

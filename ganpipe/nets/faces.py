@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.errors import ConfigError
+from ganpipe.nets.layers import signed_sigmoid
 
 
 def leaky_relu() -> nn.Module:
@@ -56,7 +56,7 @@ class Generator(nn.Module):
 
     def forward(self, latents: Float[Tensor, "n z"]) -> Float[Tensor, "n c h w"]:
         """Draw one image per row of latents."""
-        return 2 * torch.sigmoid(self.layers(self.start(latents))) - 1
+        return signed_sigmoid(self.layers(self.start(latents)))
 
 
 class Discriminator(nn.Module):

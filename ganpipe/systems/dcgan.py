@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ganpipe.config import Closed, Fraction, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import ConfigError
 from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
@@ -42,7 +43,7 @@ class DCGAN(System):
         spectral_norm: bool = False  # in the discriminator, in place of batch norm
         minibatch_std: PositiveInt | None = None  # the discriminator compares the images of groups of this many
         augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
-        r1_weight: NonNegativeFloat = 0.0  # gamma
+        r1_weight: NonNegativeFloat = 0.0  # gamma; of each image alone only with spectral_norm and no minibatch_std
         r1_every: PositiveInt = 16  # iterations from one R1 penalty to the next, whose weight grows by as much
         instance_noise: NonNegativeFloat = 0.0  # standard deviation at the start, on pixels in [-1, 1] ...
         instance_noise_until_kimg: PositiveFloat = 100.0  # ... falling linearly to zero here
@@ -70,8 +71,9 @@ class DCGAN(System):
 
     @property
     def smallest_batch(self) -> int:
-        """Mode seeking compares two images."""
-        return 2 if self.cfg.diversity_weight else 1
+        """Mode seeking compares two images; class balance takes two of each class for its mean to be even."""
+        balanced = 2 * len(self.data.classes) if self.cfg.class_balance_weight else 1
+        return max(balanced, 2 if self.cfg.diversity_weight else 1)
 
     @property
     def ideal(self) -> Mapping[str, float]:
@@ -121,7 +123,7 @@ class DCGAN(System):
         """Return D's outputs: a logit, then one for each class if there are any, on images as D is shown them."""
         if self.noise_std:
             images = images + self.noise_std * torch.randn_like(images)
-        return self.discriminator.outputs(diff_augment(images, self.cfg.augment or ()))
+        return at_least_fp32(self.discriminator.outputs(diff_augment(images, self.cfg.augment or ())))
 
     def _real_labels(self, real: Tensor) -> float | Float[Tensor, " n"]:
         if not self.cfg.flip_real_labels:

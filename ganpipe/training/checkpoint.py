@@ -6,8 +6,10 @@ another learning rate has another fingerprint and can never pick them up, while 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,9 @@ class Checkpoints:
         """Where preview pictures wait for the end of training; a resume finds the earlier ones here."""
         return self.folder / "previews"
 
-    def lock(self) -> FileLock:
-        """Return the lock to train under; says so when another process holds it and must be waited for."""
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock for the duration of the block; says so when another process has it and must be waited for."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock()
         try:
@@ -43,7 +46,10 @@ class Checkpoints:
         except Timeout:
             print("The same training is running in another process: waiting for it to end.", flush=True)
             lock.acquire()
-        return lock
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _lock(self) -> FileLock:
         return FileLock(self.folder.with_suffix(".lock"), is_singleton=False)

@@ -235,7 +235,10 @@ DETECTORS: Mapping[str, tuple[Callable[[Sequence[Row]], str | None], str]] = {
         vanishing_gradient,
         "set system.objective to non_saturating or least_squares, or train.lr_discriminator below train.lr",
     ),
-    "oscillation": (oscillation, "lower train.lr, lower the first of train.optimizer.betas, or set system.r1_weight"),
+    "oscillation": (
+        oscillation,
+        "lower train.lr, lower the first of train.optimizer.betas, or set system.r1_weight with system.spectral_norm",
+    ),
     "divergence": (
         divergence,
         "end at the best with train.kimg, let train.lr_decay_from_kimg end the learning there, or lower train.lr",

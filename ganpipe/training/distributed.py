@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from ganpipe.errors import GanpipeError
+
+_PATIENCE = timedelta(days=1)  # rank 0 may wait for a lock or read a large set; torchrun notices when one is dead
+_GRACE_SECONDS = 5.0
+
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
@@ -20,7 +30,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield
     finally:
@@ -41,6 +51,65 @@ def barrier() -> None:
     """Wait until every process is here."""
     if world() > 1:
         dist.barrier()
+
+
+def from_rank_0(compute: Callable[[], Result]) -> Result:
+    """Return in every process what `compute` returns in rank 0, the only one that calls it.
+
+    A `GanpipeError` that it raises there is raised in every process.
+    """
+    if world() == 1:
+        return compute()
+    said = [_attempted(compute) if rank() == 0 else (None, None)]
+    dist.broadcast_object_list(said, src=0)
+    ((result, failure),) = said
+    if failure is not None:
+        raise failure
+    return cast(Result, result)
+
+
+def once_per_machine(act: Callable[[], None]) -> None:
+    """Let the first process of each machine call `act`, while the others wait.
+
+    A `GanpipeError` that it raises on one machine is raised in every process.
+    """
+    if world() == 1:
+        act()
+        return
+    failures: list[GanpipeError | None] = [None] * world()
+    dist.all_gather_object(failures, _attempted(act)[1] if os.environ.get("LOCAL_RANK", "0") == "0" else None)
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+@contextlib.contextmanager
+def rank_0_fails_first() -> Iterator[None]:
+    """Hold back a `GanpipeError` of another process: `torchrun` ends all with the first, and rank 0 has it to tell."""
+    try:
+        yield
+    except GanpipeError:
+        if rank() != 0:
+            time.sleep(_GRACE_SECONDS)
+        raise
+
+
+def _attempted(compute: Callable[[], Result]) -> tuple[Result | None, GanpipeError | None]:
+    """Return a result or the error that stands in its place."""
+    try:
+        return compute(), None
+    except GanpipeError as error:
+        return None, error
+
+
+def spread_non_finite(values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return scalars by name, with what is not finite in any process in the place of what is finite here."""
+    if world() == 1:
+        return values
+    mine = torch.stack([value.double() for value in values.values()])
+    summed = mine.clone()
+    dist.all_reduce(summed)  # not finite where one of them is not
+    return dict(zip(values, torch.where(torch.isfinite(summed), mine, summed), strict=True))
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

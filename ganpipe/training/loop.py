@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ganpipe import config
 from ganpipe.core.batch import Batch, batch_size, pieces
 from ganpipe.core.optim import build_optimizer, learning_rate
+from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Iteration, Outcome, System, Terms, Update
 from ganpipe.errors import TrainingDiverged
 from ganpipe.history import History
@@ -41,7 +42,8 @@ class Trainer:
         self._device = system.device
         self._batches = batches
         self._stream = batches(0)
-        self._unread: list[dict[str, Tensor]] = []
+        self._unread: list[tuple[int, Mapping[str, Tensor]]] = []
+        self._iterations = 0
         self._optimizers = {
             player: build_optimizer(train.optimizer, system.get_submodule(player).parameters(), train.lr)
             for player in system.players
@@ -55,7 +57,9 @@ class Trainer:
     def iterate(self) -> int:
         """Perform one iteration of the system's updates and return how many real images it showed.
 
-        Raises `TrainingDiverged` when a loss is not finite; the step that would follow is not taken.
+        Raises `TrainingDiverged` when a loss is not finite: on the CPU at once, and the step that would follow is not
+        taken; on a GPU, where reading a loss waits for it, up to 32 iterations later. The error says after how many
+        images it was, in every process the same.
         """
         seed_iteration(self.train.seed, distributed.rank(), self.nimg)
         it = Iteration(self.nimg, lambda: next(self._stream), distributed.world())
@@ -69,10 +73,10 @@ class Trainer:
                 self._note(noted, update.player, outcome.terms)
         if not it.shown:
             raise RuntimeError(f"{type(self.system).__name__}.updates drew no batch: training would never end")
-        self.nimg += it.shown
+        began, self.nimg = self.nimg, self.nimg + it.shown
         self.ema.update(self.system, it.shown, self.nimg)
         distributed.broadcast_buffers(self.system)
-        self._keep({**noted, **it.observed})
+        self._keep(began, {**noted, **it.observed})
         return it.shown
 
     def _perform(self, update: Update) -> Outcome:
@@ -101,13 +105,15 @@ class Trainer:
             share = batch_size(piece) / items
             with autocast(self._device, self.train.precision):
                 result = update.loss(piece)
-            found, keep = result if isinstance(result, tuple) else (result, {})
+            computed, keep = result if isinstance(result, tuple) else (result, {})
+            found = {name: at_least_fp32(value) for name, value in computed.items()}
             (total(found) * share).backward()
             for name, value in found.items():
                 terms[name] = terms.get(name, 0) + value.detach() * share
             kept.append({name: value.detach() for name, value in keep.items()})
         if self._device.type == "cpu":
-            self._check(update.player, {name: value.item() for name, value in terms.items()})
+            seen = distributed.spread_non_finite(terms)
+            self._check(update.player, {name: value.item() for name, value in seen.items()}, self.nimg)
         distributed.average_gradients(self.system.get_submodule(update.player).parameters())
         return Outcome(terms, {name: torch.cat([part[name] for part in kept]) for name in kept[0]})
 
@@ -118,31 +124,35 @@ class Trainer:
             noted.setdefault(f"{player}/{name}", []).append(value)
         noted.setdefault(f"{player}/gradient_norm", []).append(gradient_norm(self.system.get_submodule(player)))
 
-    def _keep(self, noted: Mapping[str, list[Tensor]]) -> None:
-        """Remember the iteration's means; read them at once on the CPU, now and then on a GPU."""
-        self._unread.append(
-            {name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()}
-        )
-        if self._device.type == "cpu" or len(self._unread) >= _ITERATIONS_BETWEEN_SYNCS:
+    def _keep(self, nimg: int, noted: Mapping[str, list[Tensor]]) -> None:
+        """Remember the means of the iteration that began after `nimg` images; read them at once on the CPU.
+
+        On a GPU they are read now and then, and by all processes in the same iteration, though rank 0 alone also reads
+        them for a checkpoint.
+        """
+        means = {name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()}
+        self._unread.append((nimg, distributed.spread_non_finite(means)))
+        self._iterations += 1
+        if self._device.type == "cpu" or self._iterations % _ITERATIONS_BETWEEN_SYNCS == 0:
             self.read_losses()
 
     def read_losses(self) -> None:
         """Move all remembered means into the history. Raises `TrainingDiverged` when one is not finite."""
-        names = [list(means) for means in self._unread]
-        flat = [value for means in self._unread for value in means.values()]
+        rows = [(nimg, list(means)) for nimg, means in self._unread]
+        flat = [value for _, means in self._unread for value in means.values()]
         numbers = iter(torch.stack(flat).tolist() if flat else [])
         self._unread.clear()
-        for row in names:
-            values = {name: next(numbers) for name in row}
-            self._check("", values)
+        for nimg, names in rows:
+            values = {name: next(numbers) for name in names}
+            self._check("", values, nimg)
             self.history.add(values)
 
-    def _check(self, player: str, values: Mapping[str, float]) -> None:
+    def _check(self, player: str, values: Mapping[str, float], nimg: int) -> None:
         bad = next((name for name, value in values.items() if not np.isfinite(value)), None)
         if bad is not None:
             name = f"{player}/{bad}" if player else bad
             raise TrainingDiverged(
-                f"{name} is {values[bad]} after {self.nimg / 1000:g} kimg",
+                f"{name} is {values[bad]} after {nimg / 1000:g} kimg",
                 f"lower train.lr ({self.train.lr:g}) or use train.precision fp32",
             )
 

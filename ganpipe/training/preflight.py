@@ -14,7 +14,7 @@ from ganpipe import config, paths
 from ganpipe.core.batch import Batch
 from ganpipe.core.system import System
 from ganpipe.data.packed import Packed
-from ganpipe.device import peak_memory, prepare_device
+from ganpipe.device import memory_explained, peak_memory, prepare_device
 from ganpipe.errors import DataError, PreflightError
 from ganpipe.training import start
 from ganpipe.training.loop import Trainer
@@ -32,7 +32,7 @@ def preflight(params: config.Params) -> Iterator[str]:
     """Yield one line for each thing that is right about the training that `params` asks for, the cheap ones first.
 
     Raises `DataError` where the packed data is missing or not that of `params`, `PreflightError` where the training
-    cannot succeed.
+    cannot succeed, `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
     packed = Packed.open(paths.PACKED_FILE)
@@ -41,16 +41,17 @@ def preflight(params: config.Params) -> Iterator[str]:
             f"{packed.path} holds {packed.name!r}, but params.yaml: data.name = {params.data.name!r}: "
             "run `dvc repro pack`"
         )
-    system, sampler = prepared(params, packed, device)
-    batch, kind = next(sampler.batches(0)), packed.kind
-    output = start.describe_output(system)
-    yield f"output: {kind}s {system.data.shape}, {output}; data {start.statistics(batch[kind])}"
-    untrained = copy.deepcopy(system)
-    trainer = Trainer(system, params.train, sampler.batches)
-    yield f"disk: {start.describe_disk(trainer, paths.state_dir() / 'checkpoints')}"
-    yield f"cost: {describe_cost(trainer)}"
-    yield f"noise: {describe_noise_test(untrained, params.train, sampler.batches)}"
-    yield f"one batch: {describe_one_batch(untrained, params.train, batch)}"
+    with memory_explained(params.train):
+        system, sampler = prepared(params, packed, device)
+        batch, kind = next(sampler.batches(0)), packed.kind
+        output = start.describe_output(system)
+        yield f"output: {kind}s {system.data.shape}, {output}; data {start.statistics(batch[kind])}"
+        untrained = copy.deepcopy(system)
+        trainer = Trainer(system, params.train, sampler.batches)
+        yield f"disk: {start.describe_disk(trainer, paths.state_dir() / 'checkpoints')}"
+        yield f"cost: {describe_cost(trainer)}"
+        yield f"noise: {describe_noise_test(untrained, params.train, sampler.batches)}"
+        yield f"one batch: {describe_one_batch(untrained, params.train, batch)}"
 
 
 def describe_cost(trainer: Trainer) -> str:

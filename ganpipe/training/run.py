@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from ganpipe.core.system import System
 from ganpipe.curves import draw_curves
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
-from ganpipe.device import peak_memory, prepare_device
+from ganpipe.device import memory_explained, peak_memory, prepare_device
 from ganpipe.errors import ConfigError
 from ganpipe.files import write_json
 from ganpipe.generator import publish_generator
@@ -52,12 +51,12 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
 
     Takes up the newest checkpoint of the same `fingerprint`, if there is one, and then ends with the very files of an
     uninterrupted training. Raises `ConfigError` where system and data do not fit, `DataError` for damaged data,
-    `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`, `CheckpointError`.
+    `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`, `CheckpointError`, `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
-    with distributed.process_group(device):
+    with distributed.process_group(device), memory_explained(params.train):
         packed = Packed.open(paths.PACKED_FILE)
-        packed.verify()
+        distributed.once_per_machine(packed.verify)
         system, sampler = prepared(params, packed, device)
         trainer = Trainer(system, params.train, sampler.batches)
         checkpoints, seconds = Checkpoints(paths.state_dir(), fingerprint), params.runtime.checkpoint_seconds
@@ -109,13 +108,14 @@ class _Run:
     _saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, self.listeners.finding)
+        told = self.listeners if distributed.rank() == 0 else Listeners()
+        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
-            with self.watch.guard(lambda: self.trainer.nimg / 1000):
+            with self.watch.guard(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()
@@ -152,8 +152,7 @@ class _Run:
     def _resume(self) -> None:
         if distributed.rank() == 0 and self.checkpoints.is_recorded(paths.LOCK):
             self.checkpoints.start_afresh()
-        distributed.barrier()
-        state = self.checkpoints.load()
+        state = distributed.from_rank_0(self.checkpoints.load)  # on another machine there may be an older one, or none
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
@@ -163,6 +162,7 @@ class _Run:
 
     def _iterate(self) -> None:
         trainer, cfg = self.trainer, self.trainer.train
+        scorer = self._scorer() if trainer.nimg < trainer.total_nimg else None  # now: what fails shall fail early
         with progress("Training", total=trainer.total_nimg, unit="img", initial=trainer.nimg) as bar:
             losses: dict[str, float] = {}
             forecast = start.Forecast(trainer)
@@ -174,8 +174,8 @@ class _Run:
                 forecast.tell_once()
                 if self._passed(cfg.preview_kimg, before):
                     self._preview()  # first, for what it adds to the row
-                if cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
-                    self._evaluate()
+                if scorer and cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
+                    self._evaluate(scorer)
                 if self._passed(cfg.log_kimg, before):
                     losses = self._close_row()
                 self._checkpoint_when_due()
@@ -211,20 +211,20 @@ class _Run:
         save_png(sheet(items), picture)
         self.listeners.preview(picture, nimg)
 
-    def _evaluate(self) -> None:
-        """Score the generator that would be published now, and keep it if it is the best."""
-        if distributed.rank() != 0:
-            return
-        with self.trainer.ema.applied(self.trainer.system) as system:
-            items = np.concatenate(list(draw(system, self.scorer.count, self.trainer.train.seed)))
-            score = self.scorer.score(items)
-            self.best.offer(score, system)
-        self.trainer.history.add({"fd": score})
-
-    @functools.cached_property
-    def scorer(self) -> Scorer:
-        """What scores the generator in between; made when it is first asked for, as it may have to learn."""
+    def _scorer(self) -> Scorer | None:
+        """Return what scores the generator in between, where that is wanted; it may have to learn first."""
+        if self.trainer.train.evaluate_kimg is None or distributed.rank() != 0:
+            return None
         return Scorer(self.packed, self.trainer.train.seed, self.checkpoints.folder)
+
+    def _evaluate(self, scorer: Scorer) -> None:
+        """Score the generator that would be published now, and keep it if it is the best and shall be published."""
+        with self.trainer.ema.applied(self.trainer.system) as system:
+            items = np.concatenate(list(draw(system, scorer.count, self.trainer.train.seed)))
+            score = scorer.score(items)
+            if self.trainer.train.publish == "best":
+                self.best.offer(score, system)
+        self.trainer.history.add({"fd": score})
 
     def _checkpoint_when_due(self) -> None:
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds

@@ -6,6 +6,7 @@ its own, so that a training depends on nothing but its data and `train`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from jaxtyping import Shaped
 
 from ganpipe.core.system import System
 from ganpipe.data.packed import Packed
-from ganpipe.metrics.domain import WEIGHTS, DomainExtractor
+from ganpipe.errors import MetricError
+from ganpipe.metrics.domain import CARD, DomainExtractor
 from ganpipe.metrics.extractor import Extractor
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.pattern import PatternExtractor
 from ganpipe.metrics.pixel import PixelExtractor
+from ganpipe.progress import say
 
 Items = Shaped[np.ndarray, "n ..."]
 
@@ -33,13 +36,15 @@ EPOCHS = 5
 class Scorer:
     """Compares samples with fixed items of the train split in the features of a classifier trained on its labels.
 
-    Unlabelled images are compared by their pixels, vectors as they are. The classifier is kept in `folder`, where a
-    resumed training finds it. Raises `MetricError` for labels that cannot be learned.
+    Images without labels, or with labels that no classifier can learn from, are compared by their pixels, vectors as
+    they are. The classifier is kept in `folder`, where a resumed training finds it, or learns the same anew where it is
+    damaged.
     """
 
     def __init__(self, packed: Packed, seed: int, folder: Path) -> None:
         self._extractor = _extractor(packed, seed, folder)
-        self._real = self._extractor.extract(_drawn(packed, packed.kind, ITEMS, seed)).features
+        real = packed.read(packed.some("train", ITEMS, seed), packed.kind)
+        self._real = self._extractor.extract(real).features
 
     @property
     def count(self) -> int:
@@ -56,17 +61,18 @@ def _extractor(packed: Packed, seed: int, folder: Path) -> Extractor:
         return PatternExtractor()
     if not packed.classes:
         return PixelExtractor()
-    if not (folder / WEIGHTS).exists():
-        images, labels = (_drawn(packed, role, LEARNED, seed) for role in ("image", "label"))
-        DomainExtractor.fit(images, labels, packed.classes, EPOCHS, seed, required_accuracy=0.0).save(folder)
-    return DomainExtractor.load(folder)
-
-
-def _drawn(packed: Packed, role: str, most: int, seed: int) -> Items:
-    """Return up to `most` items of the train split, the same for all roles."""
-    rows = packed.rows("train")
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
-    return packed.read(chosen + rows.start, role)
+    if (folder / CARD).exists():  # it is written last
+        with contextlib.suppress(MetricError):
+            return DomainExtractor.load(folder)
+    learned = packed.some("train", LEARNED, seed)
+    images, labels = (packed.read(learned, role) for role in ("image", "label"))
+    try:
+        extractor = DomainExtractor.fit(images, labels, packed.classes, EPOCHS, seed, required_accuracy=0.0)
+    except MetricError as error:
+        say(f"train.evaluate_kimg compares pixels, since no classifier can learn these labels: {error}")
+        return PixelExtractor()
+    extractor.save(folder)
+    return extractor
 
 
 class Best:

@@ -41,8 +41,8 @@ def describe_output(system: System) -> str:
     bad = int((~torch.isfinite(items)).sum())
     if bad:
         raise PreflightError(
-            f"{bad} of {items.numel()} numbers that the generator of {name} draws are not finite: lower train.lr where "
-            "this is a resumed training, else mend how its weights begin"
+            f"{bad} of {items.numel()} numbers that the generator of {name} draws are not finite: mend how its weights "
+            "begin"
         )
     if system.data.kind == "image" and items.abs().max() > 1 + _BEYOND:
         raise PreflightError(
@@ -79,11 +79,16 @@ def describe_disk(trainer: Trainer, folder: Path) -> str:
 
 
 def checkpoint_bytes(trainer: Trainer) -> int:
-    """Return how large a checkpoint becomes: networks, moving average and what the optimizer remembers per weight."""
-    system, average = trainer.system, trainer.ema
+    """Return how large a checkpoint becomes.
+
+    It holds the networks, their moving average, what the optimizer remembers per weight and, where the best generators
+    shall be published, a copy of these.
+    """
+    system, average, train = trainer.system, trainer.ema, trainer.train
     players = [system.get_submodule(name) for name in system.players]
     weights = sum(_bytes(player.parameters()) for player in players)
-    return _stored(system) + _stored(average) + weights * _numbers_remembered(trainer.train.optimizer)
+    best = sum(_stored(system.get_submodule(name)) for name in system.generators) if train.publish == "best" else 0
+    return _stored(system) + _stored(average) + weights * _numbers_remembered(train.optimizer) + best
 
 
 def _numbers_remembered(optimizer: config.Optimizer) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -250,3 +251,17 @@ def test_a_file_damaged_after_opening_is_found_at_the_first_read(tmp_path: Path)
 def test_nonsense_is_refused(numbered, batch: int, rank: int, world: int) -> None:
     with pytest.raises(ValueError, match="rank"):
         Sampler(numbered(5), batch, 0, rank=rank, world=world)
+
+
+@pytest.mark.parametrize(("version", "allowed"), [("2", "4096\n"), ("1", "4096"), ("2", "max\n"), ("none", "")])
+def test_a_container_with_less_memory_than_its_machine_is_heeded(
+    numbered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, allowed: str
+) -> None:
+    files = {"2": tmp_path / "memory.max", "1": tmp_path / "memory.limit_in_bytes"}
+    monkeypatch.setattr(sampler_module, "_CONTAINER_LIMITS", tuple(files.values()))
+    if version in files:
+        files[version].write_text(allowed)
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert sampler_module._physical_memory() == (4096 if "4096" in allowed else machine)
+    streamed = isinstance(Sampler(numbered(300), 4, 0)._store, sampler_module._Streamed)  # 4200 bytes
+    assert streamed == ("4096" in allowed)

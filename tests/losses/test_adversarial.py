@@ -202,3 +202,25 @@ def test_a_trained_discriminator_is_the_optimal_one_and_its_value_gives_the_dive
     jsd = torch.trapezoid(density_p * (density_p / middle).log() + density_q * (density_q / middle).log(), x) / 2
     assert 0.1 < jsd < 0.6  # the densities overlap, but not wholly: the check says something
     assert value.item() == pytest.approx(-math.log(4) + 2 * jsd.item(), abs=0.002)
+
+
+def test_a_critics_scores_in_bf16_are_averaged_and_compared_in_fp32() -> None:
+    """Their means, 257.33 and 256.67, lie between two neighbours of bf16, 256 and 258."""
+    real, fake = torch.tensor([258.0, 258.0, 256.0]), torch.tensor([256.0, 256.0, 258.0])
+    narrow = wasserstein_critic(real.bfloat16(), fake.bfloat16())["wasserstein"]
+    assert narrow.dtype == torch.float32
+    assert narrow.item() == wasserstein_critic(real, fake)["wasserstein"].item() == pytest.approx(-2 / 3, rel=1e-4)
+    assert wasserstein_generator(fake.bfloat16())["adversarial"].item() == wasserstein_generator(fake)["adversarial"]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_outputs_in_bf16_cost_what_they_cost_in_fp32_and_float64_stays(name: ObjectiveName) -> None:
+    objective = OBJECTIVES[name]
+    real, fake = torch.tensor([2.5, 0.25, -7.0]), torch.tensor([-1.5, 3.0, 0.125])  # all are numbers of bf16
+    for found, expected in (
+        (objective.discriminator(real.bfloat16(), fake.bfloat16()), objective.discriminator(real, fake)),
+        (objective.generator(real.bfloat16(), fake.bfloat16()), objective.generator(real, fake)),
+        (objective.scores(real.bfloat16(), fake.bfloat16()), objective.scores(real, fake)),
+    ):
+        assert {key: value.item() for key, value in found.items()} == {k: v.item() for k, v in expected.items()}
+    assert all(term.dtype == torch.float64 for term in objective.discriminator(real.double(), fake.double()).values())

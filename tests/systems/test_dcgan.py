@@ -277,6 +277,11 @@ def test_mode_seeking_is_a_term_of_the_generator() -> None:
     assert (system.smallest_batch, build().smallest_batch) == (2, 1)
 
 
+def test_class_balance_asks_for_two_images_of_each_class_in_every_piece() -> None:
+    assert build(LABELLED, class_balance_weight=0.5, diversity_weight=1.0).smallest_batch == 2 * len(LABELLED.classes)
+    assert build(LABELLED).smallest_batch == 1
+
+
 def test_class_balance_needs_labels() -> None:
     with pytest.raises(ConfigError, match="system.class_balance_weight needs labels, but data.name = 'toy' has none"):
         build(class_balance_weight=1.0)

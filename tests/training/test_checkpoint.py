@@ -73,25 +73,26 @@ def test_another_experiments_checkpoint_is_not_taken(checkpoints: Checkpoints, t
 
 def test_a_second_training_waits_for_the_first(checkpoints: Checkpoints, tmp_path: Path) -> None:
     order: list[str] = []
-    lock = checkpoints.lock()
 
     def second() -> None:
         with Checkpoints(tmp_path, "mine").lock():
             order.append("second")
 
     thread = threading.Thread(target=second)
-    thread.start()
-    thread.join(timeout=0.3)
-    assert thread.is_alive()
-    order.append("first")
-    lock.release()
+    held = checkpoints.lock()  # kept, so that nothing but the end of the block releases it
+    with held:
+        thread.start()
+        thread.join(timeout=0.3)
+        assert thread.is_alive()
+        order.append("first")
     thread.join(timeout=10)
     assert order == ["first", "second"]
 
 
 def test_discarding_leaves_nothing(checkpoints: Checkpoints, tmp_path: Path) -> None:
     checkpoints.save({"nimg": 1})
-    checkpoints.lock().release()
+    with checkpoints.lock():
+        pass
     checkpoints.discard()
     checkpoints.discard()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["mine.lock"]  # another may be waiting on it

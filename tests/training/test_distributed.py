@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,12 +35,12 @@ pathlib.Path("rank" + rank).write_text(digest)
 """
 
 
-def train_together(params: Params) -> None:
-    Path("script.py").write_text(SCRIPT)
+def train_together(params: Params, script: str = SCRIPT) -> None:
+    Path("script.py").write_text(script)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     command += ["--standalone", "script.py", params.model_dump_json()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-9000:]
 
 
 @pytest.mark.parametrize("recipe", ["digits-dcgan", "digits-wgan-gp"])
@@ -67,3 +68,83 @@ def test_a_batch_that_does_not_divide_is_refused(workspace: Callable[[str], Para
     params = changed(miniature(workspace("pattern-1010")), train={"batch": 7})
     with pytest.raises(AssertionError, match="train.batch = 7 does not divide among 2 processes"):
         train_together(params)
+
+
+APART = """
+import os
+os.environ["LOCAL_RANK"] = "0"  # as if each process ran on a machine of its own
+if os.environ["RANK"] != "0":
+    os.chdir("other")
+"""
+
+FAILING = """
+import os, pathlib, sys
+from ganpipe.config import Params
+from ganpipe.errors import GanpipeError
+from ganpipe.training import run
+{patch}
+rank = os.environ["RANK"]
+told = run.Listeners(finding=lambda findings: pathlib.Path("finding" + rank).write_text(findings[-1].name))
+try:
+    run.train(Params.model_validate_json(sys.argv[1]), "together", told)
+except GanpipeError as error:
+    pathlib.Path("error" + rank).write_text(str(error))
+"""
+
+
+def test_processes_with_folders_of_their_own_go_on_where_rank_0_was(workspace: Callable[[str], Params]) -> None:
+    params = changed(miniature(workspace("pattern-1010")), train={"kimg": 0.4}, runtime={"checkpoint_seconds": 1e-6})
+    Path("other").mkdir()
+    for name in (".dvc", "data"):
+        shutil.copytree(name, Path("other") / name)
+    train_together(params, APART + SCRIPT)
+    together = load_generator(paths.MODEL).system.state_dict()
+    (Path(".ganpipe/checkpoints/together") / "last.pt").unlink()  # what is left is older
+    train_together(params, APART + SCRIPT)
+    assert Path("rank0").read_text() == Path("other/rank1").read_text()
+    for name, value in load_generator(paths.MODEL).system.state_dict().items():
+        assert torch.equal(value, together[name])
+
+
+def test_an_error_of_rank_0_is_that_of_every_process(workspace: Callable[[str], Params]) -> None:
+    params = miniature(workspace("pattern-1010"))
+    folder = Path(".ganpipe/checkpoints/together")
+    folder.mkdir(parents=True)
+    (folder / "last.pt").write_bytes(b"junk")
+    train_together(params, FAILING.format(patch=""))
+    assert "no checkpoint in it can be read" in Path("error0").read_text()
+    assert Path("error0").read_text() == Path("error1").read_text()
+
+
+def test_one_process_of_a_machine_verifies_the_data_and_all_fail_with_it(workspace: Callable[[str], Params]) -> None:
+    params = miniature(workspace("pattern-1010"))
+    patch = """
+from ganpipe.errors import DataError
+def verify(self):
+    with open("verified", "a") as file:
+        file.write(os.environ["RANK"])
+    raise DataError("damaged")
+run.Packed.verify = verify
+"""
+    train_together(params, FAILING.format(patch=patch))
+    assert Path("verified").read_text() == "0"
+    assert (Path("error0").read_text(), Path("error1").read_text()) == ("damaged", "damaged")
+
+
+def test_a_loss_that_is_not_finite_in_another_process_is_a_finding_of_rank_0(
+    workspace: Callable[[str], Params],
+) -> None:
+    params = miniature(workspace("pattern-1010"))
+    patch = """
+from ganpipe.systems.pattern_gan import PatternGAN
+plain = PatternGAN.fake_loss
+def poisoned(self, batch):
+    terms, kept = plain(self, batch)
+    return ({"fake": terms["fake"] * float("nan")} if os.environ["RANK"] == "1" else terms), kept
+PatternGAN.fake_loss = poisoned
+"""
+    train_together(params, FAILING.format(patch=patch))
+    assert "discriminator/fake is nan after 0 kimg" in Path("error0").read_text()
+    assert Path("error0").read_text() == Path("error1").read_text()
+    assert Path("finding0").read_text() == "non_finite"
+    assert not Path("finding1").exists()

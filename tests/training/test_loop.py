@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from ganpipe.config import Closed, Train
 from ganpipe.core.batch import Batch, DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import TrainingDiverged
+from ganpipe.training import loop
 from ganpipe.training.loop import Trainer, only_trains, seed_iteration
 
 SPEC = DataSpec(name="toy", kind="vector", shape=(2,))
@@ -179,3 +181,43 @@ def test_bf16_is_close_to_fp32_but_not_the_same() -> None:
     pairs = list(zip(weights(exact.system), weights(fast.system), strict=True))
     assert all(torch.allclose(a, b, atol=0.05) for a, b in pairs)
     assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    """A training that does not read its losses in every iteration."""
+    training = trainer(Toy())
+    monkeypatch.setattr(training, "_device", torch.device("meta"))
+    monkeypatch.setattr(loop, "autocast", lambda device, precision: contextlib.nullcontext())
+    return training
+
+
+def test_a_loss_that_is_read_later_is_dated_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = as_on_a_gpu(monkeypatch)
+    for _ in range(3):
+        training.iterate()
+    assert training.nimg == 24 and not training.history.rows
+    training._unread[1][1]["loss_generator"].fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match="loss_generator is nan after 0.008 kimg"):
+        training.read_losses()
+
+
+def test_losses_are_read_in_the_same_iteration_whatever_was_read_for_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    training = as_on_a_gpu(monkeypatch)
+    for _ in range(31):
+        training.iterate()
+    training.state()
+    training.iterate()
+    assert not training._unread
+
+
+def test_terms_in_bf16_are_summed_over_micro_batches_in_fp32() -> None:
+    class Narrow(Toy):
+        def generator_loss(self, batch: Batch) -> Terms:
+            fixed = self.generator(torch.ones(len(batch["vector"]), 3, dtype=batch["vector"].dtype))
+            return {"adversarial": (130 + 0 * self.discriminator(fixed).mean()).bfloat16()}
+
+    training = trainer(Narrow(), micro_batch=1)
+    training.iterate()
+    assert training.history.close_row(0.008)["loss_generator"] == 130.0  # 129 where shares are summed in bf16

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from miniatures import changed, miniature
 from safetensors.torch import load_file
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed import About, Packed, write_packed
 from ganpipe.errors import ConfigError
 from ganpipe.history import read_csv
+from ganpipe.metrics.domain import CARD, WEIGHTS
 from ganpipe.params import load
-from ganpipe.training import run
+from ganpipe.training import run, start
+from ganpipe.training.loop import Trainer
 from ganpipe.training.run import train
 from ganpipe.training.scoring import ITEMS, Scorer
 
@@ -55,6 +59,91 @@ def test_the_unlabelled_are_compared_by_their_pixels_and_vectors_as_they_are(
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+@pytest.mark.parametrize("damage", ["no card", "a card of nothing", "other weights"])
+def test_a_classifier_that_was_not_kept_whole_is_learned_again(digits: Params, tmp_path: Path, damage: str) -> None:
+    packed, folder = Packed.open(paths.PACKED_FILE), tmp_path / "kept"
+    real = packed.all("image")[: 2 * ITEMS]
+    first = Scorer(packed, 0, folder).score(real)
+    card, weights = folder / CARD, folder / WEIGHTS
+    whole = card.read_bytes(), weights.read_bytes()
+    if damage == "no card":  # the training was killed after the weights were written
+        card.unlink()
+    elif damage == "a card of nothing":
+        card.write_bytes(b"{}")
+    else:
+        weights.write_bytes(whole[1][:-1] + b"x")
+    assert Scorer(packed, 0, folder).score(real) == first
+    assert (card.read_bytes(), weights.read_bytes()) == whole
+
+
+def labelled(folder: Path, side: int, labels: list[int], classes: tuple[str, ...]) -> Packed:
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), side, side, 1), np.uint8)
+    about = About("toy", "image", "test", "none", "none", "none", classes)
+    write_packed(folder / "toy.h5", about, len(labels), [{"image": images, "label": np.array(labels, np.int64)}])
+    return Packed.open(folder / "toy.h5")
+
+
+@pytest.mark.parametrize(
+    ("side", "labels", "classes", "why"),
+    [
+        (16, [0] * 40, ("a",), "1 classes"),
+        (8, [0, 1] * 20, ("a", "b"), "images are (8, 8, 1)"),
+        (16, [0] * 36 + [1] * 4, ("a", "b"), "class 'b' has 4 images"),
+    ],
+)
+def test_what_no_classifier_can_learn_is_compared_by_pixels(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    side: int,
+    labels: list[int],
+    classes: tuple[str, ...],
+    why: str,
+) -> None:
+    packed = labelled(tmp_path, side, labels, classes)
+    scorer = Scorer(packed, 0, tmp_path)
+    real = packed.all("image")
+    assert scorer.score(real) == pytest.approx(0, abs=1e-6)
+    assert scorer.score(255 - real // 2) > 0.1
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert "compares pixels" in said and why in said
+
+
+def test_what_scores_is_made_before_the_first_iteration_and_leaves_the_training_alone(
+    digits: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_at: list[int] = []
+    plain = run._Run._scorer
+
+    def seen(self: run._Run) -> Scorer | None:
+        made_at.append(self.trainer.nimg)
+        return plain(self)
+
+    train(digits, "without")
+    without = load_file(paths.MODEL / "generator.safetensors")
+    monkeypatch.setattr(run._Run, "_scorer", seen)
+    train(evaluated(digits), "with")
+    assert made_at == [0]
+    assert_equal(load_file(paths.MODEL / "generator.safetensors"), without)
+
+
+def test_the_best_generator_is_kept_only_to_be_published(digits: Params) -> None:
+    sizes = {}
+    for publish in ("last", "best"):
+        train(evaluated(digits, publish=publish), publish)
+        folder = Path(".ganpipe/checkpoints") / publish
+        state = torch.load(folder / "last.pt", weights_only=True)
+        assert bool(state["best"]["weights"]) == (publish == "best")
+        sizes[publish] = (folder / "last.pt").stat().st_size
+    packed = Packed.open(paths.PACKED_FILE)
+    foreseen = {}
+    for publish in sizes:
+        params = evaluated(digits, publish=publish)
+        system, sampler = run.prepared(params, packed, torch.device("cpu"))
+        foreseen[publish] = start.checkpoint_bytes(Trainer(system, params.train, sampler.batches))
+    assert sizes["best"] - sizes["last"] == pytest.approx(foreseen["best"] - foreseen["last"], rel=0.3)
+
+
 def test_a_row_per_evaluation_and_none_without(digits: Params) -> None:
     train(digits, "a")
     assert not any("fd" in row for row in read_csv(paths.HISTORY))
@@ -90,11 +179,11 @@ def test_a_training_that_stops_and_goes_on_publishes_the_same(digits: Params, mo
     evaluations = []
     plain = run._Run._evaluate
 
-    def interrupted(self: run._Run) -> None:
+    def interrupted(self: run._Run, scorer: Scorer) -> None:
         evaluations.append(1)
         if len(evaluations) == 3:
             raise KeyboardInterrupt
-        plain(self)
+        plain(self, scorer)
 
     monkeypatch.setattr(run._Run, "_evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
