@@ -235,7 +235,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_every_score_has_a_meaning_and_every_meaning_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
     names = emitted(monkeypatch)
     assert {"is_std", "fid_ratio", "fid_infinity", "fd_infinity", "cs_std", "valid_share", "class_tv"} <= names
-    assert [one.name for one in scores.arranged(dict.fromkeys(names, 1.0)) if not one.about] == []
+    assert [one.name for one in scores.arranged(dict.fromkeys(names, 1)) if not one.about] == []
     assert set(scores._MEASURES) - names <= {"memorised_share"}  # measured where `copied_share` is
 
 
