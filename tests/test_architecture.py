@@ -35,7 +35,10 @@ ALLOWED = {  # package -> packages of ganpipe it may import; what is left out he
         "config", "core", "curves", "data", "device", "errors", "files", "generator", "history", "metrics", "paths",
         "pictures", "progress", "systems",
     },
-    "report": {"__version__", "config", "errors", "files", "history", "params", "paths", "recipes", "tracking"},
+    "report": {
+        "__version__", "config", "curves", "errors", "files", "generator", "history", "params", "paths", "recipes",
+        "tracking",
+    },
     "tracking": {"__version__", "config", "errors", "files", "history", "paths"},
 }  # fmt: skip
 

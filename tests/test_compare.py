@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import browser
@@ -17,7 +18,10 @@ from ganpipe import paths, recipes
 from ganpipe.cli import app
 from ganpipe.history import History
 from ganpipe.params import load
+from ganpipe.report import provenance
 from ganpipe.report.comparison import Column, score_tables
+from ganpipe.report.experiments import workspace
+from ganpipe.report.page import write_report
 from ganpipe.tracking.experiment import Experiment
 from ganpipe.tracking.identity import identify_workspace
 from ganpipe.tracking.mlflow import find_rows, row_names, track
@@ -28,6 +32,7 @@ stages:
     cmd: "true"
     outs:
     - data/history.csv
+    - data/findings.json
     - data/samples
     - data/packed
     metrics:
@@ -54,7 +59,7 @@ def results(fd: float, n_fake: int = 40, batch: int = 64) -> None:
     paths.PARAMS.write_text(text.replace("  batch: 64\n", f"  batch: {batch}\n"))
     history = History()
     for kimg in (1.0, 2.0, 3.0):
-        history.add(dict.fromkeys(("loss_generator", "loss_discriminator", "score_generator"), fd / kimg))
+        history.add(dict.fromkeys(("loss_generator", "loss_discriminator", "score_generator", "fd"), fd / kimg))
         history.close_row(kimg)
     history.write_csv(paths.HISTORY)
     paths.SAMPLES.mkdir(exist_ok=True)
@@ -62,6 +67,8 @@ def results(fd: float, n_fake: int = 40, batch: int = 64) -> None:
     paths.SAMPLES_FILE.write_bytes(bytes([int(fd)]))
     domain = {"extractor": "lenet84@b7320f18", "fd": fd, "fd_floor": 0.5, "fd_untrained": 60.0, "recall": 1 / fd}
     paths.METRICS.write_text(json.dumps({"n_fake": n_fake, "n_real": 40, "domain": domain}))
+    collapse = {"name": "mode_collapse", "kimg": 2.0, "evidence": "", "remedy": ""}
+    paths.FINDINGS.write_text(json.dumps([collapse] if fd > 3 else []))
 
 
 def track_all() -> None:
@@ -112,6 +119,14 @@ def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytes
             assert page.locator("#params tbody tr").all_inner_texts() == ["train.batch\t32\t64\t64"]
             assert page.locator(".best").all_inner_texts() == ["2\nreal data 0.5, untrained 60", "0.5"]
             assert page.locator(".obstacle").count() == 0
+            assert page.locator("#scores .protocol").all_inner_texts() == [
+                "extractor\tlenet84@b7320f18\tlenet84@b7320f18\tlenet84@b7320f18",
+                "samples\t40\t40\t40",
+                "real items\t40\t40\t40",
+            ]
+            collapse = "1\nmode collapse at 2 kimg"
+            assert page.locator("#findings td").all_inner_texts() == [collapse, "none", collapse]
+            assert page.locator("#curves h3").last.inner_text() == "Fréchet distance in training"
             assert page.locator("header strong").all_inner_texts() == ["small", "<i>large</i>", "old"]
             assert not complaints
 
@@ -170,10 +185,40 @@ def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> Non
     assert "no row of this workspace" in run("report")[1]
 
 
+def test_the_environment_is_that_of_the_row_or_said_to_be_of_now(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results(4.0)
+    params = load()
+    with track("train", params, identify_workspace(params)) as row:
+        row.metrics({"memory/peak_cpu_mib": 1.0}, 0)
+    track_all()
+    monkeypatch.setattr(provenance, "version", lambda package: "9.9.9")  # since upgraded
+    experiment = workspace()
+    assert experiment.facts["torch"] == version("torch") and experiment.facts["device"] == "CPU"
+    write_report(Path("report.html"))
+    page = Path("report.html").read_text()
+    assert f"As recorded by the MLflow row {row_names()[0]}." in page and "9.9.9" not in page
+    results(5.0)
+    write_report(Path("report.html"))
+    page = Path("report.html").read_text()
+    assert "Environment now, when this page was written" in page and "9.9.9" in page
+
+
+def test_a_revision_with_the_params_of_another_project_is_one_line(checkout: Path) -> None:
+    paths.PARAMS.write_text("lr: 0.1\nepochs: 3\n")
+    command("git", "add", "-A")
+    command("git", "commit", "-q", "-m", "first")
+    results(4.0)
+    code, _, err = run("compare", "HEAD", "workspace")
+    assert code == 1 and err.startswith("Error: HEAD (git revision ") and err.count("\n") == 1
+    assert "no data.name and no system.name: it is no experiment of ganpipe" in err
+
+
 def column(data: str, extractor: str, **params: object) -> Column:
     found = {"n_fake": 40, "n_real": 40, "domain": {"extractor": extractor, "fd": 2.0}}
     experiment = Experiment(data, "", Path(), {"evaluate.neighbours": 5, **params}, data_sha256=data)
-    return Column(experiment, data, "", found, [])
+    return Column(experiment, data, "", found, [], None)
 
 
 @pytest.mark.parametrize(

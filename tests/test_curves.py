@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 from PIL import Image
 
 from ganpipe.curves import draw_curves
-from ganpipe.history import Row
+from ganpipe.history import Row, write_csv
 
 LOSSES = [{"kimg": float(k), "loss_generator": 1 / k, "loss_discriminator": 1.0} for k in range(1, 9)]
 SCORES = [row | {"score_generator": 0.4, "score_discriminator": 0.6} for row in LOSSES]
@@ -53,3 +58,22 @@ def test_findings_are_red_and_balance_is_a_line(tmp_path: Path) -> None:
 def test_a_single_row_is_drawn_too(tmp_path: Path) -> None:
     draw_curves(tmp_path / "curves.png", LOSSES[:1], {}, {})
     assert len(np.unique(pixels(tmp_path / "curves.png"))) > 10
+
+
+def test_dvc_draws_columns_with_blanks_without_them(tmp_path: Path) -> None:
+    def dvc(*arguments: str) -> str:
+        command = [sys.executable, "-m", "dvc", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    dvc("init", "--no-scm", "-q")
+    shutil.copytree(REPOSITORY / ".dvc/plots", tmp_path / ".dvc/plots")
+    text = (REPOSITORY / "dvc.yaml").read_text()
+    (tmp_path / "dvc.yaml").write_text(text[text.index("\nplots:") :])
+    rows = [row | ({"diversity_nearest": 0.8} if "diversity" in row else {}) for row in FULL]
+    write_csv(tmp_path / "data/history.csv", rows)
+    drawn = json.loads(dvc("plots", "show", "--json"))["data"]
+    for plot in ("diversity", "frechet"):
+        (condition,) = drawn[plot][0]["content"]["transform"]
+        column = drawn[plot][0]["content"]["encoding"]["y"]["field"]
+        assert condition["filter"] == f"isValid(datum['{column}']) && datum['{column}'] !== ''"
+    assert column == "fd" and drawn["losses"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import subprocess
@@ -9,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import browser
+import numpy as np
 import pytest
 from miniatures import miniature
 from PIL import Image
@@ -18,7 +21,10 @@ from ganpipe import paths, recipes
 from ganpipe.cli import app
 from ganpipe.config import Params
 from ganpipe.files import write_json
+from ganpipe.metrics import score
+from ganpipe.metrics.extractor import INCEPTION, Extracted
 from ganpipe.metrics.per_class import write_per_class
+from ganpipe.metrics.run import Judge
 from ganpipe.report import curves, material, scores
 from ganpipe.report.page import write_report
 from ganpipe.report.settings import written
@@ -64,6 +70,8 @@ def run(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_page_in_a_browser(trained: Path) -> None:
+    ideal = [f"at balance {value:.3g}" for value in material.read_ideal(paths.MODEL).values()]
+    assert len(set(ideal)) == 2
     write_report(Path("report.html"))
     for width in (360, 1400):
         with browser.opened(Path("report.html"), width) as (page, complaints):
@@ -74,7 +82,8 @@ def test_the_page_in_a_browser(trained: Path) -> None:
             assert page.locator("img").count() >= 2 + 2  # previews, grid, interpolation
             assert page.locator("#curves path").count() >= 4
             assert page.evaluate("[...document.querySelectorAll('path')].every(path => path.getTotalLength() > 10)")
-            assert page.locator(".ideal b").first.inner_text() == "ideal 0.5"
+            assert page.locator(".ideal b").all_inner_texts() == [*ideal, "at balance 0.5", "as real items 1"]
+            assert page.locator(".mark b").all_inner_texts() == ["mode collapse"] * 3
             assert {"<3>", "50.0%"} <= set(page.locator("#classes tr").nth(4).inner_text().split("\t"))
             assert "diversity 0.02 <b>bold</b>" in page.locator("#findings").inner_text()
             assert not complaints
@@ -138,6 +147,44 @@ def test_what_is_missing_is_said(workspace: Callable[[str], Params]) -> None:
     assert (code, err) == (0, "") and "ganpipe track sync" in out
     page = Path("pages/mine.html").read_text()
     assert "no curves" in page and "no scores" in page and "no samples:" not in page
+    assert "no diagnostics" in page and "no interpolation strips" in page
+
+
+@pytest.mark.parametrize("params", ["train:\n  lr: 1\n", "data:\n  name: digits\nsystem: dcgan\n"])
+def test_params_that_are_none_of_ganpipe_are_one_line(trained: Path, params: str) -> None:
+    paths.PARAMS.write_text(params)
+    code, _, err = run("report")
+    assert code == 1 and "no system.name: it is no experiment of ganpipe" in err and err.count("\n") == 1
+    assert not Path("report.html").exists()
+
+
+LOCK = """\
+stages:
+  train:
+    outs:
+    - {path: data/model/generator.json, hash: md5, md5: new}
+    - {path: data/history.csv, hash: md5, md5: new}
+  sample:
+    deps:
+    - {path: data/model/generator.json, hash: md5, md5: %s}
+    - {path: ganpipe/sampling.py, hash: md5, md5: code}
+    outs:
+    - {path: data/samples, hash: md5, md5: s.dir}
+  evaluate:
+    deps:
+    - {path: data/samples, hash: md5, md5: s.dir}
+"""
+
+
+def test_results_of_different_runs_are_flagged(trained: Path) -> None:
+    paths.LOCK.write_text(LOCK % "new")
+    write_report(Path("report.html"))
+    assert 'id="outdated"' not in Path("report.html").read_text()
+    paths.LOCK.write_text(LOCK % "old")
+    write_report(Path("report.html"))
+    flag = Path("report.html").read_text().partition('id="outdated"')[2].partition("</div>")[0]
+    assert "stage sample ran on another <code>data/model/generator.json</code> than stage train has left since" in flag
+    assert "evaluate" not in flag
 
 
 def test_damaged_files_are_one_line(trained: Path) -> None:
@@ -165,6 +212,62 @@ def test_scores_are_arranged_with_floors_beside_them() -> None:
     assert [scores.shown(value) for value in (0.0, 0.08612, 43.76, 2500.0, 12345.6)] == [
         "0", "0.0861", "43.8", "2500", "12,346",
     ]  # fmt: skip
+
+
+def emitted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """All names under which the evaluate stage and `ganpipe score` may write a number."""
+    rng = np.random.default_rng(0)
+    real, other, fake = rng.normal(size=(3, 100, 4))
+    monkeypatch.setattr(score, "can_be_extrapolated", lambda samples, dimensions: True)
+    monkeypatch.setattr(score, "frechet_at_infinity", lambda real, fake: 1.0)
+    monkeypatch.setattr(score, "default_splits", lambda n: 2)
+    found = score.compare(real, Extracted(fake, rng.dirichlet(np.ones(10), 100)), 5, other)
+    tree = ast.parse(inspect.getsource(Judge))
+    shares = [node for comprehension in ast.walk(tree) if isinstance(comprehension, ast.DictComp)
+              for node in ast.walk(comprehension)]  # fmt: skip
+    keys = [key for node in ast.walk(tree) if isinstance(node, ast.Dict) and node not in shares for key in node.keys]
+    keys += [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    found |= {key.value: 1.0 for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+    del found["conditional_accuracy_by_class"]  # shown class by class
+    return {*found, *score.named(INCEPTION, found)}
+
+
+def test_every_score_has_a_meaning_and_every_meaning_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = emitted(monkeypatch)
+    assert {"is_std", "fid_ratio", "fid_infinity", "fd_infinity", "cs_std", "valid_share", "class_tv"} <= names
+    assert [one.name for one in scores.arranged(dict.fromkeys(names, 1)) if not one.about] == []
+    assert set(scores._MEASURES) - names <= {"memorised_share"}  # measured where `copied_share` is
+
+
+def test_deviations_stand_beside_their_scores() -> None:
+    found = {"is_mean": 7.5, "is_std": 0.25, "fid": 9.0, "memorised_share": 0.1, "memorised_share_floor": 0.2}
+    shown = {one.name: (one.std, one.floor) for one in scores.arranged(found)}
+    assert shown == {"fid": (None, None), "is_mean": (0.25, None), "memorised_share": (None, 0.2)}
+
+
+def test_charts_are_those_of_the_picture_with_its_lines() -> None:
+    columns = ("loss_generator", "loss_discriminator", "score_generator", "diversity", "fd", "generator/adversarial")
+    rows = [{"kimg": kimg, **dict.fromkeys(columns, kimg)} for kimg in (1.0, 2.0)]
+    ideal = {"loss_generator": 0.5, "loss_discriminator": 1.5}
+    losses, balance, diversity, frechet = curves.training_charts(rows, ideal, {"mode_collapse": 3.0})
+    assert [chart.title for chart in (losses, diversity, frechet)] == [
+        "Losses", "Diversity of the samples", "Fréchet distance in training",
+    ]  # fmt: skip
+    assert [(line.text, line.colour) for line in losses.ideals] == [
+        ("at balance 0.5", curves.COLOURS[0]), ("at balance 1.5", curves.COLOURS[1]),
+    ]  # fmt: skip
+    assert [(line.text, line.colour) for line in balance.ideals] == [("at balance 0.5", "")]
+    assert [line.text for line in diversity.ideals] == ["as real items 1"] and not frechet.ideals
+    assert all(
+        [(mark.text, mark.at) for mark in chart.marks] == [("mode collapse", 100)] for chart in (losses, frechet)
+    )
+    assert [chart.title for chart in curves.other_charts(rows)] == ["Generator"]
+    overlaid = curves.overlaid_charts({"a": rows, "b": rows})
+    assert [chart.title for chart in overlaid] == [
+        "Losses: generator", "Losses: discriminator", "Scores: generator",
+        "Diversity of the samples: mean distance of two", "Fréchet distance in training",
+    ]  # fmt: skip
+    assert [len(chart.ideals) for chart in overlaid] == [0, 0, 1, 1, 0]
 
 
 def test_a_line_keeps_its_spikes_and_breaks_at_what_is_not_finite() -> None:

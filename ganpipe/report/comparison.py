@@ -26,6 +26,7 @@ class Column:
     colour: str
     found: Mapping[str, Any]  # metrics.json
     pictures: Sequence[material.Shown]
+    findings: Sequence[Mapping[str, Any]] | None  # None: nobody looked for them
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Table:
     """The scores of all experiments through one extractor, and why they must not be compared, if so."""
 
     extractor: str
-    identities: Sequence[str]
+    protocol: Sequence[tuple[str, Sequence[str]]]  # what all numbers below depend on
     rows: Sequence[Compared]
     obstacles: Sequence[tuple[str, Sequence[str]]]
 
@@ -86,7 +87,7 @@ def score_tables(columns: Sequence[Column]) -> list[Table]:
         named = [{score.name: score for score in one.scores} if one else {} for one in found]
         order = dict.fromkeys(score.name for one in found if one for score in one.scores)
         rows = [_compared([scores_of.get(name) for scores_of in named], bool(obstacles)) for name in order]
-        tables.append(Table(extractor, identities, rows, obstacles))
+        tables.append(Table(extractor, _written(_protocol(scored, identities)), rows, obstacles))
     return tables
 
 
@@ -98,20 +99,31 @@ def _compared(cells: Sequence[Score | None], incomparable: bool) -> Compared:
 
 def _obstacles(columns: Sequence[Column | None], identities: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
     """Return what differs among the experiments with scores that must be equal, with the value of each."""
-    conditions: dict[str, list[Any]] = {
+    conditions: dict[str, Sequence[Any]] = {
         "data": [column and (column.experiment.data_sha256[:12] or "unknown") for column in columns],
-        "extractor": list(identities),
-        "samples": [column and column.found.get("n_fake") for column in columns],
-        "real items": [column and column.found.get("n_real") for column in columns],
+        **_protocol(columns, identities),
     }
     for key, name in _CONDITIONS.items():
         conditions[name] = [column and column.experiment.params.get(key) for column in columns]
-    rows: list[tuple[str, Sequence[str]]] = []
+    differing: dict[str, Sequence[Any]] = {}
     for name, values in conditions.items():
         present = [value for value, column in zip(values, columns, strict=True) if column]
         if any(value != present[0] for value in present) or "unknown" in present:
-            rows.append((name, ["" if value is None else str(value) for value in values]))
-    return rows if sum(column is not None for column in columns) > 1 else []
+            differing[name] = values
+    return _written(differing) if sum(column is not None for column in columns) > 1 else []
+
+
+def _protocol(columns: Sequence[Column | None], identities: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Return what scored each experiment, and how many items were scored; None for one without scores."""
+    return {
+        "extractor": identities,
+        "samples": [column and column.found.get("n_fake") for column in columns],
+        "real items": [column and column.found.get("n_real") for column in columns],
+    }
+
+
+def _written(rows: Mapping[str, Sequence[Any]]) -> list[tuple[str, Sequence[str]]]:
+    return [(name, ["" if value is None else str(value) for value in values]) for name, values in rows.items()]
 
 
 def _told_apart(found: Sequence[Experiment], names: Sequence[str]) -> list[Experiment]:
@@ -132,6 +144,7 @@ def _column(index: int, experiment: Experiment) -> Column:
         colour=curves.COLOURS[index % len(curves.COLOURS)],
         found=material.read_scores(experiment.folder),
         pictures=material.read_samples(experiment.folder),
+        findings=material.read_findings(experiment.folder),
     )
 
 
@@ -143,7 +156,10 @@ def _pictures(columns: Sequence[Column]) -> list[tuple[str, list[material.Shown 
 
 
 def _facts(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
-    rows = [("data (sha256)", [column.experiment.data_sha256[:12] or "unknown" for column in columns])]
+    rows = [
+        ("data (sha256)", [column.experiment.data_sha256[:12] or "unknown" for column in columns]),
+        ("recorded", [column.experiment.recorded for column in columns]),
+    ]
     for name in dict.fromkeys(name for column in columns for name in column.experiment.facts):
         rows.append((name, [column.experiment.facts.get(name, "") for column in columns]))
     return rows
@@ -152,7 +168,12 @@ def _facts(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
 def _missing(columns: Sequence[Column], histories: Mapping[str, Sequence[Any]]) -> list[str]:
     said = []
     for column in columns:
-        parts = {"curves": histories[column.label], "scores": column.found, "samples": column.pictures}
+        parts = {
+            "curves": histories[column.label],
+            "diagnostics": column.findings is not None,
+            "scores": column.found,
+            "samples": column.pictures,
+        }
         if gone := [name for name, content in parts.items() if not content]:
             said.append(f"{column.label}: no {', no '.join(gone)} to be found")
     return said

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from matplotlib.ticker import MaxNLocator
 
+from ganpipe.curves import panels
 from ganpipe.history import Row
 
 WIDTH, HEIGHT = 1000, 400  # of the viewBox
@@ -41,6 +42,24 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Ideal:
+    """A dashed line across, `at` per cent from the top; `colour` is empty where it holds for all lines."""
+
+    at: float
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Guides:
+    """What the lines of a chart are to be read against."""
+
+    ideal: Mapping[str, float] = field(default_factory=dict)  # by label of the line
+    meaning: str = ""  # of the ideal
+    marks: Mapping[str, float] = field(default_factory=dict)  # what went wrong, name to kimg
+
+
+@dataclass(frozen=True)
 class Chart:
     """What the template draws."""
 
@@ -49,26 +68,26 @@ class Chart:
     paths: Sequence[tuple[str, str, str]]  # label, colour, SVG path
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
-    ideal: Tick | None  # a line across
+    ideals: Sequence[Ideal]
+    marks: Sequence[Tick]  # lines down
     values: str  # JSON for the read-out under the pointer: the range of kimg, and each line's points
 
 
-def training_charts(rows: Sequence[Row]) -> list[Chart]:
-    """Return the charts every training has: losses, and scores with the balance of both players."""
-    players = ("generator", "discriminator")
-    losses = [line(player, COLOURS[i], rows, f"loss_{player}") for i, player in enumerate(players)]
-    scores = [line(player, COLOURS[i], rows, f"score_{player}") for i, player in enumerate(players)]
-    return [
-        *_drawn("Losses", "Of each player, its terms added up.", losses),
-        *_drawn("Scores", "0.5 is balance: the discriminator cannot tell.", scores, 0.5),
-    ]
+def training_charts(rows: Sequence[Row], ideal: Mapping[str, float], marks: Mapping[str, float]) -> list[Chart]:
+    """Return the charts of `ganpipe.curves.panels`, to be read against what its picture shows, see `draw_curves`."""
+    charts: list[Chart] = []
+    for panel in panels(ideal):
+        labels = panel.columns.items()
+        lines = [line(label, COLOURS[i], rows, column) for i, (column, label) in enumerate(labels)]
+        at = {label: panel.ideal[column] for column, label in labels if column in panel.ideal}
+        charts += _drawn(panel.title, panel.about, lines, Guides(at, panel.meaning, marks))
+    return charts
 
 
 def other_charts(rows: Sequence[Row]) -> list[Chart]:
     """Return a chart for each other group of columns: the terms of each player, and whatever was measured beside."""
-    named = sorted(
-        {name for row in rows for name in row if name != "kimg" and not name.startswith(("loss_", "score_"))}
-    )
+    elsewhere = {"kimg"}.union(*(panel.columns for panel in panels({})))
+    named = sorted({name for row in rows for name in row} - elsewhere)
     groups: dict[str, list[str]] = {}
     for name in named:
         head, slash, _ = name.partition("/")
@@ -88,19 +107,19 @@ def other_charts(rows: Sequence[Row]) -> list[Chart]:
 
 
 def overlaid_charts(histories: Mapping[str, Sequence[Row]]) -> list[Chart]:
-    """Return a chart for each loss and score, with one line for each experiment, in the colour of its place."""
-    wanted = {
-        "loss_generator": ("Loss of the generator", None),
-        "loss_discriminator": ("Loss of the discriminator", None),
-        "score_generator": ("Score of the generator's samples", 0.5),
-        "score_discriminator": ("Score of the discriminator", 0.5),
-    }
+    """Return a chart for each column of the panels, with one line for each experiment, in the colour of its place.
+
+    Losses at balance differ between systems and are left out.
+    """
     charts: list[Chart] = []
-    for column, (title, ideal) in wanted.items():
-        lines = [
-            line(name, COLOURS[i % len(COLOURS)], rows, column) for i, (name, rows) in enumerate(histories.items())
-        ]
-        charts += _drawn(title, "0.5 is balance." if ideal else "", lines, ideal)
+    for panel in panels({}):
+        for column, label in panel.columns.items():
+            title = f"{panel.title}: {label}" if len(panel.columns) > 1 else panel.title
+            lines = [
+                line(name, COLOURS[i % len(COLOURS)], rows, column) for i, (name, rows) in enumerate(histories.items())
+            ]
+            at = dict.fromkeys(histories, panel.ideal[column]) if column in panel.ideal else {}
+            charts += _drawn(title, panel.about, lines, Guides(at, panel.meaning))
     return charts
 
 
@@ -109,40 +128,45 @@ def line(label: str, colour: str, rows: Sequence[Row], column: str) -> Line:
     return Line(label, colour, [(row["kimg"], row[column]) for row in rows if column in row])
 
 
-def _drawn(title: str, about: str, lines: Sequence[Line], ideal: float | None = None) -> list[Chart]:
+def _drawn(title: str, about: str, lines: Sequence[Line], guides: Guides = Guides()) -> list[Chart]:
     """Return one chart, or none where no line has two finite values."""
     lines = [line for line in lines if sum(math.isfinite(value) for _, value in line.points) >= 2]
-    return [draw(title, about, lines, ideal)] if lines else []
+    return [draw(title, about, lines, guides)] if lines else []
 
 
-def draw(title: str, about: str, lines: Sequence[Line], ideal: float | None = None) -> Chart:
+def draw(title: str, about: str, lines: Sequence[Line], guides: Guides = Guides()) -> Chart:
     """Lay out a chart of lines with at least one finite value."""
     finite = [(x, y) for line in lines for x, y in line.points if math.isfinite(y)]
-    low, high = _range([x for x, _ in finite])
-    floor, top = _range([y for _, y in finite], ideal)
+    ideals = [(line.colour, guides.ideal[line.label]) for line in lines if line.label in guides.ideal]
+    low, high = _range([*(x for x, _ in finite), *guides.marks.values()])
+    floor, top = _range([*(y for _, y in finite), *(value for _, value in ideals)])
     x_ticks = [value for value in _ticks(low, high, 6) if low <= value <= high]
     y_ticks = _ticks(floor, top, 5)
     floor, top = min(floor, y_ticks[0]), max(top, y_ticks[-1])
     thinned = [Line(line.label, line.colour, _thinned(line.points)) for line in lines]
 
+    def from_left(value: float) -> float:
+        return round(100 * (value - low) / (high - low), 3)
+
     def from_top(value: float) -> float:
         return round(100 * (top - value) / (top - floor), 3)
 
+    shared = len({value for _, value in ideals}) == 1
+    across = dict.fromkeys(("" if shared else colour, value) for colour, value in ideals)
     return Chart(
         title=title,
         about=about,
         paths=[(line.label, line.colour, _path(line.points, (low, high), (floor, top))) for line in thinned],
-        x_ticks=[Tick(round(100 * (value - low) / (high - low), 3), f"{value:g}") for value in x_ticks],
+        x_ticks=[Tick(from_left(value), f"{value:g}") for value in x_ticks],
         y_ticks=[Tick(from_top(value), f"{value:g}") for value in y_ticks],
-        ideal=None if ideal is None else Tick(from_top(ideal), f"{ideal:g}"),
+        ideals=[Ideal(from_top(value), f"{guides.meaning} {value:.3g}", colour) for colour, value in across],
+        marks=[Tick(from_left(kimg), name.replace("_", " ")) for name, kimg in guides.marks.items()],
         values=json.dumps({"range": [low, high], "lines": [_readable(line) for line in thinned]}),
     )
 
 
-def _range(values: Sequence[float], also: float | None = None) -> tuple[float, float]:
+def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    if also is not None:
-        low, high = min(low, also), max(high, also)
     return (low, high) if high > low else (low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2)
 
 

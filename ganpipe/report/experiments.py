@@ -11,39 +11,51 @@ from pathlib import Path, PurePosixPath
 from ganpipe import paths
 from ganpipe.config import flatten, read_yaml
 from ganpipe.errors import ConfigError, DataError, GanpipeError
+from ganpipe.params import load
 from ganpipe.report.material import read_data_sha256
 from ganpipe.report.provenance import environment
-from ganpipe.tracking.description import git
-from ganpipe.tracking.experiment import Experiment
-from ganpipe.tracking.mlflow import find_rows, row_names
+from ganpipe.tracking.description import git, row_facts
+from ganpipe.tracking.experiment import Experiment, recorded_by
+from ganpipe.tracking.mlflow import find_rows, row_names, row_of_workspace
 
 WORKSPACE = "workspace"
 """The name of the current folder among experiments, as in DVC."""
 
+NOW = "now, when this page was written"
+"""Who recorded the facts of a workspace that has no row."""
+
 _DATA = paths.HISTORY.parent
-_READ = (paths.HISTORY, paths.METRICS, paths.PER_CLASS, paths.FINDINGS, paths.MANIFEST)
+_READ = (paths.HISTORY, paths.METRICS, paths.FINDINGS, paths.MANIFEST)
+_NEEDED = ("data.name", "system.name")  # params that a page calls an experiment by
 
 
 def workspace() -> Experiment:
-    """Return what the stages left in the current folder. Raises `DataError` where that is nothing at all."""
+    """Return what the stages left in the current folder, with the facts of its MLflow row, if there is one.
+
+    Raises `DataError` where the stages left nothing at all, or for params that are none of ganpipe; `ConfigError`.
+    """
     proofs = (paths.HISTORY, paths.METRICS, *paths.PREVIEWS.glob("*.png"), *paths.SAMPLES.glob("*.png"))
     if not any(path.is_file() for path in proofs):
         raise DataError("nothing to report yet: no stage has left curves, pictures or scores here; run `dvc repro`")
-    return Experiment(
+    facts, recorded = _facts_of_workspace()
+    experiment = Experiment(
         name=WORKSPACE,
         origin="the current folder",
         folder=_DATA,
         params=flatten(read_yaml(paths.PARAMS)),
-        facts=environment(),
+        facts=facts,
+        recorded=recorded,
         data_sha256=read_data_sha256(_DATA),
     )
+    return _checked(experiment)
 
 
 def find(names: Sequence[str], into: Path) -> list[Experiment]:
     """Return the experiments of these names, their files copied to folders below `into`.
 
     A name is looked for as `workspace`, then as a row of MLflow, then as an experiment of DVC or a revision of git. An
-    MLflow that is out of reach costs one line on stderr. Raises `ConfigError` for a name that nothing has.
+    MLflow that is out of reach costs one line on stderr. Raises `ConfigError` for a name that nothing has, `DataError`
+    for one whose params are none of ganpipe.
     """
     rows: dict[str, Experiment] = {}
     known: list[str] = []
@@ -54,7 +66,7 @@ def find(names: Sequence[str], into: Path) -> list[Experiment]:
         raise
     except GanpipeError as error:
         print(f"{error}: looking at DVC and git alone", file=sys.stderr, flush=True)
-    return [rows[name] if name in rows else _find_elsewhere(name, into, known) for name in names]
+    return [_checked(rows[name]) if name in rows else _find_elsewhere(name, into, known) for name in names]
 
 
 def _find_elsewhere(name: str, into: Path, rows: Sequence[str]) -> Experiment:
@@ -94,14 +106,35 @@ def read_revision(name: str, origin: str, revision: str, into: Path) -> Experime
     for path in (*_READ, *(Path(picture) for picture in pictures if PurePosixPath(picture).suffix == ".png")):
         if files.exists(str(path)):
             _fetch(files, path, into / path.relative_to(_DATA))
-    return Experiment(
+    experiment = Experiment(
         name=name,
         origin=origin,
         folder=into,
         params=flatten(read_yaml(params)),
         facts={"git commit": revision},
+        recorded="by git",
         data_sha256=read_data_sha256(into),
     )
+    return _checked(experiment)
+
+
+def _facts_of_workspace() -> tuple[dict[str, str], str]:
+    """Return the facts that the row of the workspace recorded, else those of now, and which of both they are."""
+    try:
+        row = row_of_workspace(load())
+    except GanpipeError:  # params without a row, files of which it has others, or an MLflow out of reach
+        row = None
+    return (row_facts(row.tags, row.metrics), recorded_by(row.name)) if row else (environment(), NOW)
+
+
+def _checked(experiment: Experiment) -> Experiment:
+    """Return the experiment. Raises `DataError` for one that a page has no name for."""
+    if lacking := [key for key in _NEEDED if not isinstance(experiment.params.get(key), str)]:
+        raise DataError(
+            f"{experiment.name} ({experiment.origin}): its params have no {' and no '.join(lacking)}: "
+            "it is no experiment of ganpipe; `ganpipe params check` says what a params.yaml lacks"
+        )
+    return experiment
 
 
 def _fetch(files: object, path: Path, to: Path) -> None:

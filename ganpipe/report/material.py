@@ -86,6 +86,18 @@ def read_findings(folder: Path) -> list[dict[str, Any]] | None:
     return content
 
 
+def read_ideal(model: Path) -> Mapping[str, float]:
+    """Return the losses at balance by column, as the published system says; empty where there is none or it knows none.
+
+    Raises `CheckpointError` for damaged files.
+    """
+    if not all((model / f"generator.{kind}").is_file() for kind in ("json", "safetensors")):
+        return {}
+    from ganpipe.generator import load_generator  # torch takes seconds
+
+    return load_generator(model).system.ideal
+
+
 def read_per_class(folder: Path) -> list[PerClass]:
     """Return the rows of per_class.csv, empty where there are none. Raises `DataError`."""
     path = folder / paths.PER_CLASS.name

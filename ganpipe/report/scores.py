@@ -11,13 +11,14 @@ Better = Literal["lower", "higher", ""]
 
 _MEASURES: dict[str, tuple[str, Better, str]] = {
     "fid": ("FID", "lower", "Fréchet distance between features of Inception, with its verified weights"),
+    "fid_ratio": ("FID / floor", "lower", "1 is as near as other real data"),
+    "fid_infinity": ("FID, extrapolated", "lower", "to infinitely many samples"),
     "fd": ("Fréchet distance", "lower", "between Gaussians fitted to features; not FID, compare on the same data only"),
     "fd_ratio": ("Fréchet distance / floor", "lower", "1 is as near as other real data"),
     "fd_infinity": ("Fréchet distance, extrapolated", "lower", "to infinitely many samples"),
-    "kid": ("KID", "lower", "kernel distance between features of Inception, with its verified weights"),
     "kid_x1000": ("KID · 1000", "lower", "kernel distance between features of Inception, with its verified weights"),
     "kd_x1000": ("Kernel distance · 1000", "lower", "unbiased, may fall below 0; compare on the same data only"),
-    "is": ("Inception score", "higher", "confident and varied classification by Inception"),
+    "is_mean": ("Inception score", "higher", "confident and varied classification by Inception"),
     "cs": ("Classifier score", "higher", "confident and varied classification, at most the number of classes"),
     "precision": ("Precision", "higher", "share of samples among real data"),
     "recall": ("Recall", "higher", "share of real data among samples"),
@@ -31,6 +32,7 @@ _MEASURES: dict[str, tuple[str, Better, str]] = {
     "classification_accuracy": ("Accuracy learned from samples", "higher", "of a classifier of real data"),
     "valid_share": ("Valid patterns", "higher", "share of samples that are right"),
     "duplicate_share": ("Duplicates", "lower", "share of samples that repeat another"),
+    "memorised_share": ("Memorised", "lower", "share at most half as far from a training item as real items are apart"),
     "copied_share": ("Copied", "", "share of samples nearer to a real item than the next real one"),
 }
 """name -> title, which way is better, what it is. A score that is not here is shown under its own name."""
@@ -124,9 +126,12 @@ def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) ->
 
 
 def _companion(name: str, ending: str) -> str:
-    """Return where a score's floor (or the like) is kept: `fd` -> `fd_floor`, `kd_x1000` -> `kd_floor_x1000`."""
+    """Return where what belongs to a score is kept: its floor or the like.
+
+    `fd` -> `fd_floor`, `kd_x1000` -> `kd_floor_x1000`, `is_mean` -> `is_std`.
+    """
     stem, scale, rest = name.partition("_x1000")
-    return f"{stem}_{ending}{scale}{rest}"
+    return f"{stem.removesuffix('_mean')}_{ending}{scale}{rest}"
 
 
 def _belongs(name: str, ending: str, numbers: Mapping[str, float]) -> bool:

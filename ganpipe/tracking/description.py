@@ -1,4 +1,4 @@
-"""How a row introduces itself: its name, parameters, tags, note, and the code it ran with."""
+"""How a row introduces itself: its name, parameters, tags, note, the code it ran with; and what its tags tell later."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib.metadata import version
 
 from ganpipe import __version__
@@ -17,7 +17,12 @@ from ganpipe.tracking.notes import clean_key
 CODE = ("ganpipe", "stages", "dvc.yaml", "pyproject.toml")
 """What counts as code. Not params.yaml or dvc.lock: DVC itself changes both in every experiment."""
 
+CHANGED = ", with changes to the code"
+"""What a page says behind a commit that is not all of the code."""
+
 _LONGEST_PARAM = 6000  # characters, MLflow's limit
+_COMMIT = "mlflow.source.git.commit"
+_FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.torch": "torch", _COMMIT: "git commit"}
 
 
 def row_params(params: Params) -> dict[str, str]:
@@ -56,10 +61,19 @@ def row_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dic
         "git.dirty_code": json.dumps(dirty),
         "mlflow.source.name": f"stages.{stage}",
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": commit,
+        _COMMIT: commit,
         "mlflow.note.content": _note(params, name, baseline),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def row_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str]:
+    """Return what the tags and the names of the metrics of a row say of the environment that it was computed in."""
+    facts = {title: tags[tag] for tag, title in _FACTS.items() if tag in tags}
+    if _COMMIT in tags and tags.get("git.dirty_code") == "true":
+        facts["git commit"] += CHANGED
+    measured = [kind for kind in ("gpu", "cpu") if f"memory/peak_{kind}_mib" in metrics]  # the CPU's always
+    return facts | ({"device": measured[0].upper()} if measured else {})
 
 
 def host() -> str:

@@ -28,7 +28,8 @@ from ganpipe.errors import DataError, GanpipeError
 from ganpipe.history import write_csv
 from ganpipe.paths import HISTORY
 from ganpipe.tracking import courier
-from ganpipe.tracking.experiment import Experiment
+from ganpipe.tracking.description import row_facts
+from ganpipe.tracking.experiment import Experiment, recorded_by
 from ganpipe.tracking.identity import Identity, identify_workspace
 from ganpipe.tracking.notes import File, Picture, Point, Text, now
 from ganpipe.tracking.places import EXPERIMENT, artifact_root, is_server, sqlite_file, store_lock, store_uri
@@ -67,12 +68,6 @@ _SETTINGS = {
 _TAG_LENGTH = 8000  # characters, MLflow's limit
 _PARAMS_PER_BATCH = 100  # MLflow's limit
 _REPORTED = (".csv", ".json", ".png")  # of a row's files, those that reports read
-_FACTS = {  # what of a row's tags describes the environment
-    "ganpipe.version": "ganpipe",
-    "ganpipe.python": "python",
-    "ganpipe.torch": "torch",
-    "mlflow.source.git.commit": "git commit",
-}
 _SHORTEST_ID = 4  # characters of a run id that may stand for it
 
 
@@ -315,7 +310,8 @@ class Store:
             origin=f"MLflow row {run.info.run_id[:8]}",
             folder=into,
             params={key: _value(text) for key, text in run.data.params.items()},
-            facts={title: tags[tag] for tag, title in _FACTS.items() if tag in tags},
+            facts=row_facts(tags, run.data.metrics),
+            recorded=recorded_by(_found(run).name),
             data_sha256=tags.get("ganpipe.data_sha256", ""),
             row_id=run.info.run_id,
         )

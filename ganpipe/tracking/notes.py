@@ -97,6 +97,16 @@ def finding_tags(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
+def score_tags(nested: Mapping[str, Any]) -> dict[str, str]:
+    """Return what scores are worth nothing without: what each extractor is, with its sha, and the number of samples."""
+    identities = {
+        clean_key(f"eval.{name}.identity"): str(scores["extractor"])
+        for name, scores in nested.items()
+        if isinstance(scores, Mapping) and "extractor" in scores
+    }
+    return identities | ({"eval.n_fake": str(nested["n_fake"])} if "n_fake" in nested else {})
+
+
 def flat_scores(nested: Mapping[str, Any], prefix: str = "eval") -> dict[str, float]:
     """Flatten nested scores to `eval/<extractor>/<metric>`; anything but a number is no score and is left out."""
     flat: dict[str, float] = {}

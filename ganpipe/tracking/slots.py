@@ -12,11 +12,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ganpipe import paths
 from ganpipe.errors import DataError
 from ganpipe.history import Row, read_csv
-from ganpipe.tracking.notes import File, Picture, finding_tags, flat_scores
+from ganpipe.tracking.notes import File, Picture, finding_tags, flat_scores, score_tags
 
 STAGES = ("train", "sample", "evaluate")
 PREVIEW_KEY = "samples"
@@ -90,10 +91,13 @@ def _findings() -> Mapping[str, str]:
         raise DataError(f"{paths.FINDINGS}: no list of findings; run `dvc repro --force train`") from None
 
 
-def _scores() -> Curve:
+def _scores() -> Mapping[str, Any]:
     try:
-        return [(0, flat_scores(json.loads(paths.METRICS.read_text(encoding="utf-8"))))]
-    except (ValueError, AttributeError):
+        content = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError
+        return content
+    except ValueError:
         raise DataError(f"{paths.METRICS}: no JSON mapping; run `dvc repro --force evaluate`") from None
 
 
@@ -127,6 +131,7 @@ _SLOTS: Mapping[str, _Slot] = {
     "evaluate": _Slot(
         proof=paths.METRICS,
         files=((f"{paths.METRICS}", None), (f"{paths.PER_CLASS}", None)),
-        curve=_scores,
+        curve=lambda: [(0, flat_scores(_scores()))],
+        tags=lambda: score_tags(_scores()),
     ),
 }

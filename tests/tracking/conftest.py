@@ -104,7 +104,8 @@ class Checkout:
 
     def evaluate(self, params: Params, fd: float = 2.5, row_name: str = "domain") -> None:
         with track("evaluate", params, identify_workspace(params)):
-            scores = {row_name: {"fd": fd, "floor": {"fd": 0.5}, "images": 10}}
+            block = {"extractor": "lenet84@b7320f18", "fd": fd, "floor": {"fd": 0.5}, "images": 10}
+            scores = {"n_fake": 10, row_name: block}
             paths.METRICS.write_text(json.dumps(scores))
 
     def repro(self, params: Params, noise: float = 0.0) -> None:

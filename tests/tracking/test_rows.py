@@ -31,6 +31,7 @@ def test_the_first_run_is_one_complete_row(checkout) -> None:
     assert row.info.status == "FINISHED"
     assert slots(row) == ["done"] * 3
     assert checkout.points(row, LOSS) == CURVE
+    assert row.data.tags["eval.domain.identity"] == "lenet84@b7320f18" and row.data.tags["eval.n_fake"] == "10"
     assert row.data.metrics["eval/domain/fd"] == 2.5 and row.data.metrics["eval/domain/floor/fd"] == 0.5
     assert checkout.files(row) == {"history.csv", "metrics.json"}
     assert checkout.files(row, "model") == {"model/generator.safetensors", "model/generator.json"}
