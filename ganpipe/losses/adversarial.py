@@ -35,14 +35,13 @@ class Objective:
     on_real: Elementwise  # what D pays for this output on an image it should call real
     on_fake: Elementwise  # ... on one it should call fake
     to_fool: Elementwise  # what G pays for this output on one of its own
-    belief: Elementwise | None  # the output as a probability of being real; None where it says nothing by itself
+    belief: Elementwise  # the output as a probability of being real
     balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
     relative: bool = False  # outputs are first compared with the mean output on the other kind
 
     def __post_init__(self) -> None:
         for name in ("on_real", "on_fake", "to_fool", "belief"):
-            if function := getattr(self, name):
-                object.__setattr__(self, name, _in_fp32(function))
+            object.__setattr__(self, name, _in_fp32(getattr(self, name)))
 
     def discriminator(self, real: Logits, fake: Logits, real_label: float | Float[Tensor, " n"] = 1.0) -> Terms:
         """Return D's costs on both kinds of images, their means over the batch.
@@ -69,10 +68,10 @@ class Objective:
         """Return the score of each player: how well it does, between 0 and 1; both 0.5 when balanced.
 
         Generator: mean D(G(z)). Discriminator: half of mean D(x) plus half of mean 1 - D(G(z)). As in MathWorks'
-        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`; without
-        one there are no scores.
+        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`. A relative discriminator has
+        no belief about a single image: none.
         """
-        if self.belief is None:
+        if self.relative:
             return {}
         real_mean, fake_mean = self.belief(real).mean(), self.belief(fake).mean()
         return {"score_generator": fake_mean, "score_discriminator": (real_mean + 1 - fake_mean) / 2}
@@ -143,7 +142,7 @@ OBJECTIVES: Mapping[ObjectiveName, Objective] = {
         on_real=lambda x: F.softplus(-x),
         on_fake=F.softplus,
         to_fool=lambda x: F.softplus(-x),
-        belief=None,
+        belief=torch.sigmoid,
         balance=(2 * _LN2, 2 * _LN2),
         relative=True,
     ),
