@@ -21,7 +21,8 @@ from ganpipe import paths, recipes
 from ganpipe.cli import app
 from ganpipe.config import Params
 from ganpipe.files import write_json
-from ganpipe.metrics import run, score
+from ganpipe.metrics import run as judging
+from ganpipe.metrics import score
 from ganpipe.metrics.extractor import INCEPTION, Extracted
 from ganpipe.metrics.per_class import write_per_class
 from ganpipe.report import curves, material, scores
@@ -221,7 +222,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(score, "frechet_at_infinity", lambda real, fake: 1.0)
     monkeypatch.setattr(score, "default_splits", lambda n: 2)
     found = score.compare(real, Extracted(fake, rng.dirichlet(np.ones(10), 100)), 5, other)
-    tree = ast.parse(inspect.getsource(run.Judge) + inspect.getsource(run._copies))
+    tree = ast.parse(inspect.getsource(judging.Judge) + inspect.getsource(judging._copies))
     shares = [node for comprehension in ast.walk(tree) if isinstance(comprehension, ast.DictComp)
               for node in ast.walk(comprehension)]  # fmt: skip
     keys = [key for node in ast.walk(tree) if isinstance(node, ast.Dict) and node not in shares for key in node.keys]
