@@ -166,7 +166,7 @@ class Runtime(Closed):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # of torch on the CPU; null: a sensible number
     checkpoint_seconds: PositiveFloat = 20.0
     workers: PositiveInt | None = None  # processes that decode images while packing; null: one per core
-    ram_limit: NonNegativeFloat | None = None  # GiB of rows kept in memory; null: a quarter of it
+    ram_limit: NonNegativeFloat | None = None  # GiB of rows kept in memory; null: a quarter of what there is
 
 
 class Params(Closed):
