@@ -13,7 +13,7 @@ from torch import Tensor
 from ganpipe import paths
 from ganpipe.config import Params, Sample
 from ganpipe.core.batch import DataSpec
-from ganpipe.core.drawing import draw_latents, render
+from ganpipe.core.drawing import draw_latents, latent_blocks, render
 from ganpipe.core.system import System
 from ganpipe.data.columns import ROLES
 from ganpipe.data.packed import About, Packed, write_packed
@@ -54,8 +54,7 @@ def sample(params: Params, train_fingerprint: str) -> None:
 
 def _write_samples(generator: Generator, params: Params) -> None:
     system, spec, count, seed = generator.system, generator.data, params.sample.count, params.sample.seed
-    latents = draw_latents(system, count, seed)
-    asked = {role: values.cpu().numpy().astype(ROLES[role][0]) for role, values in system.asked(latents).items()}
+    asked = system.asked(draw_latents(system, 1, seed))
     about = About(
         name=f"{params.system.name} on {spec.name}",
         kind=spec.kind,
@@ -66,18 +65,19 @@ def _write_samples(generator: Generator, params: Params) -> None:
         classes=spec.classes if "label" in asked else (),
         attributes=spec.attributes if "attributes" in asked else (),
     )
-    write_packed(paths.SAMPLES_FILE, about, count, _blocks(render(system, latents), spec, asked, count))
+    write_packed(paths.SAMPLES_FILE, about, count, _blocks(system, spec, count, seed))
 
 
-def _blocks(
-    items: Iterator[np.ndarray], spec: DataSpec, asked: Mapping[str, np.ndarray], count: int
-) -> Iterator[dict[str, np.ndarray]]:
+def _blocks(system: System, spec: DataSpec, count: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
     """Yield generated items with what each was asked for beside it."""
     with progress("Sampling", total=count, unit="img") as bar:
-        for block in items:
-            rows = slice(bar.done, bar.done + len(block))
-            yield {spec.kind: block, **{role: values[rows] for role, values in asked.items()}}
-            bar.advance(len(block))
+        for latents in latent_blocks(system, count, seed):
+            asked = {
+                role: values.cpu().numpy().astype(ROLES[role][0]) for role, values in system.asked(latents).items()
+            }
+            for items in render(system, latents):
+                yield {spec.kind: items, **asked}
+            bar.advance(len(latents))
 
 
 @dataclass(frozen=True)

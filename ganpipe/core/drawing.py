@@ -17,9 +17,14 @@ BLOCK = 64  # latents are drawn and generated in blocks of this many: the first 
 
 def draw_latents(system: System, n: int, seed: int) -> Tensor:
     """Return the first `n` latents of this seed."""
+    return torch.cat(list(latent_blocks(system, n, seed)))
+
+
+def latent_blocks(system: System, n: int, seed: int) -> Iterator[Tensor]:
+    """Yield the first `n` latents of this seed, `BLOCK` at a time."""
     generator = torch.Generator().manual_seed(seed)
-    blocks = [system.latents(BLOCK, generator) for _ in range(0, n, BLOCK)]
-    return torch.cat(blocks)[:n]
+    for start in range(0, n, BLOCK):
+        yield system.latents(BLOCK, generator)[: n - start]
 
 
 def render(system: System, latents: Tensor) -> Iterator[np.ndarray]:
@@ -37,7 +42,8 @@ def render(system: System, latents: Tensor) -> Iterator[np.ndarray]:
 
 def draw(system: System, n: int, seed: int) -> Iterator[np.ndarray]:
     """Yield the first `n` items of this seed, block by block."""
-    return render(system, draw_latents(system, n, seed))
+    for latents in latent_blocks(system, n, seed):
+        yield from render(system, latents)
 
 
 def _finished(generated: Tensor) -> Tensor:
