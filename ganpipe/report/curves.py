@@ -96,7 +96,7 @@ def other_charts(rows: Sequence[Row]) -> list[Chart]:
         chart
         for group, names in groups.items()
         for chart in _drawn(
-            f"{group.capitalize()}",
+            group.capitalize(),
             "",
             [
                 line(name.partition("/")[2] or name, COLOURS[i % len(COLOURS)], rows, name)
