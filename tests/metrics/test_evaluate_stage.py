@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,10 +33,20 @@ def scores() -> dict[str, Any]:
     return json.loads(paths.METRICS.read_text())
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where data/reference of the digits is kept between tests."""
+    return tmp_path_factory.mktemp("prepared") / "reference"
+
+
 @pytest.fixture
-def digits(workspace: Callable[[str], Params]) -> Params:
+def digits(workspace: Callable[[str], Params], prepared: Path) -> Params:
     params = changed(workspace("digits-mlp"), evaluate={"extractor_epochs": 4, "extractor_accuracy": 0.9})
-    prepare_reference(params)
+    if prepared.exists():
+        shutil.copytree(prepared, paths.REFERENCE)
+    else:
+        prepare_reference(params)
+        shutil.copytree(paths.REFERENCE, prepared)
     return params
 
 

@@ -19,10 +19,16 @@ from ganpipe.errors import ConfigError
 from ganpipe.history import read_csv
 from ganpipe.metrics.domain import CARD, WEIGHTS
 from ganpipe.params import load
-from ganpipe.training import run, start
+from ganpipe.training import run, scoring, start
 from ganpipe.training.loop import Trainer
 from ganpipe.training.run import train
 from ganpipe.training.scoring import ITEMS, Scorer
+
+
+@pytest.fixture(autouse=True)
+def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the classifier learn from fewer digits, in a second."""
+    monkeypatch.setattr(scoring, "LEARNED", 1500)
 
 
 @pytest.fixture
