@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from jaxtyping import Shaped
@@ -11,8 +13,12 @@ from ganpipe.metrics.nearest import Neighbourhood, Points, distance_rows
 
 def duplicate_share(items: Shaped[np.ndarray, "n ..."]) -> float:
     """Return the share of items that are the same, number for number, as one before them: 0 when all differ."""
-    rows = np.ascontiguousarray(items).reshape(len(items), -1)
-    return 1 - len({row.tobytes() for row in rows}) / len(rows)
+    return 1 - len(different(items)) / len(items)
+
+
+def different(items: Shaped[np.ndarray, "n ..."]) -> set[bytes]:
+    """Return the hashes of the items: as many as there are different ones."""
+    return {hashlib.sha256(item.tobytes()).digest() for item in items}
 
 
 def copied_share(real: Neighbourhood, fake: Points) -> float:

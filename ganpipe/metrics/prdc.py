@@ -6,6 +6,7 @@ arXiv:2002.09797, eq. 4 and 6.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -26,28 +27,45 @@ class Prdc(NamedTuple):
     coverage: float
 
 
-def prdc(real: Neighbourhood, fake: Neighbourhood, neighbours: int) -> Prdc:
-    """Judge by balls that reach from each sample to its k-th nearest neighbour in the same set, k = `neighbours`.
+def prdc(real: Neighbourhood, fake: Neighbourhood, neighbours: Collection[int]) -> dict[int, Prdc]:
+    """Judge by balls that reach from each sample to its k-th nearest neighbour in the same set, for each k at once.
 
     precision: share of fakes inside the ball of some real; recall: share of reals inside the ball of some fake;
     density: mean number of real balls a fake lies in, over k; coverage: share of reals whose ball holds a fake.
     Inside means strictly nearer than the radius, as in the code of Naeem et al. (Kynkäänniemi et al. include the rim):
     copies of one sample have radius 0 and hold nothing. Memory is linear in the number of samples.
     """
-    radii_x, radii_y = real.radii(neighbours), fake.radii(neighbours)
-    balls_holding_fake = torch.zeros(len(fake), dtype=torch.int64)
-    recalled, covered = [], []
+    tallies = {k: _Tally(real, fake, k) for k in neighbours}
     for start, distances in distance_rows(real.points, fake.points):
-        inside = distances < radii_x[start : start + len(distances), None]
-        balls_holding_fake += inside.sum(dim=0)
-        covered.append(inside.any(dim=1))
-        recalled.append((distances < radii_y).any(dim=1))
-    return Prdc(
-        precision=_share(balls_holding_fake > 0),
-        recall=_share(torch.cat(recalled)),
-        density=float(balls_holding_fake.sum()) / (neighbours * len(fake)),
-        coverage=_share(torch.cat(covered)),
-    )
+        for tally in tallies.values():
+            tally.count(start, distances)
+    return {k: tally.scores() for k, tally in tallies.items()}
+
+
+class _Tally:
+    """Counts what lies inside the balls of one k."""
+
+    def __init__(self, real: Neighbourhood, fake: Neighbourhood, k: int) -> None:
+        self._k, self._radii_x, self._radii_y = k, real.radii(k), fake.radii(k)
+        self._balls_holding_fake = torch.zeros(len(fake), dtype=torch.int64)
+        self._recalled: list[Tensor] = []
+        self._covered: list[Tensor] = []
+
+    def count(self, start: int, distances: Tensor) -> None:
+        """Take in the distances of some reals, number `start` first, to all fakes."""
+        inside = distances < self._radii_x[start : start + len(distances), None]
+        self._balls_holding_fake += inside.sum(dim=0)
+        self._covered.append(inside.any(dim=1))
+        self._recalled.append((distances < self._radii_y).any(dim=1))
+
+    def scores(self) -> Prdc:
+        """Return the shares once all reals were counted."""
+        return Prdc(
+            precision=_share(self._balls_holding_fake > 0),
+            recall=_share(torch.cat(self._recalled)),
+            density=float(self._balls_holding_fake.sum()) / (self._k * len(self._balls_holding_fake)),
+            coverage=_share(torch.cat(self._covered)),
+        )
 
 
 def _share(flags: Tensor) -> float:

@@ -22,7 +22,7 @@ from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import ImageSet, open_images
 from ganpipe.metrics.infinity import can_be_extrapolated, frechet_at_infinity
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.memorisation import copied_share
+from ganpipe.metrics.memorisation import copied_share, different
 from ganpipe.metrics.nearest import Neighbourhood, as_points
 from ganpipe.metrics.prdc import FIRST_K, prdc
 
@@ -48,7 +48,7 @@ def compare(
     Raises `MetricError` for what `check_features` and `Neighbourhood` refuse.
     """
     check_features(real, fake.features)
-    near = None if neighbours is None else _by_neighbours(real, fake.features, neighbours, other)
+    near = {} if neighbours is None else _by_neighbours(real, fake.features, neighbours, other)
     kernel = kernel_distance(real, fake.features)
     scores: Scores = {
         "fd": frechet_distance(real, fake.features),
@@ -59,7 +59,7 @@ def compare(
         scores["fd_infinity"] = frechet_at_infinity(real, fake.features)
     if other is not None:
         scores |= _floor(real, other, scores["fd"])
-    scores |= near or {}
+    scores |= near
     if fake.probabilities is not None:
         mean, std = classifier_score(fake.probabilities, default_splits(len(fake.probabilities)))
         scores |= {"cs": mean, **({"cs_std": std} if std is not None else {})}
@@ -104,7 +104,7 @@ def score_images(
     found = {role: images.extracted(network, f"Features of {role} images ({name})") for role, images in shown.items()}
     other = shown["real"].others(network, f"Features of other real images ({name})")
     scores = compare(found["real"].features, found["fake"], neighbours, other)
-    scores["duplicate_share"] = 1 - shown["fake"].different / n
+    scores["duplicate_share"] = shown["fake"].duplicate_share
     remarks = [unequal_counts(counts, n), few_samples(name, n, found["real"].features.shape[1])]
     content = {f"{role}_sha256": images.sha256 for role, images in shown.items()}
     result = {"schema": 1, "n_fake": n, "n_real": n, **content, name: rounded(named(network.identity, scores))}
@@ -118,8 +118,9 @@ class Shown:
     """
 
     def __init__(self, images: ImageSet, name: str, n: int) -> None:
-        self._images, self._name, self._n = images, name, n
-        self._order = np.random.default_rng(_SEED).permutation(len(images))
+        order = np.random.default_rng(_SEED).permutation(len(images))
+        self._images, self._name = images, name
+        self._rows, self._others = order[:n], order[n : 2 * n]
         self._pixels = hashlib.sha256(repr((n, *images.shape[:2], 3)).encode())
         self._seen: set[bytes] = set()
 
@@ -129,18 +130,18 @@ class Shown:
         return self._pixels.hexdigest()
 
     @property
-    def different(self) -> int:
-        """How many of the images shown differ from all before them."""
-        return len(self._seen)
+    def duplicate_share(self) -> float:
+        """The share of the images shown that repeat one before them, see `memorisation.duplicate_share`."""
+        return 1 - len(self._seen) / len(self._rows)
 
     def check(self) -> None:
         """Raise `MetricError` where all images are the same picture (see `check_pixels`): reads on until two differ."""
-        picture = self.colour(self._order[:1])[0]
-        for start in range(0, self._n, ROWS):
-            if (self.colour(self._order[start : min(start + ROWS, self._n)]) != picture).any():
+        picture = self.colour(self._rows[:1])[0]
+        for start in range(0, len(self._rows), ROWS):
+            if (self.colour(self._rows[start : start + ROWS]) != picture).any():
                 return
-        if self._n > 1:
-            raise one_picture(self._name, self._n, picture)
+        if len(self._rows) > 1:
+            raise one_picture(self._name, len(self._rows), picture)
 
     def colour(self, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
         """Read rows of the set; grey ones are repeated to three channels."""
@@ -148,21 +149,22 @@ class Shown:
 
     def first(self) -> UInt8[np.ndarray, "n h w 3"]:
         """Read the first part of the images."""
-        return self.colour(self._order[: min(self._n, ROWS)])
+        return self.colour(self._rows[:ROWS])
 
     def extracted(self, extractor: Extractor, title: str) -> Extracted:
         """Return what an extractor makes of the images."""
-        return extract(extractor, self._noted, self._order[: self._n], title)
+        return extract(extractor, self._noted, self._rows, title)
 
     def others(self, extractor: Extractor, title: str) -> np.ndarray | None:
         """Return the features of as many images that are not compared; None where there are fewer."""
-        rest = self._order[self._n : 2 * self._n]
-        return extract(extractor, self.colour, rest, title).features if len(rest) == self._n else None
+        if len(self._others) < len(self._rows):
+            return None
+        return extract(extractor, self.colour, self._others, title).features
 
     def _noted(self, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
         images = self.colour(rows)
         self._pixels.update(images.tobytes())
-        self._seen.update(hashlib.sha256(image.tobytes()).digest() for image in images)
+        self._seen |= different(images)
         return images
 
 
@@ -182,11 +184,11 @@ def _by_neighbours(
     furthest = max(neighbours, FIRST_K)
     reals = Neighbourhood(real[:NEIGHBOURS_AMONG], furthest, "real")
     fakes = Neighbourhood(fake[:NEIGHBOURS_AMONG], furthest, "fake")
-    first = prdc(reals, fakes, FIRST_K)
+    found = prdc(reals, fakes, {FIRST_K, neighbours})
     scores: Scores = {
-        **prdc(reals, fakes, neighbours)._asdict(),
-        f"precision_k{FIRST_K}": first.precision,
-        f"recall_k{FIRST_K}": first.recall,
+        **found[neighbours]._asdict(),
+        f"precision_k{FIRST_K}": found[FIRST_K].precision,
+        f"recall_k{FIRST_K}": found[FIRST_K].recall,
         "copied_share": copied_share(reals, fakes.points),
     }
     if other is not None:

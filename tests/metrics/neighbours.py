@@ -10,7 +10,8 @@ from ganpipe.metrics.nearest import Neighbourhood, as_points
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> scores.Prdc:
-    return scores.prdc(Neighbourhood(real, neighbours, "real"), Neighbourhood(fake, neighbours, "fake"), neighbours)
+    found = scores.prdc(Neighbourhood(real, neighbours, "real"), Neighbourhood(fake, neighbours, "fake"), [neighbours])
+    return found[neighbours]
 
 
 def copied_share(real: np.ndarray, fake: np.ndarray) -> float:
