@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "ganpipe/1"
 SPACE = "items"
+ADVICE = "run `dvc repro pack`"
 
 _PACKAGES = ("ganpipe", "h5py", "numpy", "pillow")
 _READERS = 8  # shards hashed at the same time
@@ -176,16 +177,16 @@ class Packed:
         self.content_sha256: str = attributes["content_sha256"]
 
     @classmethod
-    def open(cls, path: Path, stage: str = "pack") -> Packed:
+    def open(cls, path: Path, advice: str = ADVICE) -> Packed:
         """Read the attributes and the layout of `path`, or of the shards that `manifest.json` beside it names.
 
-        Raises `DataError` where something is missing, truncated, damaged or of another schema; the message advises to
-        run `stage`, which should have made it. Rows are not read: see `verify`.
+        Raises `DataError` where something is missing, truncated, damaged or of another schema; the message ends with
+        `advice`, what would help. Rows are not read: see `verify`.
         """
         manifest = path.with_name(MANIFEST.name)
         if not path.is_file() and (shards := _shards_of(manifest)):
-            return cls._open_shards(manifest, shards, stage)
-        return cls._open_file(path, f"run `dvc repro {stage}`")
+            return cls._open_shards(manifest, shards, advice)
+        return cls._open_file(path, advice)
 
     @classmethod
     def _open_file(cls, path: Path, advice: str) -> Packed:
@@ -206,8 +207,7 @@ class Packed:
         return packed
 
     @classmethod
-    def _open_shards(cls, manifest: Path, listed: list[Any], stage: str) -> Packed:
-        advice = f"run `dvc repro {stage}`"
+    def _open_shards(cls, manifest: Path, listed: list[Any], advice: str) -> Packed:
         try:
             shards = [cls._open_file(manifest.with_name(str(entry["file"])), advice) for entry in listed]
             content = json.loads(manifest.read_text(encoding="utf-8"))
@@ -305,18 +305,18 @@ class Packed:
         """Yield consecutive rows of every role, in blocks of about 16 MiB."""
         return blocks_of(self._columns, rows.start, rows.stop)
 
-    def verify(self, stage: str = "pack") -> None:
-        """Read every row and compare the content hash; raise `DataError` naming the file where they differ."""
+    def verify(self, advice: str = ADVICE) -> None:
+        """Read every row and compare the content hash; raise `DataError` with `advice` where they differ."""
         if self.shards:
             with ThreadPoolExecutor(_READERS) as pool:
-                list(pool.map(lambda shard: shard.verify(stage), self.shards))
+                list(pool.map(lambda shard: shard.verify(advice), self.shards))
             return
         found = Fingerprint()
         for block in self.blocks(range(len(self))):
             found.update(block)
         splits = {name: (rows.start, rows.stop) for name, rows in self.splits.items()}
         if found.sha256(splits, self.classes, self.attribute_names) != self.content_sha256:
-            raise DataError(f"{self.path}: damaged: its rows do not give its content_sha256; run `dvc repro {stage}`")
+            raise DataError(f"{self.path}: damaged: its rows do not give its content_sha256; {advice}")
 
     def _check(self) -> None:
         """Raise `ValueError` where the parts contradict each other."""

@@ -13,6 +13,7 @@ from ganpipe.data.images import SUFFIXES, Transform, UnreadableError
 from ganpipe.data.packed import Packed
 from ganpipe.errors import DataError, MetricError
 
+_ADVICE = "give a folder of images, or the data.h5 of `dvc repro pack`"
 _AS_THEY_ARE = Transform(crop=None, size=None, channels=3)
 
 
@@ -41,11 +42,10 @@ def open_images(path: Path) -> ImageSet:
     if not path.exists() and path.suffix != ".h5":  # shards are opened by the name of the file that they make up
         raise MetricError(f"{path}: there is no such folder or file; give a folder of images or a packed .h5 file")
     try:
-        packed = Packed.open(path, "pack")
-        packed.verify()
+        packed = Packed.open(path, _ADVICE)
+        packed.verify(_ADVICE)
     except DataError as problem:
-        what = str(problem).rpartition("; run `dvc repro")[0] or str(problem)
-        raise MetricError(f"{what}; give a folder of images, or the data.h5 of `dvc repro pack`") from None
+        raise MetricError(str(problem)) from None
     if packed.kind != "image":
         raise MetricError(f"{path}: holds {packed.kind}s, no images")
     channels, height, width = packed.shape

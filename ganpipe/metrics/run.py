@@ -40,6 +40,7 @@ from ganpipe.neighbours import nearness
 
 SOUGHT = 500
 """Samples, and as many real images, whose nearest training image is sought."""
+_RESAMPLE = "run `dvc repro sample`"
 _SHARES = "shares_by_class"  # goes to the table of classes, not among the scores
 
 
@@ -48,15 +49,14 @@ def evaluate(params: Params) -> None:
 
     Raises `MetricError` rather than write a number that means nothing.
     """
-    packed, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE, "sample")
-    samples.verify("sample")
+    packed, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE, _RESAMPLE)
+    samples.verify(_RESAMPLE)
     if (packed.kind, packed.shape) != (samples.kind, samples.shape):
         raise MetricError(
-            f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: "
-            "run `dvc repro sample`"
+            f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: {_RESAMPLE}"
         )
     if samples.classes not in ((), packed.classes):
-        raise MetricError("samples were asked for other classes than the real data has: run `dvc repro sample`")
+        raise MetricError(f"samples were asked for other classes than the real data has: {_RESAMPLE}")
     n = compared(len(samples), packed)
     fake = Drawn.of(samples, n)
     if samples.kind == "image":

@@ -83,6 +83,14 @@ def once_per_machine(act: Callable[[], None]) -> None:
             raise failure
 
 
+def same_everywhere(value: str) -> bool:
+    """Return whether every process called this with an equal value."""
+    values: list[str | None] = [value] * world()
+    if world() > 1:
+        dist.all_gather_object(values, value)
+    return set(values) == {value}
+
+
 @contextlib.contextmanager
 def rank_0_fails_first() -> Iterator[None]:
     """Hold back a `GanpipeError` of another process: `torchrun` ends all with the first, and rank 0 has it to tell."""

@@ -19,7 +19,7 @@ from ganpipe.curves import draw_curves
 from ganpipe.data.packed import Packed
 from ganpipe.data.sampler import Sampler
 from ganpipe.device import memory_explained, peak_memory, prepare_device
-from ganpipe.errors import ConfigError
+from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import write_json
 from ganpipe.generator import publish_generator
 from ganpipe.history import Row
@@ -57,6 +57,8 @@ def train(params: config.Params, fingerprint: str, listeners: Listeners = Listen
     with distributed.process_group(device), memory_explained(params.train):
         packed = Packed.open(paths.PACKED_FILE)
         distributed.once_per_machine(packed.verify)
+        if not distributed.same_everywhere(packed.content_sha256):
+            raise DataError(f"{packed.path}: other data than on the other machines; copy one data/packed to all")
         system, sampler = prepared(params, packed, device)
         trainer = Trainer(system, params.train, sampler.batches)
         checkpoints, seconds = Checkpoints(paths.state_dir(), fingerprint), params.runtime.checkpoint_seconds

@@ -165,7 +165,7 @@ def test_a_truncated_file_is_found_out(path: Path, keep: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
     with pytest.raises(DataError, match="truncated or damaged .*run `dvc repro sample`") as caught:
-        Packed.open(path, stage="sample")
+        Packed.open(path, advice="run `dvc repro sample`")
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 

@@ -15,6 +15,7 @@ from miniatures import changed, miniature, start_training
 
 from ganpipe import paths
 from ganpipe.config import Params
+from ganpipe.data.packed import About, Packed, write_packed
 from ganpipe.generator import load_generator
 
 SCRIPT = """
@@ -129,6 +130,17 @@ run.Packed.verify = verify
     train_together(params, FAILING.format(patch=patch))
     assert Path("verified").read_text() == "0"
     assert (Path("error0").read_text(), Path("error1").read_text()) == ("damaged", "damaged")
+
+
+def test_machines_with_other_data_do_not_train_together(workspace: Callable[[str], Params]) -> None:
+    params = miniature(workspace("pattern-1010"))
+    shutil.copytree("data", "other/data")
+    vectors = Packed.open(paths.PACKED_FILE).all("vector")
+    about = About(name="pattern", kind="vector", source="", licence="", citation="", transform="")
+    write_packed(Path("other") / paths.PACKED_FILE, about, len(vectors), [{"vector": vectors[::-1]}])
+    train_together(params, APART + FAILING.format(patch=""))
+    assert "data.h5: other data than on the other machines" in Path("error0").read_text()
+    assert Path("error0").read_text() == Path("other/error1").read_text()
 
 
 def test_a_loss_that_is_not_finite_in_another_process_is_a_finding_of_rank_0(
