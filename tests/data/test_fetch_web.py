@@ -115,7 +115,7 @@ def test_the_server_is_given_the_time_it_asks_for(content: bytes) -> None:
     with serving(content, Reply(status=429, headers={"Retry-After": "1"}), GOOD) as server:
         start = time.monotonic()
         assert fetched(server.url) == content
-        assert 1 <= time.monotonic() - start < 4
+        assert 1 <= time.monotonic() - start < 20
 
 
 def test_a_trickle_counts_as_a_stall(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

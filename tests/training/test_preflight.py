@@ -12,6 +12,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -279,7 +280,8 @@ def test_a_training_tells_once_how_long_it_will_take(
     train(params, "short")
     assert " for " not in capfd.readouterr().out
     clock = itertools.count()
-    monkeypatch.setattr(start.time, "monotonic", lambda: float(next(clock)))  # a second later at each look
+    later = SimpleNamespace(monotonic=lambda: float(next(clock)))  # a second later at each look
+    monkeypatch.setattr(start, "time", later)
     train(params, "long")
     assert len(re.findall(r"^Training: about \d+ s for [\d.]+ kimg at \d", capfd.readouterr().out, re.MULTILINE)) == 1
 
