@@ -16,6 +16,11 @@ Points = Float64[Tensor, "n d"]
 
 ROWS = 512
 """Rows of a distance matrix in memory at a time."""
+_NEAR = 1e-3
+"""Squared distances below this share of the points' own squared lengths are computed by subtraction."""
+_NEAR_BYTES = 1 << 27
+_ROUNDING = 1e-9
+"""Far more than what rounding does to a distance, relative to it."""
 
 
 def as_points(features: Float[np.ndarray, "n d"]) -> Points:
@@ -24,8 +29,20 @@ def as_points(features: Float[np.ndarray, "n d"]) -> Points:
 
 
 def distances(x: Points, y: Float64[Tensor, "m d"]) -> Float64[Tensor, "n m"]:
-    """Return Euclidean distances, by subtraction: the usual |x|^2 + |y|^2 - 2 x.y loses the small ones."""
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    """Return Euclidean distances: |x|^2 + |y|^2 - 2 x.y around the mean of `y`, which is one product of matrices.
+
+    It loses small distances, so those are computed by subtraction: they are exact, and all others to `_ROUNDING`.
+    """
+    centre = y.mean(dim=0)
+    x_, y_ = x - centre, y - centre
+    lengths = x_.square().sum(dim=1, keepdim=True) + y_.square().sum(dim=1)
+    squares = torch.addmm(lengths, x_, y_.T, alpha=-2)
+    near = squares < _NEAR * lengths
+    if int(near.sum()) * x.shape[1] * x.element_size() > _NEAR_BYTES:  # copies of few points
+        return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    rows, columns = near.nonzero(as_tuple=True)
+    squares[rows, columns] = (x[rows] - y[columns]).square().sum(dim=1)
+    return squares.sqrt_()
 
 
 def distance_rows(x: Points, y: Float64[Tensor, "m d"]) -> Iterator[tuple[int, Float64[Tensor, "rows m"]]]:
@@ -52,8 +69,8 @@ class Neighbourhood:
         return len(self.points)
 
     def radii(self, k: int) -> Float64[Tensor, " n"]:
-        """Return the distance of each point to its k-th nearest other point."""
-        return self._ranked[:, k - 1]
+        """Return the distance of each point to its k-th nearest other, just short of it: rounding lets nobody in."""
+        return self._ranked[:, k - 1] * (1 - _ROUNDING)
 
 
 def _ranked(rows: Float64[Tensor, "rows n"], furthest: int) -> Float64[Tensor, "rows k"]:
