@@ -1,4 +1,4 @@
-"""How fast the Fréchet distance and the whole Inception path are, beside scipy and torch-fidelity, with equal values.
+"""How fast Fréchet distance, neighbours and Inception are, beside scipy, torch and torch-fidelity, with equal values.
 
 Run `python benchmarks/evaluation.py`. Rivals take turns in every round, on one thread each, and each comes first
 equally often; printed are CPU seconds and the medians of their ratios. Values that differ, or a ratio below its goal,
@@ -25,6 +25,7 @@ from turns import in_turns
 
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.inception import InceptionExtractor
+from ganpipe.metrics.nearest import ROWS, as_points, distance_rows
 from ganpipe.metrics.score import compare
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
@@ -35,18 +36,19 @@ APART = 1e-5  # relative difference of the values at most
 
 
 def main() -> None:
-    """Time both comparisons."""
+    """Time all comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dimensions", type=int, default=2048)
-    parser.add_argument("--samples", type=int, default=4096, help="feature rows of each set of the first comparison")
-    parser.add_argument("--images", type=int, default=256, help="images of each set of the second, 64x64")
+    parser.add_argument("--samples", type=int, default=4096, help="feature rows of each set, first two comparisons")
+    parser.add_argument("--images", type=int, default=256, help="64x64 images of each set, third comparison")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}, one thread everywhere")
     with threadpool_limits(1):
         reached = [
             frechet_step(options.dimensions, options.samples, options.rounds),
+            distances_to_all(options.dimensions, options.samples, options.rounds),
             inception_path(options.images, options.rounds),
         ]
     sys.exit(0 if all(reached) else 1)
@@ -70,6 +72,22 @@ def with_square_root(real: np.ndarray, fake: np.ndarray) -> float:
     one, other = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
     root = scipy.linalg.sqrtm(one @ other).real
     return float(shift @ shift + np.trace(one + other - 2 * root))
+
+
+def distances_to_all(dimensions: int, samples: int, rounds: int) -> bool:
+    """Compare our distances between two sets with those by subtraction, which are as exact."""
+    rng = np.random.default_rng(2)
+    real, fake = (as_points(rng.normal(size=(samples, dimensions))) for _ in range(2))
+
+    def by_subtraction() -> float:
+        rows = (torch.cdist(part, fake, compute_mode="donot_use_mm_for_euclid_dist") for part in real.split(ROWS))
+        return sum(float(part.sum()) for part in rows)
+
+    def by_product() -> float:
+        return sum(float(part.sum()) for _, part in distance_rows(real, fake))
+
+    timed = in_turns(rounds, lambda: cpu(by_subtraction), lambda: cpu(by_product))
+    return report(f"distances, d = {dimensions}, N = {samples}", "torch.cdist by subtraction", "ganpipe", timed, 3)
 
 
 def inception_path(images: int, rounds: int) -> bool:
