@@ -94,18 +94,22 @@ class NewColumn:
 
 @dataclass(frozen=True)
 class StoredColumn:
-    """Rows in one file. `offset` is None where they lie in pieces: compressed, or chunked by another program."""
+    """Rows in one file. `offset` is None where they lie in pieces: compressed, or chunked by another program.
+
+    `advice` ends the message where they cannot be read.
+    """
 
     path: Path
+    advice: str
     dataset: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     offset: int | None
 
     @classmethod
-    def of(cls, dataset: h5py.Dataset, path: Path) -> StoredColumn:
+    def of(cls, dataset: h5py.Dataset, path: Path, advice: str) -> StoredColumn:
         """Remember where the rows of an open dataset lie."""
-        return cls(path, dataset.name, dataset.dtype, dataset.shape, dataset.id.get_offset())
+        return cls(path, advice, dataset.name, dataset.dtype, dataset.shape, dataset.id.get_offset())
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -149,7 +153,7 @@ class StoredColumn:
                 if file.readinto(rows.data) < rows.nbytes:
                     raise OSError("it ends too early")
         except (OSError, RuntimeError, KeyError) as error:
-            raise DataError(f"{self.path}: damaged ({' '.join(str(error).split())}); run `dvc repro pack`") from None
+            raise DataError(f"{self.path}: damaged ({' '.join(str(error).split())}); {self.advice}") from None
 
 
 class JoinedColumn:

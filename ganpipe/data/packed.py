@@ -163,12 +163,14 @@ class Packed:
     def __init__(
         self,
         path: Path,
+        advice: str,
         attributes: dict[str, Any],
         columns: Mapping[str, Column],
         splits: dict[str, range],
         shards: tuple[Packed, ...] = (),
     ) -> None:
         self.path, self.attributes, self.splits, self.shards, self._columns = path, attributes, splits, shards, columns
+        self._advice = advice
         self.name: str = attributes["name"]
         self.kind: Kind = attributes["kind"]
         self.classes: tuple[str, ...] = tuple(json.loads(attributes["classes"]))
@@ -180,8 +182,8 @@ class Packed:
     def open(cls, path: Path, advice: str = ADVICE) -> Packed:
         """Read the attributes and the layout of `path`, or of the shards that `manifest.json` beside it names.
 
-        Raises `DataError` where something is missing, truncated, damaged or of another schema; the message ends with
-        `advice`, what would help. Rows are not read: see `verify`.
+        Raises `DataError` where something is missing, truncated, damaged or of another schema; this message and those
+        of later reads end with `advice`, what would help. Rows are not read: see `verify`.
         """
         manifest = path.with_name(MANIFEST.name)
         if not path.is_file() and (shards := _shards_of(manifest)):
@@ -198,9 +200,9 @@ class Packed:
                 if attributes.get("schema") != SCHEMA:
                     raise DataError(f"{path}: schema {attributes.get('schema')!r} is not {SCHEMA!r}; {advice}")
                 group = file[SPACE]
-                columns = {role: StoredColumn.of(group[role], path) for role in group if role in ROLES}
+                columns = {role: StoredColumn.of(group[role], path, advice) for role in group if role in ROLES}
                 splits = {name: range(*ends) for name, ends in json.loads(plain_value(group.attrs["splits"])).items()}
-            packed = cls(path, attributes, columns, splits)
+            packed = cls(path, advice, attributes, columns, splits)
             packed._check()
         except _DAMAGE as error:
             raise DataError(f"{path}: truncated or damaged ({_one_line(error)}); {advice}") from None
@@ -229,7 +231,7 @@ class Packed:
             "class_counts": canonical_json(counts),
             "content_sha256": content_sha256,
         }
-        joined = cls(path, attributes, columns, dict(splits), tuple(shards))
+        joined = cls(path, shards[0]._advice, attributes, columns, dict(splits), tuple(shards))
         joined._check()
         start = 0
         for shard in shards:
@@ -305,18 +307,18 @@ class Packed:
         """Yield consecutive rows of every role, in blocks of about 16 MiB."""
         return blocks_of(self._columns, rows.start, rows.stop)
 
-    def verify(self, advice: str = ADVICE) -> None:
-        """Read every row and compare the content hash; raise `DataError` with `advice` where they differ."""
+    def verify(self) -> None:
+        """Read every row and compare the content hash; raise `DataError` naming the file where they differ."""
         if self.shards:
             with ThreadPoolExecutor(_READERS) as pool:
-                list(pool.map(lambda shard: shard.verify(advice), self.shards))
+                list(pool.map(Packed.verify, self.shards))
             return
         found = Fingerprint()
         for block in self.blocks(range(len(self))):
             found.update(block)
         splits = {name: (rows.start, rows.stop) for name, rows in self.splits.items()}
         if found.sha256(splits, self.classes, self.attribute_names) != self.content_sha256:
-            raise DataError(f"{self.path}: damaged: its rows do not give its content_sha256; {advice}")
+            raise DataError(f"{self.path}: damaged: its rows do not give its content_sha256; {self._advice}")
 
     def _check(self) -> None:
         """Raise `ValueError` where the parts contradict each other."""

@@ -43,7 +43,7 @@ def open_images(path: Path) -> ImageSet:
         raise MetricError(f"{path}: there is no such folder or file; give a folder of images or a packed .h5 file")
     try:
         packed = Packed.open(path, _ADVICE)
-        packed.verify(_ADVICE)
+        packed.verify()
     except DataError as problem:
         raise MetricError(str(problem)) from None
     if packed.kind != "image":

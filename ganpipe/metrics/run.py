@@ -50,7 +50,7 @@ def evaluate(params: Params) -> None:
     Raises `MetricError` rather than write a number that means nothing.
     """
     packed, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE, _RESAMPLE)
-    samples.verify(_RESAMPLE)
+    samples.verify()
     if (packed.kind, packed.shape) != (samples.kind, samples.shape):
         raise MetricError(
             f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: {_RESAMPLE}"

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -167,6 +168,16 @@ def vectors(path: Path) -> None:
     write_packed(path, about, 9, [{"vector": np.zeros((9, 4), np.float32)}])
 
 
+def damaged_rows(path: Path) -> None:
+    about = About(name="mine", kind="image", source="", licence="", citation="", transform="")
+    write_packed(path, about, 9, [{"image": images(0, 9)}], compression="gzip")
+    with h5py.File(path) as file:
+        chunk = file["items/image"].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
+    path.write_bytes(content)
+
+
 BAD = {
     "missing": (lambda path: None, 1, "fake: there is no such folder or file; give a folder of images or a packed"),
     "empty folder": (lambda path: path.mkdir(), 1, "fake: holds no images; their names should end in .jpg"),
@@ -180,6 +191,7 @@ BAD = {
         1,
         r"fake: truncated or damaged \(.*\); give a folder of images, or the data.h5",
     ),
+    "damaged rows": (damaged_rows, 1, r"fake: damaged \(.*\); give a folder of images, or the data.h5"),
     "vectors": (vectors, 1, "fake: holds vectors, no images"),
     "corrupt png": (broken_png, 1, "0000.png: is no image in a known format"),
     "ragged": (ragged, 1, "zzzz.png: is 17 x 17 pixels, but 0000.png 16 x 16: bring all to one size"),
