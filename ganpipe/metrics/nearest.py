@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from ganpipe.errors import MetricError
@@ -19,6 +19,7 @@ ROWS = 512
 _NEAR = 1e-3
 """Squared distances below this share of the points' own squared lengths are computed by subtraction."""
 _NEAR_BYTES = 1 << 27
+"""What picking such pairs out may take; copies of few points would take more, and all pairs are subtracted."""
 _ROUNDING = 1e-9
 """Far more than what rounding does to a distance, relative to it."""
 
@@ -28,27 +29,31 @@ def as_points(features: Float[np.ndarray, "n d"]) -> Points:
     return torch.tensor(features, dtype=torch.float64)
 
 
-def distances(x: Points, y: Float64[Tensor, "m d"]) -> Float64[Tensor, "n m"]:
-    """Return Euclidean distances: |x|^2 + |y|^2 - 2 x.y around the mean of `y`, which is one product of matrices.
+def distance_rows(x: Points, y: Float64[Tensor, "m d"]) -> Iterator[tuple[int, Float64[Tensor, "rows m"]]]:
+    """Yield Euclidean distances of `ROWS` points of `x` after the other to all of `y`, with the number of the first.
 
-    It loses small distances, so those are computed by subtraction: they are exact, and all others to `_ROUNDING`.
+    |x|^2 + |y|^2 - 2 x.y around the mean of `y` is one product of matrices. It loses small distances, so those are
+    computed by subtraction: they are exact, and all others to `_ROUNDING`.
     """
     centre = y.mean(dim=0)
     x_, y_ = x - centre, y - centre
-    lengths = x_.square().sum(dim=1, keepdim=True) + y_.square().sum(dim=1)
-    squares = torch.addmm(lengths, x_, y_.T, alpha=-2)
-    near = squares < _NEAR * lengths
-    if int(near.sum()) * x.shape[1] * x.element_size() > _NEAR_BYTES:  # copies of few points
-        return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    x_lengths, y_lengths = x_.square().sum(dim=1, keepdim=True), y_.square().sum(dim=1)
+    for start in range(0, len(x), ROWS):
+        rows = slice(start, start + ROWS)
+        lengths = x_lengths[rows] + y_lengths
+        squares = torch.addmm(lengths, x_[rows], y_.T, alpha=-2)
+        yield start, _with_exact(squares < _NEAR * lengths, squares, x[rows], y).sqrt_()
+
+
+def _with_exact(
+    near: Bool[Tensor, "n m"], squares: Float64[Tensor, "n m"], x: Points, y: Float64[Tensor, "m d"]
+) -> Float64[Tensor, "n m"]:
+    """Return squared distances, those of the pairs that are `near` computed by subtraction."""
+    if int(near.sum()) * x.shape[1] * x.element_size() > _NEAR_BYTES:
+        return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
     rows, columns = near.nonzero(as_tuple=True)
     squares[rows, columns] = (x[rows] - y[columns]).square().sum(dim=1)
-    return squares.sqrt_()
-
-
-def distance_rows(x: Points, y: Float64[Tensor, "m d"]) -> Iterator[tuple[int, Float64[Tensor, "rows m"]]]:
-    """Yield the distances of `ROWS` points of `x` after the other to all of `y`, with the number of the first."""
-    for start in range(0, len(x), ROWS):
-        yield start, distances(x[start : start + ROWS], y)
+    return squares
 
 
 class Neighbourhood:
