@@ -67,7 +67,7 @@ class Generator:
         if label is not None:
             labels = torch.full((n,), self._class_number(label, latents), device=latents.device)
             latents = self.system.ask(latents, labels)
-        return np.concatenate(list(render(self.system, latents)))
+        return render(self.system, latents)
 
     def _class_number(self, label: SupportsIndex | str, latents: Tensor) -> int:
         classes = self.data.classes

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganpipe import paths
 from ganpipe.config import Params, Sample
 from ganpipe.core.batch import DataSpec
-from ganpipe.core.drawing import draw_latents, latent_blocks, render
+from ganpipe.core.drawing import draw_latents, latent_blocks, render, render_block
 from ganpipe.core.system import System
 from ganpipe.data.columns import ROLES
 from ganpipe.data.packed import About, Packed, write_packed
@@ -75,8 +75,7 @@ def _blocks(system: System, spec: DataSpec, count: int, seed: int) -> Iterator[d
             asked = {
                 role: values.cpu().numpy().astype(ROLES[role][0]) for role, values in system.asked(latents).items()
             }
-            for items in render(system, latents):
-                yield {spec.kind: items, **asked}
+            yield {spec.kind: render_block(system, latents), **asked}
             bar.advance(len(latents))
 
 
@@ -110,7 +109,7 @@ def _draw_pictures(generator: Generator, plans: Mapping[str, _Plan], params: Par
     for stale in (*paths.SAMPLES.glob("*.png"), paths.NEAREST):
         stale.unlink(missing_ok=True)  # of another choice of pictures, and perhaps of another generator
     for name, plan in plans.items():
-        items = np.concatenate(list(render(generator.system, plan.latents)))
+        items = render(generator.system, plan.latents)
         save_png(_picture(items, plan), paths.SAMPLES / f"{name}.png")
     if "nearest" in params.sample.pictures:
         _draw_nearest(generator, params)

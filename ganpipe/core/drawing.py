@@ -27,23 +27,26 @@ def latent_blocks(system: System, n: int, seed: int) -> Iterator[Tensor]:
         yield system.latents(BLOCK, generator)[: n - start]
 
 
-def render(system: System, latents: Tensor) -> Iterator[np.ndarray]:
-    """Yield what the system generates from latents, block by block: uint8 NHWC images or float32 vectors.
+def render(system: System, latents: Tensor) -> np.ndarray:
+    """Return what the system generates from latents, see `render_block`."""
+    return np.concatenate([render_block(system, block) for block in latents.split(BLOCK)])
 
-    Every block is filled up to the same size, since results may differ in the last bit between batch sizes. The system
+
+def render_block(system: System, latents: Tensor) -> np.ndarray:
+    """Return what the system generates from `BLOCK` latents or fewer: uint8 NHWC images or float32 vectors.
+
+    A block is filled up to the same size, since results may differ in the last bit between batch sizes. The system
     must be in evaluation mode. Raises `TrainingDiverged` for non-finite output.
     """
-    for block in latents.split(BLOCK):
-        full = torch.cat([block, block[:1].expand(BLOCK - len(block), *block.shape[1:])])
-        with torch.no_grad():
-            items = _finished(system.generate(full))[: len(block)]
-        yield items.cpu().numpy()
+    full = torch.cat([latents, latents[:1].expand(BLOCK - len(latents), *latents.shape[1:])])
+    with torch.no_grad():
+        return _finished(system.generate(full))[: len(latents)].cpu().numpy()
 
 
 def draw(system: System, n: int, seed: int) -> Iterator[np.ndarray]:
     """Yield the first `n` items of this seed, block by block."""
     for latents in latent_blocks(system, n, seed):
-        yield from render(system, latents)
+        yield render_block(system, latents)
 
 
 def _finished(generated: Tensor) -> Tensor:

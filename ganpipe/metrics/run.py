@@ -212,5 +212,5 @@ def _untrained(params: Params, packed: Packed, n: int) -> Drawn:
     system = systems.build(params.system, packed.spec, params.train.seed).eval()
     latents = draw_latents(system, n, params.sample.seed)
     labels = system.asked(latents).get("label")
-    items = np.concatenate(list(render(system, latents)))
+    items = render(system, latents)
     return Drawn(items, None if labels is None else labels.numpy())

@@ -206,7 +206,7 @@ class _Run:
         nimg, seed = self.trainer.nimg, self.trainer.train.seed
         with self.trainer.ema.applied(self.trainer.system) as system:
             latents = draw_latents(system, PREVIEW_ITEMS, seed)
-            items = np.concatenate(list(render(system, latents)))
+            items = render(system, latents)
         if nimg and has_choice(latents):
             self.trainer.history.add(self.diversity.of(items))
         picture = self.checkpoints.previews / f"kimg-{nimg / 1000:09.3f}.png"
