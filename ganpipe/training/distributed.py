@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -76,19 +76,14 @@ def once_per_machine(act: Callable[[], None]) -> None:
     if world() == 1:
         act()
         return
-    failures: list[GanpipeError | None] = [None] * world()
-    dist.all_gather_object(failures, _attempted(act)[1] if os.environ.get("LOCAL_RANK", "0") == "0" else None)
-    for failure in failures:
+    for failure in _from_all(_attempted(act)[1] if os.environ.get("LOCAL_RANK", "0") == "0" else None):
         if failure is not None:
             raise failure
 
 
 def same_everywhere(value: str) -> bool:
     """Return whether every process called this with an equal value."""
-    values: list[str | None] = [value] * world()
-    if world() > 1:
-        dist.all_gather_object(values, value)
-    return set(values) == {value}
+    return world() == 1 or set(_from_all(value)) == {value}
 
 
 @contextlib.contextmanager
@@ -100,6 +95,13 @@ def rank_0_fails_first() -> Iterator[None]:
         if rank() != 0:
             time.sleep(_GRACE_SECONDS)
         raise
+
+
+def _from_all(value: Result) -> list[Result]:
+    """Return what each process called this with."""
+    values: list[Any] = [None] * world()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def _attempted(compute: Callable[[], Result]) -> tuple[Result | None, GanpipeError | None]:
