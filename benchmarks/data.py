@@ -30,10 +30,10 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 from turns import in_turns
 
-from ganpipe.data.fetch import SOURCE
-from ganpipe.data.order import Order
-from ganpipe.data.packed import Packed
-from ganpipe.data.sampler import Sampler
+from ganpipe.data.download.stage import SOURCE
+from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.order import Order
+from ganpipe.data.packed.sampler import Sampler
 from ganpipe.files import write_json
 
 WIDTH, HEIGHT, SIZE, BATCH = 178, 218, 64, 128
@@ -43,7 +43,7 @@ PACK = """
 import os, sys, time
 from pathlib import Path
 from ganpipe.config import Data
-from ganpipe.data.packing import pack
+from ganpipe.data.pack.stage import pack
 folder, size, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 start, busy = time.perf_counter(), sum(os.times()[:4])
 pack(Data(name="folder", size=size), folder / "raw", folder / "packed", workers)

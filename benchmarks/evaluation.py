@@ -23,9 +23,9 @@ import torch_fidelity
 from threadpoolctl import threadpool_limits
 from turns import in_turns
 
+from ganpipe.metrics.distances import ROWS, as_points, distance_rows
+from ganpipe.metrics.extractors.inception import InceptionExtractor
 from ganpipe.metrics.frechet import frechet_distance
-from ganpipe.metrics.inception import InceptionExtractor
-from ganpipe.metrics.nearest import ROWS, as_points, distance_rows
 from ganpipe.metrics.score import compare
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganpipe import paths
-from ganpipe.stage import checked_params, one_line_errors
+from ganpipe.command import one_line_errors, stage_process
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,7 +87,7 @@ def check_params(file: File = paths.PARAMS) -> None:
 @dataset.command("list")
 def list_datasets() -> None:
     """List all data sets: how many rows, how much to download, under which licence."""
-    from ganpipe.data import listing
+    from ganpipe.data.catalogue import listing
 
     for line in listing.table():
         typer.echo(line)
@@ -98,7 +98,7 @@ def show_dataset(
     name: Annotated[str, typer.Argument(help="Name of a data set, see `ganpipe dataset list`.")],
 ) -> None:
     """Print all that is known of a data set: splits, classes, licence, citation, files with hashes and addresses."""
-    from ganpipe.data import listing
+    from ganpipe.data.catalogue import listing
 
     with one_line_errors():
         for line in listing.card(name):
@@ -111,8 +111,8 @@ def preview_data(
 ) -> None:
     """Look at the packed data before training: a picture of it, counts per class, size and statistics."""
     with one_line_errors():
-        from ganpipe.data.packed import Packed
-        from ganpipe.data.preview import describe, draw_preview
+        from ganpipe.data.packed.file import Packed
+        from ganpipe.data.packed.preview import describe, draw_preview
 
         packed = Packed.open(paths.PACKED_FILE)
         for line in describe(packed):
@@ -127,8 +127,8 @@ def check_training() -> None:
 
     Exits with 1 and one line at the first thing that is wrong.
     """
-    with checked_params() as checked:
-        from ganpipe.training.preflight import preflight
+    with stage_process() as checked:
+        from ganpipe.preflight.checks import preflight
 
         for line in preflight(checked):
             typer.echo(line)
@@ -140,8 +140,8 @@ def diagnose_history(
 ) -> None:
     """Look for signs of a failing training in its history, or in any scores over kimg with a column fd or fid."""
     with one_line_errors():
-        from ganpipe.history import read_curves
-        from ganpipe.training.diagnostics import diagnose
+        from ganpipe.history.diagnosis import diagnose
+        from ganpipe.history.table import read_curves
 
         rows = read_curves(file)
         found = diagnose(rows)
@@ -195,7 +195,7 @@ def report(
 ) -> None:
     """Write one self-contained page of this workspace: curves, samples over time, scores, params, provenance."""
     with one_line_errors():
-        from ganpipe.report.keeping import keep_with_workspace
+        from ganpipe.report.attach_to_run import keep_with_workspace
         from ganpipe.report.page import write_report
 
         write_report(out)
@@ -215,8 +215,8 @@ def compare(
 ) -> None:
     """Put experiments side by side on one self-contained page: params that differ, scores, curves, samples."""
     with one_line_errors():
+        from ganpipe.report.attach_to_run import keep_with_first
         from ganpipe.report.comparison import write_comparison
-        from ganpipe.report.keeping import keep_with_first
 
         found = write_comparison(names, out)
         typer.echo(f"{out}: open it in any browser.")
@@ -228,6 +228,6 @@ def sync() -> None:
     """Bring the MLflow row of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""
     with one_line_errors():
         from ganpipe.params import load
-        from ganpipe.tracking.mlflow import sync_workspace
+        from ganpipe.tracking.store import sync_workspace
 
         typer.echo(sync_workspace(load()))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ganpipe import metrics, paths, systems
+from ganpipe import paths, systems
 from ganpipe.config import Params, choose, load_params
-from ganpipe.data import catalogue
+from ganpipe.data.catalogue import sets as catalogue
 from ganpipe.errors import ConfigError
+from ganpipe.metrics.extractors import EXTRACTORS, require_packages
 
 
 def load(path: Path = paths.PARAMS) -> Params:
@@ -15,7 +16,7 @@ def load(path: Path = paths.PARAMS) -> Params:
     params = load_params(path)
     choose("data.name", params.data.name, catalogue.DATASETS, str(path))
     for extractor in params.evaluate.extractors:
-        choose("evaluate.extractors", extractor, metrics.EXTRACTORS, str(path))
+        choose("evaluate.extractors", extractor, EXTRACTORS, str(path))
         _check_fit(extractor, catalogue.DATASETS[params.data.name], str(path))
     systems.configure(params.system, str(path))
     _check_pictures(params, str(path))
@@ -38,13 +39,11 @@ def _check_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:
     """Refuse an extractor that cannot look at this data or lacks a package, before hours of training."""
     labelled = dataset.classes != () or dataset.count is None
     fitting = [
-        name
-        for name, entry in metrics.EXTRACTORS.items()
-        if entry.kind == dataset.kind and (labelled or not entry.labels)
+        name for name, entry in EXTRACTORS.items() if entry.kind == dataset.kind and (labelled or not entry.labels)
     ]
     if extractor not in fitting:
         raise ConfigError(
             f"{where}: evaluate.extractors: {extractor} cannot score data.name = {dataset.name!r}; "
             f"use {', '.join(fitting)}"
         )
-    metrics.require_packages(extractor)
+    require_packages(extractor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ganpipe.stage import checked_params
+from ganpipe.command import stage_process
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -12,9 +12,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Bring the raw files of data.name (params.yaml) to data/raw, verified."""
-    with checked_params() as params:
+    with stage_process() as params:
         from ganpipe import paths
-        from ganpipe.data.fetch import download
+        from ganpipe.data.download.stage import download
 
         download(params.data, paths.RAW)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ganpipe.stage import checked_params
+from ganpipe.command import stage_process
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -18,11 +18,11 @@ def main(
     ] = False,
 ) -> None:
     """Compare data/samples with data/packed through the extractors of params.yaml."""
-    with checked_params() as params:
+    with stage_process() as params:
+        from ganpipe.identity import identify_workspace
         from ganpipe.metrics.reference import prepare_reference
-        from ganpipe.metrics.run import evaluate
-        from ganpipe.tracking.identity import identify_workspace
-        from ganpipe.tracking.mlflow import track
+        from ganpipe.metrics.stage import evaluate
+        from ganpipe.tracking.store import track
 
         if reference:
             prepare_reference(params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ganpipe.stage import checked_params
+from ganpipe.command import stage_process
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -12,9 +12,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Pack data/raw into data/packed: HDF5, a manifest with its content hash, and a picture of it."""
-    with checked_params() as params:
+    with stage_process() as params:
         from ganpipe import paths
-        from ganpipe.data.packing import pack
+        from ganpipe.data.pack.stage import pack
 
         pack(params.data, paths.RAW, paths.PACKED, params.runtime.workers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ganpipe.stage import checked_params
+from ganpipe.command import stage_process
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -12,10 +12,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Draw samples from data/model into one HDF5 file, and the pictures that sample.pictures names."""
-    with checked_params() as params:
-        from ganpipe.sampling import sample
-        from ganpipe.tracking.identity import identify_workspace
-        from ganpipe.tracking.mlflow import track
+    with stage_process() as params:
+        from ganpipe.identity import identify_workspace
+        from ganpipe.sampling.stage import sample
+        from ganpipe.tracking.store import track
 
         identity = identify_workspace(params)
         with track("sample", params, identity):

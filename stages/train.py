@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ganpipe.stage import checked_params
+from ganpipe.command import stage_process
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -12,12 +12,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Train the system of params.yaml on data/packed; an interrupted training is taken up where it was saved."""
-    with checked_params() as params:
-        from ganpipe.tracking.identity import identify_workspace
-        from ganpipe.tracking.mlflow import track
-        from ganpipe.tracking.slots import train_metrics
-        from ganpipe.training.diagnostics import as_json
-        from ganpipe.training.run import Listeners, train
+    with stage_process() as params:
+        from ganpipe.history.diagnosis import as_json
+        from ganpipe.identity import identify_workspace
+        from ganpipe.tracking.stage_outputs import train_metrics
+        from ganpipe.tracking.store import track
+        from ganpipe.training.stage import Listeners, train
 
         identity = identify_workspace(params)
         with track("train", params, identity) as run:

@@ -17,8 +17,8 @@ import torch
 
 from ganpipe import paths, recipes
 from ganpipe.config import Data, Params, load_params
-from ganpipe.data.fetch import download
-from ganpipe.data.packing import pack
+from ganpipe.data.download.stage import download
+from ganpipe.data.pack.stage import pack
 
 SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout; some images of every class
     "celeba": lambda folder: raw_files.write_celeba(folder, count=90),

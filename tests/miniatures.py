@@ -63,7 +63,7 @@ def miniature(params: Params) -> Params:
 _TRAIN = """
 import sys
 from ganpipe.config import Params
-from ganpipe.training.run import train
+from ganpipe.training.stage import train
 train(Params.model_validate_json(sys.argv[1]), sys.argv[2])
 """
 

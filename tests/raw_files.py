@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from ganpipe.data.catalogue import CELEBA, CIFAR10, FLOWERS, FLOWERS102
-from ganpipe.data.fetch import SOURCE
+from ganpipe.data.catalogue.sets import CELEBA, CIFAR10, FLOWERS, FLOWERS102
+from ganpipe.data.download.stage import SOURCE
 
 
 def picture(width: int = 40, height: int = 48, seed: int = 0, mode: str = "RGB") -> Image.Image:

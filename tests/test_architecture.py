@@ -89,7 +89,7 @@ def test_no_system_imports_another() -> None:
 
 
 def test_only_the_loop_and_the_extractors_own_training_differentiate_and_step() -> None:
-    loop, extractor = "ganpipe/training/loop.py", "ganpipe/metrics/domain.py"
+    loop, extractor = "ganpipe/training/loop.py", "ganpipe/metrics/extractors/domain.py"
     for path in SOURCES:
         if name_of(path) not in (loop, extractor):
             assert not {"backward", "zero_grad", "step", "autocast"} & calls(path) or name_of(path) in (
@@ -107,7 +107,7 @@ def test_what_decides_the_order_of_rows_is_a_dep_of_the_train_stage() -> None:
 
 def test_mlflow_is_imported_in_one_file() -> None:
     users = [name_of(p) for p in SOURCES if "mlflow" in {module.partition(".")[0] for module in imports(parsed(p))}]
-    assert users == ["ganpipe/tracking/mlflow.py"]
+    assert users == ["ganpipe/tracking/store.py"]
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 
 from ganpipe import paths, recipes
 from ganpipe.cli import app
-from ganpipe.history import History
+from ganpipe.history.table import History
+from ganpipe.identity import identify_workspace
 from ganpipe.params import load
 from ganpipe.report import provenance
 from ganpipe.report.comparison import Column, score_tables
 from ganpipe.report.experiments import workspace
 from ganpipe.report.page import write_report
 from ganpipe.tracking.experiment import Experiment
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import find_rows, row_names, track
+from ganpipe.tracking.store import find_rows, row_names, track
 
 PIPELINE = """\
 stages:

@@ -14,8 +14,8 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from ganpipe.curves import draw_curves
-from ganpipe.history import Row, write_csv
+from ganpipe.history.panels import draw_curves
+from ganpipe.history.table import Row, write_csv
 
 LOSSES = [{"kimg": float(k), "loss_generator": 1 / k, "loss_discriminator": 1.0} for k in range(1, 9)]
 SCORES = [row | {"score_generator": 0.4, "score_discriminator": 0.6} for row in LOSSES]

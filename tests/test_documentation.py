@@ -17,11 +17,11 @@ TRAIN = """
 from conftest import REPOSITORY
 from ganpipe import paths, recipes
 from ganpipe.config import Data, load_params
-from ganpipe.data.fetch import download
-from ganpipe.data.packing import pack
-from ganpipe.generator import load_generator
+from ganpipe.data.download.stage import download
+from ganpipe.data.pack.stage import pack
+from ganpipe.sampling.published import load_generator
 from ganpipe.params import load
-from ganpipe.training.run import train
+from ganpipe.training.stage import train
 from miniatures import miniature
 recipes.use("digits-dragan", paths.PARAMS)
 params = miniature(load())

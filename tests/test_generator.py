@@ -17,8 +17,8 @@ import ganpipe
 from ganpipe import paths, systems
 from ganpipe.config import Params
 from ganpipe.errors import CheckpointError
-from ganpipe.generator import Generator, publish_generator
-from ganpipe.training.run import train
+from ganpipe.sampling.published import Generator, publish_generator
+from ganpipe.training.stage import train
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganpipe.errors import DataError
-from ganpipe.history import LEADING, History, read_csv, write_csv
+from ganpipe.history.table import LEADING, History, read_csv, write_csv
 
 NAMES = st.sampled_from([*LEADING[1:], "gradient_penalty", "lr", "a,b", 'quo"te'])
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -127,5 +127,5 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_history_imports_neither_mlflow_nor_torch() -> None:
-    code = "import sys, ganpipe.history; print(sorted({'mlflow', 'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    code = "import sys, ganpipe.history.table; print(sorted({'mlflow', 'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

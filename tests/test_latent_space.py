@@ -11,7 +11,7 @@ from ganpipe.config import Closed
 from ganpipe.core.batch import DataSpec
 from ganpipe.core.system import System
 from ganpipe.errors import ConfigError
-from ganpipe.latent_space import (
+from ganpipe.sampling.latent_pictures import (
     THRESHOLDS,
     arithmetic,
     condition_names,

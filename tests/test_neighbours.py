@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from ganpipe import neighbours
-from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.data.packed.file import About, Packed, write_packed
 from ganpipe.errors import DataError
-from ganpipe.neighbours import COPYING, nearness, summary
+from ganpipe.metrics import copies as neighbours
+from ganpipe.metrics.copies import COPYING, nearness, summary
 
 CPU = torch.device("cpu")
 

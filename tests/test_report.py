@@ -21,15 +21,16 @@ from ganpipe import paths, recipes
 from ganpipe.cli import app
 from ganpipe.config import Params
 from ganpipe.files import write_json
-from ganpipe.metrics import run as judging
 from ganpipe.metrics import score
-from ganpipe.metrics.extractor import INCEPTION, Extracted
+from ganpipe.metrics import stage as judging
+from ganpipe.metrics.extractors.interface import INCEPTION, Extracted
 from ganpipe.metrics.per_class import write_per_class
-from ganpipe.report import curves, material, scores
+from ganpipe.report import curves, scores
+from ganpipe.report import read_files as material
 from ganpipe.report.page import write_report
-from ganpipe.report.settings import written
-from ganpipe.sampling import sample
-from ganpipe.training.run import train
+from ganpipe.report.params_table import written
+from ganpipe.sampling.stage import sample
+from ganpipe.training.stage import train
 
 METRICS = {
     "schema": 1,
@@ -167,7 +168,7 @@ stages:
   sample:
     deps:
     - {path: data/model/generator.json, hash: md5, md5: %s}
-    - {path: ganpipe/sampling.py, hash: md5, md5: code}
+    - {path: ganpipe/sampling/stage.py, hash: md5, md5: code}
     outs:
     - {path: data/samples, hash: md5, md5: s.dir}
   evaluate:
@@ -305,7 +306,7 @@ def test_paths_of_a_machine_are_cut() -> None:
 
 @pytest.mark.parametrize("name", ["digits-dcgan", "pattern-1010"])
 def test_every_recipe_is_its_own_nearest(name: str) -> None:
-    from ganpipe.report.settings import read_settings
+    from ganpipe.report.params_table import read_settings
 
     found = read_settings(recipes.path_of(name))
     assert found.recipe == name and not found.changed

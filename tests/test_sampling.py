@@ -13,12 +13,13 @@ from miniatures import changed, miniature
 from PIL import Image
 
 from ganpipe import paths, systems
-from ganpipe.config import Params, Picture
-from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.config import Params
+from ganpipe.config.schema import Picture
+from ganpipe.data.packed.file import About, Packed, write_packed
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.generator import Generator, load_generator, publish_generator
-from ganpipe.sampling import sample
-from ganpipe.training.run import train
+from ganpipe.sampling.published import Generator, load_generator, publish_generator
+from ganpipe.sampling.stage import sample
+from ganpipe.training.stage import train
 
 
 @pytest.mark.parametrize("recipe", ["digits-dcgan", "pattern-1010"])

@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ganpipe.core.precision import at_least_fp32
+from ganpipe.config.choices import ObjectiveName
 from ganpipe.core.system import Terms
+from ganpipe.losses.precision import at_least_fp32
 
 Logits = Float[Tensor, " n"]
 Elementwise = Callable[[Tensor], Tensor]
-
-ObjectiveName = Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge", "relativistic_average"]
 
 
 def _in_fp32(function: Elementwise) -> Elementwise:

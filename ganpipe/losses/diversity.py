@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganpipe.core.precision import at_least_fp32
+from ganpipe.losses.precision import at_least_fp32
 
 
 def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]) -> Float[Tensor, ""]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from ganpipe.metrics.domain import DomainExtractor
+from ganpipe.metrics.extractors.domain import DomainExtractor
 
 LEAST = 5
 """Samples of every class that a classifier can be trained on."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ganpipe.data.images import SUFFIXES, Transform, UnreadableError
-from ganpipe.data.packed import Packed
+from ganpipe.data.pack.images import SUFFIXES, Transform, UnreadableError
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, MetricError
 
 _ADVICE = "give a folder of images, or the data.h5 of `dvc repro pack`"

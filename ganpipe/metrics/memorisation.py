@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
-from ganpipe.metrics.nearest import Neighbourhood, Points, distance_rows
+from ganpipe.metrics.distances import Neighbourhood, Points, distance_rows
 
 
 def duplicate_share(items: Shaped[np.ndarray, "n ..."]) -> float:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganpipe.metrics.nearest import Neighbourhood, distance_rows
+from ganpipe.metrics.distances import Neighbourhood, distance_rows
 
 FIRST_K = 3
 """k of Kynkäänniemi et al.; Naeem et al. take 5."""

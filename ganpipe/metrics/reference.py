@@ -16,14 +16,15 @@ from jaxtyping import Int64
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from ganpipe import metrics, paths
+from ganpipe import paths
 from ganpipe.config import Evaluate, Params
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_bytes
-from ganpipe.metrics.domain import DomainExtractor
-from ganpipe.metrics.extraction import advancing, extract
-from ganpipe.metrics.extractor import Extractor
+from ganpipe.metrics.extractors import load_extractor_class
+from ganpipe.metrics.extractors.domain import DomainExtractor
+from ganpipe.metrics.extractors.extraction import advancing, extract
+from ganpipe.metrics.extractors.interface import Extractor
 from ganpipe.progress import progress
 
 FEATURES = "features.safetensors"
@@ -78,7 +79,7 @@ def load_reference(name: str, packed: Packed, seed: int) -> Reference:
     with safe_open(folder / FEATURES, framework="numpy") as file:
         features = {half: file.get_tensor(half) for half in ("half_a", "half_b")}
         found = file.metadata() or {}
-    cls = metrics.load_extractor_class(name)
+    cls = load_extractor_class(name)
     extractor = cls.load(folder) if issubclass(cls, DomainExtractor) else cls()
     for what, value in _made_from(packed, extractor, seed).items():
         if found.get(what) != value:
@@ -95,7 +96,7 @@ def _made_from(packed: Packed, extractor: Extractor, seed: int) -> dict[str, str
 
 
 def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
-    cls = metrics.load_extractor_class(name)
+    cls = load_extractor_class(name)
     if not issubclass(cls, DomainExtractor):
         return cls()
     if not packed.classes:

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-from ganpipe import metrics
 from ganpipe.config import choose
 from ganpipe.errors import ConfigError, MetricError
-from ganpipe.metrics.batches import as_colour
 from ganpipe.metrics.checks import check_features, few_samples, one_picture, unequal_counts
 from ganpipe.metrics.classifier_score import classifier_score, default_splits
-from ganpipe.metrics.extraction import ROWS, extract
-from ganpipe.metrics.extractor import INCEPTION, Extracted, Extractor
+from ganpipe.metrics.distances import Neighbourhood, as_points
+from ganpipe.metrics.extractors import EXTRACTORS, load_extractor_class, require_packages
+from ganpipe.metrics.extractors.batches import as_colour
+from ganpipe.metrics.extractors.extraction import ROWS, extract
+from ganpipe.metrics.extractors.interface import INCEPTION, Extracted, Extractor
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import ImageSet, open_images
 from ganpipe.metrics.infinity import can_be_extrapolated, frechet_at_infinity
 from ganpipe.metrics.kernel import kernel_distance
 from ganpipe.metrics.memorisation import copied_share, different
-from ganpipe.metrics.nearest import Neighbourhood, as_points
 from ganpipe.metrics.prdc import FIRST_K, prdc
 
 Scores = dict[str, Any]
@@ -100,7 +100,7 @@ def score_images(
     for images in shown.values():
         images.check()
     name = extractor or _suitable(shown["real"])
-    network = metrics.load_extractor_class(name)()
+    network = load_extractor_class(name)()
     found = {role: images.extracted(network, f"Features of {role} images ({name})") for role, images in shown.items()}
     other = shown["real"].others(network, f"Features of other real images ({name})")
     scores = compare(found["real"].features, found["fake"], neighbours, other)
@@ -228,8 +228,8 @@ def _suitable(images: Shown) -> str:
 
 def _check_extractor(name: str) -> None:
     """Raise `ConfigError` unless the extractor looks at images, needs no labels, and has its package."""
-    able = {other: entry for other, entry in metrics.EXTRACTORS.items() if entry.kind == "image" and not entry.labels}
-    if name in metrics.EXTRACTORS and name not in able:
-        why = "is trained on labels" if metrics.EXTRACTORS[name].labels else "looks at vectors"
+    able = {other: entry for other, entry in EXTRACTORS.items() if entry.kind == "image" and not entry.labels}
+    if name in EXTRACTORS and name not in able:
+        why = "is trained on labels" if EXTRACTORS[name].labels else "looks at vectors"
         raise ConfigError(f"--extractor {name} {why}, which only `dvc repro` has; use {', '.join(able)}")
-    metrics.require_packages(choose("extractor", name, able, "--extractor"))
+    require_packages(choose("extractor", name, able, "--extractor"))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ganpipe.config.choices import Policy
+
 Images = Float[Tensor, "n c h w"]
-Policy = Literal["color", "translation", "cutout"]
 
 SHIFT = 0.125  # of the side, at most
 HOLE = 0.5  # of the side

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Activation = Literal["gelu", "leaky_relu", "sigmoid"]
-Norm = Literal["none", "batch", "layer"]
+from ganpipe.config.choices import Activation, Norm
 
 
 def mlp(widths: Sequence[int], activation: Activation, norm: Norm = "none", leaky_slope: float = 0.01) -> nn.Sequential:

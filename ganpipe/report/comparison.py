@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe.errors import ConfigError
-from ganpipe.report import curves, experiments, material, rendering, scores, settings
+from ganpipe.report import curves, experiments, rendering, scores
+from ganpipe.report import params_table as settings
+from ganpipe.report import read_files as material
 from ganpipe.report.scores import Score
 from ganpipe.tracking.experiment import Experiment
 

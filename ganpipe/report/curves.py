@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from matplotlib.ticker import MaxNLocator
 
-from ganpipe.curves import panels
-from ganpipe.history import Row
+from ganpipe.history.panels import panels
+from ganpipe.history.table import Row
 
 WIDTH, HEIGHT = 1000, 400  # of the viewBox
 MOST_POINTS = 600  # of one line; of more, the least and the greatest of each stretch are drawn
@@ -74,7 +74,7 @@ class Chart:
 
 
 def training_charts(rows: Sequence[Row], ideal: Mapping[str, float], marks: Mapping[str, float]) -> list[Chart]:
-    """Return the charts of `ganpipe.curves.panels`, to be read against what its picture shows, see `draw_curves`."""
+    """Return the charts of `ganpipe.history.panels.panels`, to be read against what `draw_curves` shows."""
     charts: list[Chart] = []
     for panel in panels(ideal):
         labels = panel.columns.items()

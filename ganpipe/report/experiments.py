@@ -12,11 +12,11 @@ from ganpipe import paths
 from ganpipe.config import flatten, read_yaml
 from ganpipe.errors import ConfigError, DataError, GanpipeError
 from ganpipe.params import load
-from ganpipe.report.material import read_data_sha256
 from ganpipe.report.provenance import environment
-from ganpipe.tracking.description import git, row_facts
+from ganpipe.report.read_files import read_data_sha256
 from ganpipe.tracking.experiment import Experiment, recorded_by
-from ganpipe.tracking.mlflow import find_rows, row_names, row_of_workspace
+from ganpipe.tracking.run_metadata import git, row_facts
+from ganpipe.tracking.store import find_rows, row_names, row_of_workspace
 
 WORKSPACE = "workspace"
 """The name of the current folder among experiments, as in DVC."""

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe import paths
-from ganpipe.report import curves, experiments, material, provenance, rendering, scores, settings
+from ganpipe.report import curves, experiments, provenance, rendering, scores
+from ganpipe.report import params_table as settings
+from ganpipe.report import read_files as material
 
 _PROTOCOL = {
     "n_fake": "samples",

@@ -12,7 +12,7 @@ from typing import Any
 from ganpipe import __version__, paths
 from ganpipe.config import flatten, read_yaml
 from ganpipe.errors import DataError
-from ganpipe.tracking.description import CHANGED, code_diff, git
+from ganpipe.tracking.run_metadata import CHANGED, code_diff, git
 
 
 @dataclass(frozen=True)

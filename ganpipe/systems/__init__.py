@@ -1,4 +1,4 @@
-"""The table of systems: name in params.yaml -> "module:Class". One file per system; no torch until one is asked for."""
+"""The table of systems: name in params.yaml -> class in the module of that name. No torch until one is asked for."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ if TYPE_CHECKING:
     from ganpipe.core.system import System
 
 SYSTEMS = {
-    "dcgan": "ganpipe.systems.dcgan:DCGAN",
-    "conditional_gan": "ganpipe.systems.conditional_gan:ConditionalGAN",
-    "mlp_gan": "ganpipe.systems.mlp_gan:MLPGAN",
-    "wgan": "ganpipe.systems.wgan:WGAN",
-    "wgan_gp": "ganpipe.systems.wgan_gp:WGANGP",
-    "pattern_gan": "ganpipe.systems.pattern_gan:PatternGAN",
+    "dcgan": "DCGAN",
+    "conditional_gan": "ConditionalGAN",
+    "mlp_gan": "MLPGAN",
+    "wgan": "WGAN",
+    "wgan_gp": "WGANGP",
+    "pattern_gan": "PatternGAN",
 }
 
 
 def system_class(name: str, where: str = "params.yaml") -> type[System]:
     """Import and return the class of a system. Raises `ConfigError` for an unknown name."""
-    module, _, cls = SYSTEMS[choose("system.name", name, SYSTEMS, where)].partition(":")
-    return getattr(importlib.import_module(module), cls)
+    cls = SYSTEMS[choose("system.name", name, SYSTEMS, where)]
+    return getattr(importlib.import_module(f"{__name__}.{name}"), cls)
 
 
 def configure(section: SystemSection, where: str = "params.yaml") -> Closed:
-    """Check the keys of the `system` section against the `Config` of the named system. Raises `ConfigError`."""
-    return parse(system_class(section.name, where).Config, section.options, where, prefix="system.")
+    """Check the `system` section against the `Config` of its system, without torch. Raises `ConfigError`."""
+    name = choose("system.name", section.name, SYSTEMS, where)
+    model = importlib.import_module(f"ganpipe.systems.configs.{name}").Config
+    return parse(model, section.options, where, prefix="system.")
 
 
 def build(section: SystemSection, data: DataSpec, seed: int, where: str = "params.yaml") -> System:

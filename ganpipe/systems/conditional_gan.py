@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ganpipe.config import Closed, Width, choose
+from ganpipe.config import choose
 from ganpipe.core.batch import Batch, DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import ConfigError
 from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets import conditional, dcgan
-from ganpipe.nets.augment import Policy, diff_augment
+from ganpipe.nets.augment import diff_augment
+from ganpipe.systems.configs import conditional_gan as config
 
 Conditions = Float[Tensor, "n k"]
 Verdicts = Float[Tensor, "n heads"]
@@ -40,30 +39,12 @@ class ConditionalGAN(System):
     1/2 whatever the others are: how often each occurs in the data is not published with the generator.
     """
 
-    class Config(Closed):
-        latent: Width = 100  # length of z, the condition not counted
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        features: Width = 64  # of dcgan: channels beside the image, doubled at each coarser level
-        widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (200,)  # of mlp: the hidden layers of both players
-        discriminator: Literal["joint", "heads", "projection"] = "joint"
-        condition: Literal["label", "attributes"] = "label"
-        attributes: tuple[str, ...] | None = None  # which of the data set's; none named: all
-        objective: Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge"] = "non_saturating"
-        mismatched: bool = False  # real images under a wrong condition are fakes too, half of all
-        augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
-
-        @model_validator(mode="after")
-        def _fits(self) -> ConditionalGAN.Config:
-            if self.attributes and self.condition != "attributes":
-                raise ValueError(f"attributes are named, but condition is {self.condition}: set it to attributes")
-            if self.attributes and len(set(self.attributes)) < len(self.attributes):
-                raise ValueError(f"attributes {', '.join(self.attributes)} names one twice")
-            return self
+    Config = config.Config
 
     discriminator: conditional.Discriminator
-    cfg: Config
+    cfg: config.Config
 
-    def __init__(self, cfg: Config, data: DataSpec) -> None:
+    def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         chosen = _chosen(cfg, data)
         super().__init__(cfg, data.model_copy(update={"attributes": chosen}))  # the others are none of its business
         self.columns = [data.attributes.index(name) for name in chosen]
@@ -171,7 +152,7 @@ class ConditionalGAN(System):
         return self.discriminator.features(diff_augment(images, self.cfg.augment or ()))
 
 
-def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:
+def _chosen(cfg: config.Config, data: DataSpec) -> tuple[str, ...]:
     """Return the attributes to learn, in the data's order. Raises `ConfigError` where it has not what is asked for."""
     if cfg.condition == "label":
         if len(data.classes) < 2:
@@ -184,13 +165,13 @@ def _chosen(cfg: ConditionalGAN.Config, data: DataSpec) -> tuple[str, ...]:
     return tuple(name for name in data.attributes if name in named or not named)
 
 
-def _generator(cfg: ConditionalGAN.Config, shape: Shape, conditions: int) -> nn.Module:
+def _generator(cfg: config.Config, shape: Shape, conditions: int) -> nn.Module:
     if cfg.network == "mlp":
         return conditional.book_generator(cfg.latent + conditions, shape, cfg.widths)
     return dcgan.Generator(cfg.latent + conditions, shape, cfg.features).apply(dcgan.init_dcgan)
 
 
-def _discriminator(cfg: ConditionalGAN.Config, shape: Shape, conditions: int) -> conditional.Discriminator:
+def _discriminator(cfg: config.Config, shape: Shape, conditions: int) -> conditional.Discriminator:
     mlp = cfg.network == "mlp"
     if cfg.discriminator == "joint":
         if mlp:

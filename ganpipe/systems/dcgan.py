@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from ganpipe.config import Closed, Fraction, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
-from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import ConfigError
-from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.losses.diversity import class_balance, mode_seeking
 from ganpipe.losses.penalties import r1_penalty
+from ganpipe.losses.precision import at_least_fp32
 from ganpipe.nets import dcgan, faces, flowers
-from ganpipe.nets.augment import Policy, diff_augment
+from ganpipe.nets.augment import diff_augment
 from ganpipe.nets.layers import normalise_spectrally
+from ganpipe.systems.configs import dcgan as config
 
 Discriminator = dcgan.Discriminator | flowers.Discriminator | faces.Discriminator
 
@@ -35,33 +33,12 @@ class DCGAN(System):
     the paper's Algorithm 1 of Goodfellow et al., where the authors' code reuses the discriminator's fakes.
     """
 
-    class Config(Closed):
-        latent: Width = 100  # length of z
-        features: Width = 64  # channels beside the image; doubled at each coarser level, the same everywhere in `faces`
-        network: Literal["dcgan", "dense_start", "flowers", "faces", "faces_gelu"] = "dcgan"
-        objective: ObjectiveName = "non_saturating"
-        spectral_norm: bool = False  # in the discriminator, in place of batch norm
-        minibatch_std: PositiveInt | None = None  # the discriminator compares the images of groups of this many
-        augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
-        r1_weight: NonNegativeFloat = 0.0  # gamma; of each image alone only with spectral_norm and no minibatch_std
-        r1_every: PositiveInt = 16  # iterations from one R1 penalty to the next, whose weight grows by as much
-        instance_noise: NonNegativeFloat = 0.0  # standard deviation at the start, on pixels in [-1, 1] ...
-        instance_noise_until_kimg: PositiveFloat = 100.0  # ... falling linearly to zero here
-        real_label: Annotated[float, Field(gt=0.5, le=1)] = 1.0  # below 1: one-sided label smoothing
-        flip_real_labels: Fraction = 0.0  # chance of a real image to be called fake
-        diversity_weight: NonNegativeFloat = 0.0  # of mode seeking: different latents, different images
-        class_balance_weight: NonNegativeFloat = 0.0  # of the entropy of the classes drawn; needs labels
-
-        @model_validator(mode="after")
-        def _fits(self) -> DCGAN.Config:
-            if self.minibatch_std is not None and self.network not in ("dcgan", "dense_start"):
-                raise ValueError(f"minibatch_std works with the networks dcgan and dense_start, not {self.network}")
-            return self
+    Config = config.Config
 
     discriminator: Discriminator
-    cfg: Config
+    cfg: config.Config
 
-    def __init__(self, cfg: Config, data: DataSpec) -> None:
+    def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         if cfg.class_balance_weight and not data.classes:
             raise ConfigError(f"system.class_balance_weight needs labels, but data.name = {data.name!r} has none")
@@ -132,7 +109,7 @@ class DCGAN(System):
         return kept.to(real.dtype) * self.cfg.real_label
 
 
-def _networks(cfg: DCGAN.Config, data: DataSpec) -> tuple[nn.Module, Discriminator]:
+def _networks(cfg: config.Config, data: DataSpec) -> tuple[nn.Module, Discriminator]:
     shape = data.image_shape("dcgan")
     outputs = 1 + (len(data.classes) if cfg.class_balance_weight else 0)
     batch_norm = not cfg.spectral_norm

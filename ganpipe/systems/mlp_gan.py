@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat, model_validator
 from torch import Tensor
 
-from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets.layers import signed_sigmoid
-from ganpipe.nets.mlp import Activation, ImageMLP, ImageScorer, Norm, mlp, pixels
+from ganpipe.nets.mlp import ImageMLP, ImageScorer, mlp, pixels
+from ganpipe.systems.configs import mlp_gan as config
 
 
 class MLPGAN(System):
@@ -29,30 +27,11 @@ class MLPGAN(System):
     size (the book: 1).
     """
 
-    class Config(Closed):
-        latent: Width = 96  # length of z
-        latent_distribution: Literal["normal", "uniform"] = "normal"  # uniform: in [0, 1]
-        generator_widths: tuple[Width, ...] = (128, 256, 512, 1024)
-        generator_norm: Norm = "batch"
-        discriminator_widths: tuple[Width, ...] = (512, 256, 128, 64, 32)
-        discriminator_norm: Literal["none", "layer"] = "none"
-        activation: Activation = "gelu"
-        leaky_slope: Annotated[float, Field(ge=0, le=1)] = 0.01  # of leaky_relu
-        pixels: Literal["sigmoid", "tanh"] = "sigmoid"  # what squashes the output into an image
-        shown_pixels: Literal["signed", "unit"] = "signed"  # to the discriminator: in [-1, 1], or in [0, 1] (the book)
-        objective: ObjectiveName = "non_saturating"
-        separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
-        unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
+    Config = config.Config
 
-        @model_validator(mode="after")
-        def _fits(self) -> MLPGAN.Config:
-            if self.separate_steps and OBJECTIVES[self.objective].relative:
-                raise ValueError(f"separate_steps shows one kind of images, but {self.objective} compares two")
-            return self
+    cfg: config.Config
 
-    cfg: Config
-
-    def __init__(self, cfg: Config, data: DataSpec) -> None:
+    def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         shape = data.image_shape("mlp_gan")
         self.objective = OBJECTIVES[cfg.objective]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
-from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets.mlp import mlp
+from ganpipe.systems.configs import pattern_gan as config
 
 _OBJECTIVE = OBJECTIVES["squared_error"]
 
@@ -27,13 +25,11 @@ class PatternGAN(System):
     Deviation: any batch size works (the book's, and the recipe's, is 1).
     """
 
-    class Config(Closed):
-        seed_value: Annotated[float, Field(ge=-100, le=100)] = 0.5  # what the generator is fed
-        hidden: Width = 3  # width of the one hidden layer of either network
+    Config = config.Config
 
-    cfg: Config
+    cfg: config.Config
 
-    def __init__(self, cfg: Config, data: DataSpec) -> None:
+    def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         length = data.vector_length("pattern_gan")
         self.generator = nn.Sequential(mlp((1, cfg.hidden, length), "sigmoid"), nn.Sigmoid())

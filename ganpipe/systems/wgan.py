@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
 from ganpipe.nets import dcgan
+from ganpipe.systems.configs import wgan as config
 
 
 class WGAN(System):
@@ -26,20 +23,13 @@ class WGAN(System):
     last critic batch holds images.
     """
 
-    class Config(Closed):
-        latent: Width = 100  # length of z
-        features: Width = 64  # channels beside the image; doubled at each coarser level
-        n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
-        clip: PositiveFloat = 0.01  # c
-        long_n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per long generator step; authors: 100
-        first_long_steps: NonNegativeInt = 25  # generator steps from the start that are long ones
-        long_step_every: PositiveInt = 500  # and one of so many after them
+    Config = config.Config
 
     adversaries = ("critic",)
     generator_steps: Tensor
-    cfg: Config
+    cfg: config.Config
 
-    def __init__(self, cfg: Config, data: DataSpec) -> None:
+    def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         shape = data.image_shape("wgan")
         self.generator = dcgan.Generator(cfg.latent, shape, cfg.features).apply(dcgan.init_dcgan)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import torch
-from pydantic import Field, NonNegativeFloat
 from torch import nn
 
-from ganpipe.config import Closed, Width
 from ganpipe.core.batch import Batch, DataSpec, batch_size
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
 from ganpipe.losses.penalties import gradient_penalty
 from ganpipe.nets import dcgan, resnet, wgan_gp
 from ganpipe.nets.layers import signed_sigmoid
+from ganpipe.systems.configs import wgan_gp as config
 
 
 class WGANGP(System):
@@ -28,18 +25,12 @@ class WGANGP(System):
     its blocks, a flattened end instead of a mean, and fewer channels at the start. No noise is added to the pixels.
     """
 
-    class Config(Closed):
-        latent: Width = 128  # length of z
-        features: Width = 64  # channels beside the image; doubled at each coarser level (`resnet`: above 32x32 only)
-        network: Literal["dcgan", "mnist", "cifar", "resnet"] = "dcgan"
-        n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
-        penalty_weight: NonNegativeFloat = 10.0  # lambda
-        generator_latents_per_image: Annotated[int, Field(ge=1, le=64)] = 1  # G's batch in critic batches; ResNet: 2
+    Config = config.Config
 
     adversaries = ("critic",)
-    cfg: Config
+    cfg: config.Config
 
-    def __init__(self, cfg: Config, data: DataSpec) -> None:
+    def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         self.generator, self.critic = _networks(cfg, data.image_shape("wgan_gp"))
 
@@ -69,7 +60,7 @@ class WGANGP(System):
         return wasserstein_generator(self.critic(self.generator(self.latents(count))))
 
 
-def _networks(cfg: WGANGP.Config, shape: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+def _networks(cfg: config.Config, shape: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
     """Build the generator first, then the critic: the order decides their first weights."""
     match cfg.network:
         case "dcgan":

@@ -18,7 +18,7 @@ from typing import Any
 
 from ganpipe.errors import ConfigError, GanpipeError
 from ganpipe.paths import state_dir
-from ganpipe.tracking.places import artifact_root, is_server, store_uri
+from ganpipe.tracking.locations import artifact_root, is_server, store_uri
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0  # until the server answers; the first start on a slow disk takes most of a minute
@@ -37,7 +37,7 @@ def serve(port: int, open_browser: bool) -> None:
 
     Raises `ConfigError` if the port is taken, `GanpipeError` if the server does not come up.
     """
-    from ganpipe.tracking.mlflow import experiment_id
+    from ganpipe.tracking.store import experiment_id
 
     uri = store_uri()
     if is_server(uri):

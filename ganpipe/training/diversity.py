@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 
 _COLUMNS_AT_A_TIME = 1 << 16  # of 64 items in float64: 32 MiB
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from ganpipe import config
 from ganpipe.core.batch import Batch, batch_size, pieces
 from ganpipe.core.optim import build_optimizer, learning_rate
-from ganpipe.core.precision import at_least_fp32
 from ganpipe.core.system import Iteration, Outcome, System, Terms, Update
 from ganpipe.errors import TrainingDiverged
-from ganpipe.history import History
+from ganpipe.history.table import History
+from ganpipe.losses.precision import at_least_fp32
 from ganpipe.training import distributed
 from ganpipe.training.ema import Ema
 from ganpipe.training.precision import autocast

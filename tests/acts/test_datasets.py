@@ -13,8 +13,8 @@ import pytest
 from checkout import Checkout, copy_working_tree
 from raw_files import write_celeba, write_flowers
 
-from ganpipe.data.packed import Packed
-from ganpipe.generator import load_generator
+from ganpipe.data.packed.file import Packed
+from ganpipe.sampling.published import load_generator
 
 TINY = {
     "kimg": "0.08",

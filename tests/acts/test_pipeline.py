@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, copy_working_tree
 
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 
 SMALL = {  # the default recipe at a size that trains in seconds
     "kimg": "4",

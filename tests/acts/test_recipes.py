@@ -13,12 +13,12 @@ from PIL import Image
 
 from ganpipe import paths, recipes
 from ganpipe.config import Params
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.metrics import reference
 from ganpipe.metrics.reference import prepare_reference
-from ganpipe.metrics.run import evaluate
-from ganpipe.sampling import sample
-from ganpipe.training.run import train
+from ganpipe.metrics.stage import evaluate
+from ganpipe.sampling.stage import sample
+from ganpipe.training.stage import train
 
 
 @pytest.fixture(scope="session")

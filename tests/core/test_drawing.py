@@ -9,9 +9,9 @@ import torch
 from ganpipe import systems
 from ganpipe.config import SystemSection
 from ganpipe.core.batch import DataSpec
-from ganpipe.core.drawing import draw, draw_latents
 from ganpipe.core.system import System
 from ganpipe.errors import TrainingDiverged
+from ganpipe.sampling.draw import draw, draw_latents
 
 DIGITS = DataSpec(name="digits", kind="image", shape=(1, 28, 28))
 

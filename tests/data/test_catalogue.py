@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ganpipe.cli import app
-from ganpipe.data.catalogue import CELEBA, DATASETS, FLOWERS102, lookup
-from ganpipe.data.dataset import Dataset, Gathered, Published
+from ganpipe.data.catalogue.dataset import Dataset, Gathered, Published
+from ganpipe.data.catalogue.sets import CELEBA, DATASETS, FLOWERS102, lookup
 from ganpipe.errors import ConfigError
 
 ALL = [pytest.param(dataset, id=name) for name, dataset in sorted(DATASETS.items())]
@@ -72,7 +72,7 @@ def test_an_unknown_name_gets_the_nearest() -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("module", ["ganpipe.data.catalogue", "ganpipe.data.listing"])
+@pytest.mark.parametrize("module", ["ganpipe.data.catalogue.sets", "ganpipe.data.catalogue.listing"])
 def test_the_catalogue_imports_nothing_heavy(module: str) -> None:
     heavy = ("torch", "h5py", "numpy", "PIL", "requests")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

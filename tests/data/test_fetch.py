@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from ganpipe.config import Data
-from ganpipe.data import fetch, generated, sources
-from ganpipe.data.catalogue import CELEBA, DATASETS, DIGITS, PATTERN, SYNTHETIC
-from ganpipe.data.dataset import Dataset, Published
+from ganpipe.data.catalogue.dataset import Dataset, Published
+from ganpipe.data.catalogue.sets import CELEBA, DATASETS, DIGITS, PATTERN, SYNTHETIC
+from ganpipe.data.download import generated
+from ganpipe.data.download import locate as sources
+from ganpipe.data.download import stage as fetch
 from ganpipe.errors import ConfigError, DataError
 
 CSV = DIGITS.files[0]
@@ -220,7 +222,7 @@ def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, publi
 def test_download_and_pack_import_neither_torch_nor_mlxtend(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from ganpipe.config import Data\n"
-        "from ganpipe.data.fetch import download; from ganpipe.data.packing import pack\n"
+        "from ganpipe.data.download.stage import download; from ganpipe.data.pack.stage import pack\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "for name in ('digits', 'pattern'):\n"
         "    download(Data(name=name), folder / name); pack(Data(name=name), folder / name, folder / name / 'packed')\n"
@@ -271,7 +273,7 @@ def small_celeba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     monkeypatch.setitem(DATASETS, "celeba", replace(CELEBA, files=tuple(files)))
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc").mkdir()
-    monkeypatch.setattr("ganpipe.data.web.BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("ganpipe.data.download.transfer.BACKOFF_SECONDS", 0.001)
     return DATASETS["celeba"]
 
 

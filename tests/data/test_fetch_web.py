@@ -20,9 +20,11 @@ from data.fault_cases import CURED, FATAL, FORM, HTML
 from data.fault_server import GOOD, QUOTA, FaultServer, Reply, serving
 
 from ganpipe.config import Data
-from ganpipe.data import fetch, generated, http, web
-from ganpipe.data.catalogue import DATASETS, PATTERN
-from ganpipe.data.dataset import Generated, Published
+from ganpipe.data.catalogue.dataset import Generated, Published
+from ganpipe.data.catalogue.sets import DATASETS, PATTERN
+from ganpipe.data.download import generated, http
+from ganpipe.data.download import stage as fetch
+from ganpipe.data.download import transfer as web
 from ganpipe.errors import ConfigError, DataError
 
 NAME = PATTERN.files[0].name

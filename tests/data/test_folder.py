@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ganpipe.config import Data
-from ganpipe.data import fetch
+from ganpipe.data.download import stage as fetch
 from ganpipe.errors import ConfigError, DataError
 
 RAW = Path("raw")

@@ -19,9 +19,9 @@ from PIL import Image
 from raw_files import encoded, jpeg, picture, write_celeba, write_folder, write_source
 
 from ganpipe.config import Data
-from ganpipe.data import archives, images
-from ganpipe.data.packed import Packed
-from ganpipe.data.packing import pack
+from ganpipe.data.pack import archives, images
+from ganpipe.data.pack.stage import pack
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError
 
 SIZE = 16

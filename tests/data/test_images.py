@@ -15,7 +15,7 @@ from PIL import Image
 from raw_files import encoded, jpeg, picture
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-from ganpipe.data.images import MAX_PIXELS, Transform, UnreadableError
+from ganpipe.data.pack.images import MAX_PIXELS, Transform, UnreadableError
 
 PHOTOGRAPHS = [
     *sorted((Path(sklearn.datasets.__file__).parent / "images").glob("*.jpg")),

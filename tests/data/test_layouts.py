@@ -21,12 +21,12 @@ from scipy.io import savemat
 from torchvision.transforms import CenterCrop, Compose, Resize
 
 from ganpipe.config import Data
-from ganpipe.data import preview
-from ganpipe.data.catalogue import CELEBA, FLOWERS102
-from ganpipe.data.fetch import download
-from ganpipe.data.packed import Packed
-from ganpipe.data.packing import pack
-from ganpipe.data.sampler import Sampler
+from ganpipe.data.catalogue.sets import CELEBA, FLOWERS102
+from ganpipe.data.download.stage import download
+from ganpipe.data.pack.stage import pack
+from ganpipe.data.packed import preview
+from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.sampler import Sampler
 from ganpipe.errors import ConfigError, DataError
 
 COUNT = 12

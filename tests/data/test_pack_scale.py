@@ -26,10 +26,11 @@ from typer.testing import CliRunner
 from ganpipe import paths
 from ganpipe.cli import app
 from ganpipe.config import Data
-from ganpipe.data import decoding, preview
-from ganpipe.data.packed import About, Packed, write_packed
-from ganpipe.data.packing import pack, shard_names
-from ganpipe.data.sampler import Sampler
+from ganpipe.data.pack import decode as decoding
+from ganpipe.data.pack.stage import pack, shard_names
+from ganpipe.data.packed import preview
+from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.data.packed.sampler import Sampler
 from ganpipe.errors import DataError
 
 COUNT = 420
@@ -226,7 +227,7 @@ _PACK = """
 import sys
 from pathlib import Path
 from ganpipe.config import Data
-from ganpipe.data.packing import pack
+from ganpipe.data.pack.stage import pack
 if __name__ == "__main__":
     print("ready", flush=True)
     pack(Data(name="folder", size=16, shards=2), Path(sys.argv[1]), Path(sys.argv[2]), workers=2)

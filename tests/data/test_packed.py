@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ganpipe.core.batch import DataSpec
-from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.data.packed.file import About, Packed, write_packed
 from ganpipe.errors import DataError
 
 ABOUT = About("shapes", "image", "a test", "CC0", "nobody", "none", ("round", "édgy", "none of it"))

@@ -16,10 +16,11 @@ from PIL import Image
 
 from ganpipe import pictures
 from ganpipe.config import Data
-from ganpipe.data import packing, tables
-from ganpipe.data.catalogue import DIGITS, PATTERN
-from ganpipe.data.fetch import SOURCE, download
-from ganpipe.data.packed import Packed
+from ganpipe.data.catalogue.sets import DIGITS, PATTERN
+from ganpipe.data.download.stage import SOURCE, download
+from ganpipe.data.pack import stage as packing
+from ganpipe.data.pack import tables
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError, DataError
 
 CSV = DIGITS.files[0].name

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue import PHOTOS
-from ganpipe.data.dataset import Crops
-from ganpipe.data.fetch import download
-from ganpipe.data.packed import Packed
-from ganpipe.data.packing import pack
-from ganpipe.data.tables import cut_squares
+from ganpipe.data.catalogue.dataset import Crops
+from ganpipe.data.catalogue.sets import PHOTOS
+from ganpipe.data.download.stage import download
+from ganpipe.data.pack.stage import pack
+from ganpipe.data.pack.tables import cut_squares
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError
 
 

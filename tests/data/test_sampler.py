@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganpipe.core.batch import Batch
-from ganpipe.data import order as order_module
-from ganpipe.data import sampler as sampler_module
-from ganpipe.data.order import GROUP_BYTES, Order, flipped
-from ganpipe.data.packed import About, Packed, write_packed
-from ganpipe.data.sampler import Sampler
+from ganpipe.data.packed import order as order_module
+from ganpipe.data.packed import sampler as sampler_module
+from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.data.packed.order import GROUP_BYTES, Order, flipped
+from ganpipe.data.packed.sampler import Sampler
 from ganpipe.errors import ConfigError, DataError
 
 sizes = st.integers(1, 40)

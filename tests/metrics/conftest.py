@@ -11,7 +11,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from ganpipe.metrics.domain import DomainExtractor
+from ganpipe.metrics.extractors.domain import DomainExtractor
 
 CLASSES = tuple("0123456789")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ganpipe.metrics import memorisation
 from ganpipe.metrics import prdc as scores
-from ganpipe.metrics.nearest import Neighbourhood, as_points
+from ganpipe.metrics.distances import Neighbourhood, as_points
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> scores.Prdc:

@@ -18,10 +18,10 @@ from PIL import Image
 from ganpipe.core.batch import to_uint8
 from ganpipe.errors import MetricError, TrainingDiverged
 from ganpipe.files import write_json
-from ganpipe.metrics.batches import extract_in_batches
 from ganpipe.metrics.checks import check_pixels
 from ganpipe.metrics.classifier_score import classifier_score
-from ganpipe.metrics.extractor import Extracted
+from ganpipe.metrics.extractors.batches import extract_in_batches
+from ganpipe.metrics.extractors.interface import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import open_images
 from ganpipe.metrics.kernel import kernel_distance

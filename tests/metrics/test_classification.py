@@ -9,7 +9,7 @@ import pytest
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import MetricError
 from ganpipe.metrics.classification import can_be_learned, classification_accuracy
 

@@ -11,7 +11,7 @@ import timm
 import torch
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics.dinov2 import MODEL, VARIABLE, Dinov2Extractor
+from ganpipe.metrics.extractors.dinov2 import MODEL, VARIABLE, Dinov2Extractor
 
 
 def test_features_of_random_weights_in_the_format_of_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

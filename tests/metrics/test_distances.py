@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganpipe.metrics import nearest
-from ganpipe.metrics.nearest import distance_rows
+from ganpipe.metrics import distances as nearest
+from ganpipe.metrics.distances import distance_rows
 
 
 def by_subtraction(x: np.ndarray, y: np.ndarray) -> np.ndarray:

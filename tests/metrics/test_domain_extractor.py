@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics import domain
-from ganpipe.metrics.domain import CARD, WEIGHTS, DomainExtractor
+from ganpipe.metrics.extractors import domain
+from ganpipe.metrics.extractors.domain import CARD, WEIGHTS, DomainExtractor
 
 CLASSES = tuple("0123456789")
 

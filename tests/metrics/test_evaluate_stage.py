@@ -15,12 +15,12 @@ from miniatures import changed
 
 from ganpipe import paths, systems
 from ganpipe.config import Params
-from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.data.packed.file import About, Packed, write_packed
 from ganpipe.errors import MetricError
 from ganpipe.metrics import reference
 from ganpipe.metrics.reference import load_reference, prepare_reference
-from ganpipe.metrics.run import evaluate
 from ganpipe.metrics.score import rounded
+from ganpipe.metrics.stage import evaluate
 
 
 def write_samples(items: np.ndarray, kind: str, labels: np.ndarray | None = None, classes: str = "") -> None:

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from ganpipe import metrics, params
-from ganpipe.data.catalogue import lookup
+from ganpipe import params
+from ganpipe.data.catalogue.sets import lookup
 from ganpipe.errors import ConfigError
-from ganpipe.metrics import EXTRACTORS, load_extractor_class
+from ganpipe.metrics.extractors import EXTRACTORS, load_extractor_class
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
@@ -33,7 +33,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_a_missing_package_gives_the_command(
     name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "find_spec", lambda found: None if found == package else object())
+    monkeypatch.setattr(extractors, "find_spec", lambda found: None if found == package else object())
     line = rf"extractor {name}: the Python package {package} is missing; run `pip install 'ganpipe\[{extra}\]'`"
     with pytest.raises(ConfigError, match=line):
         load_extractor_class(name)
@@ -62,5 +62,6 @@ def test_the_params_know_what_an_extractor_can_look_at(data: str, fitting: str) 
 
 
 def test_reading_the_table_imports_neither_torch_nor_numpy() -> None:
-    code = "import sys, ganpipe.metrics; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'timm')))"
+    heavy = ("torch", "numpy", "timm")
+    code = f"import sys, ganpipe.metrics.extractors; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

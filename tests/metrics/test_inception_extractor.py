@@ -17,14 +17,14 @@ from metrics.random_inception import Images, write_random_weights
 from PIL import Image
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from ganpipe.data.dataset import Published
-from ganpipe.data.http import Refused
-from ganpipe.data.web import Download
+from ganpipe.data.catalogue.dataset import Published
+from ganpipe.data.download.http import Refused
+from ganpipe.data.download.transfer import Download
 from ganpipe.errors import DataError, MetricError
 from ganpipe.files import write_json
-from ganpipe.metrics import inception
-from ganpipe.metrics.extractor import INCEPTION
-from ganpipe.metrics.inception import VARIABLE, WEIGHTS, InceptionExtractor, find_weights
+from ganpipe.metrics.extractors import inception
+from ganpipe.metrics.extractors.inception import VARIABLE, WEIGHTS, InceptionExtractor, find_weights
+from ganpipe.metrics.extractors.interface import INCEPTION
 from ganpipe.metrics.score import compare, named, score_images
 
 N = 16

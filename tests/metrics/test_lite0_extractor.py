@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from timm.data import ImageNetInfo
 
-from ganpipe.data.images import Transform
+from ganpipe.data.pack.images import Transform
 from ganpipe.errors import MetricError
-from ganpipe.metrics import lite0
-from ganpipe.metrics.extractor import Extractor
-from ganpipe.metrics.lite0 import Lite0Extractor
+from ganpipe.metrics.extractors import lite0
+from ganpipe.metrics.extractors.interface import Extractor
+from ganpipe.metrics.extractors.lite0 import Lite0Extractor
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from metrics.neighbours import copied_share
 
 from ganpipe.errors import MetricError
+from ganpipe.metrics.distances import Neighbourhood
 from ganpipe.metrics.memorisation import duplicate_share
-from ganpipe.metrics.nearest import Neighbourhood
 
 
 def test_duplicates_are_counted_beyond_the_first() -> None:

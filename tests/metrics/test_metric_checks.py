@@ -10,7 +10,7 @@ from metrics.neighbours import prdc
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics.checks import check_features, check_image_array, check_pixels
-from ganpipe.metrics.extractor import Extracted
+from ganpipe.metrics.extractors.interface import Extracted
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
 from ganpipe.metrics.score import Scores, compare

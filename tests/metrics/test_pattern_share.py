@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics.pattern import PatternExtractor, valid_pattern_share
+from ganpipe.metrics.extractors.pattern import PatternExtractor, valid_pattern_share
 
 GOOD = [0.9, 0.1, 0.9, 0.1]
 

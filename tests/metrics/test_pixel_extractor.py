@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics.pixel import PixelExtractor
+from ganpipe.metrics.extractors.pixel import PixelExtractor
 
 
 def images(*shape: int) -> np.ndarray:

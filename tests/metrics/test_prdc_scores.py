@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from metrics.neighbours import prdc
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics import nearest
+from ganpipe.metrics import distances as nearest
 from ganpipe.metrics.prdc import Prdc
 
 

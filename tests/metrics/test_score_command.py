@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 import ganpipe.metrics.score
 from ganpipe.cli import app
-from ganpipe.data.packed import About, write_packed
-from ganpipe.metrics import extraction
+from ganpipe.data.packed.file import About, write_packed
 from ganpipe.metrics.classifier_score import classifier_score
-from ganpipe.metrics.extractor import Extracted
+from ganpipe.metrics.extractors import extraction
+from ganpipe.metrics.extractors.interface import Extracted
 from ganpipe.metrics.images import open_images
 from ganpipe.metrics.score import Shown, _suitable
 

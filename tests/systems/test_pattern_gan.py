@@ -12,8 +12,8 @@ from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.core.batch import DataSpec
 from ganpipe.core.system import Iteration, Outcome
-from ganpipe.generator import load_generator
-from ganpipe.metrics.pattern import valid_pattern_share
+from ganpipe.metrics.extractors.pattern import valid_pattern_share
+from ganpipe.sampling.published import load_generator
 from ganpipe.systems.pattern_gan import PatternGAN
 
 SPEC = DataSpec(name="pattern", kind="vector", shape=(4,))

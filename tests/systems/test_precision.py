@@ -11,9 +11,9 @@ from miniatures import changed, miniature
 from ganpipe import paths, recipes
 from ganpipe.config import Params, load_params
 from ganpipe.core.system import Iteration, Outcome
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.training.precision import autocast
-from ganpipe.training.run import prepared
+from ganpipe.training.stage import prepared
 
 SYSTEMS = {load_params(recipes.path_of(name)).system.name: name for name in recipes.names()}
 REMEDIES = {"dcgan": {"diversity_weight": 1.0, "class_balance_weight": 1.0, "flip_real_labels": 0.1}}

@@ -18,12 +18,12 @@ from PIL import Image
 
 from ganpipe import paths
 from ganpipe.config import Params, parse
-from ganpipe.history import History
-from ganpipe.tracking import courier
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import track
-from ganpipe.tracking.row import Row
-from ganpipe.tracking.slots import train_metrics
+from ganpipe.history.table import History
+from ganpipe.identity import identify_workspace
+from ganpipe.tracking import background as courier
+from ganpipe.tracking.run import Row
+from ganpipe.tracking.stage_outputs import train_metrics
+from ganpipe.tracking.store import track
 
 CONTENT: dict[str, Any] = {
     "data": {"name": "digits", "source": None},

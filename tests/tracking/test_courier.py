@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from ganpipe.errors import DataError
-from ganpipe.tracking import courier
-from ganpipe.tracking.courier import Courier, is_refusal
-from ganpipe.tracking.notes import Note, Point, Tags
+from ganpipe.tracking import background as courier
+from ganpipe.tracking.background import Courier, is_refusal
+from ganpipe.tracking.entries import Note, Point, Tags
 
 
 class Recipient:

@@ -10,9 +10,9 @@ import pytest
 from ganpipe import paths
 from ganpipe.errors import DataError, TrainingDiverged
 from ganpipe.files import write_json
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import track
-from ganpipe.tracking.slots import read_slot
+from ganpipe.identity import identify_workspace
+from ganpipe.tracking.stage_outputs import read_slot
+from ganpipe.tracking.store import track
 
 COLLAPSE = {"name": "mode_collapse", "kimg": 2.0, "evidence": "1% is left", "remedy": "lower train.lr"}
 WON = {"name": "discriminator_dominance", "kimg": 3.0, "evidence": "0.01 to 0.99", "remedy": "lower it"}

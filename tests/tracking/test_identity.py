@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ganpipe import identity
 from ganpipe.config import Params, load_params
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.tracking import identity
-from ganpipe.tracking.identity import Identity, code_digest, identify, identify_workspace
+from ganpipe.identity import Identity, code_digest, identify, identify_workspace
 
 TRAINS = {
     "system__name": "wgan",
@@ -162,7 +162,7 @@ def test_a_missing_or_damaged_manifest_says_what_to_run(checkout, content: str |
         identify_workspace(checkout.params())
 
 
-@pytest.mark.parametrize("module", ["ganpipe.tracking.identity", "ganpipe.tracking.mlflow", "ganpipe.tracking.server"])
+@pytest.mark.parametrize("module", ["ganpipe.identity", "ganpipe.tracking.store", "ganpipe.tracking.server"])
 def test_importing_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'mlflow', 'torch', 'pandas'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -10,8 +10,8 @@ import pytest
 
 from ganpipe import paths
 from ganpipe.config import flatten
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import track
+from ganpipe.identity import identify_workspace
+from ganpipe.tracking.store import track
 
 LOSS = "train/loss_generator"
 CURVE = [(1000, 1.0), (2000, 0.5), (3000, 1 / 3)]

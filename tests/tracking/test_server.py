@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from ganpipe.errors import ConfigError
+from ganpipe.identity import identify_workspace
 from ganpipe.tracking import server
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import track
 from ganpipe.tracking.server import serve
+from ganpipe.tracking.store import track
 
 UI = "import sys; from ganpipe.tracking.server import serve; serve(int(sys.argv[1]), open_browser=False)"
 
@@ -43,7 +43,7 @@ def test_a_taken_port_is_named_with_a_free_one(checkout, taken_port: int) -> Non
 
 def test_a_server_elsewhere_is_only_pointed_at(checkout, monkeypatch, capsys) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000/")
-    monkeypatch.setattr("ganpipe.tracking.mlflow.experiment_id", lambda: "7")
+    monkeypatch.setattr("ganpipe.tracking.store.experiment_id", lambda: "7")
     serve(5000, open_browser=False)
     assert capsys.readouterr().out == "http://tracker:5000/#/experiments/7/runs?workflowType=machine_learning\n"
 

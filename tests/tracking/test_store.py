@@ -15,19 +15,19 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from ganpipe.tracking import courier
-from ganpipe.tracking import mlflow as tracking
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import sync_workspace, track
-from ganpipe.tracking.places import store_uri
+from ganpipe.identity import identify_workspace
+from ganpipe.tracking import background as courier
+from ganpipe.tracking import store as tracking
+from ganpipe.tracking.locations import store_uri
+from ganpipe.tracking.store import sync_workspace, track
 
 LOSS = "train/loss_generator"
 STAGE = """\
 import json, signal, sys, time
 from pathlib import Path
 from ganpipe.config import Params, parse
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import track
+from ganpipe.identity import identify_workspace
+from ganpipe.tracking.store import track
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 params = parse(Params, json.loads(Path(sys.argv[1]).read_text()), "test")
 with track("train", params, identify_workspace(params)) as row:

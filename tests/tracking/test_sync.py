@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ganpipe.errors import DataError, GanpipeError
-from ganpipe.tracking import mlflow as tracking
-from ganpipe.tracking.identity import identify_workspace
-from ganpipe.tracking.mlflow import sync_workspace, track
+from ganpipe.identity import identify_workspace
+from ganpipe.tracking import store as tracking
+from ganpipe.tracking.store import sync_workspace, track
 
 LOSS = "train/loss_generator"
 PIPELINE = {

@@ -11,8 +11,8 @@ import pytest
 
 from ganpipe import systems
 from ganpipe.config import Train
-from ganpipe.history import Row
-from ganpipe.training.diagnostics import DETECTORS, Finding, as_json, diagnose, news
+from ganpipe.history.diagnosis import DETECTORS, Finding, as_json, diagnose, news
+from ganpipe.history.table import Row
 
 FID_CURVES = {  # CIFAR-10, thousands of generator steps: FID; the logs of PyTorch-StudioGAN, straight lines between
     "DCGAN": {2: 114.9, 42: 49.0, 62: 103.6, 92: 165.4, 200: 137.4},

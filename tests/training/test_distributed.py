@@ -15,13 +15,14 @@ from miniatures import changed, miniature, start_training
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed import About, Packed, write_packed
-from ganpipe.generator import load_generator
+from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.sampling.published import load_generator
 
 SCRIPT = """
 import sys, hashlib, pathlib, torch
 from ganpipe.config import Params
-from ganpipe.training import distributed, run
+from ganpipe.training import distributed
+from ganpipe.training import stage as run
 kept = []
 class Spy(run.Trainer):
     def __init__(self, *args):
@@ -82,7 +83,7 @@ FAILING = """
 import os, pathlib, sys
 from ganpipe.config import Params
 from ganpipe.errors import GanpipeError
-from ganpipe.training import run
+from ganpipe.training import stage as run
 {patch}
 rank = os.environ["RANK"]
 told = run.Listeners(finding=lambda findings: pathlib.Path("finding" + rank).write_text(findings[-1].name))

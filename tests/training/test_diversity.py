@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.data.packed.file import About, Packed, write_packed
 from ganpipe.training.diversity import Diversity, distances, has_choice
 
 

@@ -20,9 +20,9 @@ from miniatures import changed, miniature
 from ganpipe import paths, recipes
 from ganpipe.config import Params
 from ganpipe.files import write_json
-from ganpipe.generator import load_generator
-from ganpipe.history import read_csv
-from ganpipe.training.run import train
+from ganpipe.history.table import read_csv
+from ganpipe.sampling.published import load_generator
+from ganpipe.training.stage import train
 
 GOLDEN = REPOSITORY / "tests" / "golden"
 COMMAND = "GANPIPE_WRITE_GOLDEN=1 python -m pytest tests/training/test_golden.py"

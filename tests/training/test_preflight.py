@@ -25,12 +25,13 @@ from ganpipe.cli import app
 from ganpipe.config import Closed, Params, Train
 from ganpipe.core.batch import Batch, DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.data.packed import Packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, PreflightError
-from ganpipe.training import preflight, start
+from ganpipe.preflight import checks as preflight
+from ganpipe.preflight.one_sided import OneSided, Rehearsal, Verdict, ranked
+from ganpipe.training import checks as start
 from ganpipe.training.loop import Trainer
-from ganpipe.training.rehearsal import OneSided, Rehearsal, Verdict, ranked
-from ganpipe.training.run import prepared, train
+from ganpipe.training.stage import prepared, train
 
 TRAIN = Train(
     kimg=1, batch=64, lr=0.05, optimizer=config.SGD(name="sgd"), preview_kimg=1, log_kimg=1, ema_half_life_kimg=0.1
@@ -164,8 +165,9 @@ def test_a_generator_with_a_wrong_sign_is_named() -> None:
 BOOK = """
 import torch
 from ganpipe import config, paths
-from ganpipe.data.packed import Packed
-from ganpipe.training import preflight, run
+from ganpipe.data.packed.file import Packed
+from ganpipe.preflight import checks as preflight
+from ganpipe.training import stage as run
 torch.set_num_threads(1)
 params = config.load_params(paths.PARAMS)
 system, sampler = run.prepared(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))

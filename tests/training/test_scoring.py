@@ -14,15 +14,17 @@ from safetensors.torch import load_file
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed import About, Packed, write_packed
+from ganpipe.data.packed.file import About, Packed, write_packed
 from ganpipe.errors import ConfigError
-from ganpipe.history import read_csv
-from ganpipe.metrics.domain import CARD, WEIGHTS
+from ganpipe.history.table import read_csv
+from ganpipe.metrics.extractors.domain import CARD, WEIGHTS
 from ganpipe.params import load
-from ganpipe.training import run, scoring, start
+from ganpipe.training import checks as start
+from ganpipe.training import in_training_score as scoring
+from ganpipe.training import stage as run
+from ganpipe.training.in_training_score import ITEMS, Scorer
 from ganpipe.training.loop import Trainer
-from ganpipe.training.run import train
-from ganpipe.training.scoring import ITEMS, Scorer
+from ganpipe.training.stage import train
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from PIL import Image
 from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.errors import TrainingDiverged
-from ganpipe.history import History, Row, read_csv
-from ganpipe.training import diagnostics
-from ganpipe.training.diagnostics import Finding
-from ganpipe.training.run import Listeners, train
-from ganpipe.training.watch import Watch
+from ganpipe.history import diagnosis as diagnostics
+from ganpipe.history.diagnosis import Finding
+from ganpipe.history.table import History, Row, read_csv
+from ganpipe.training.failures import Watch
+from ganpipe.training.stage import Listeners, train
 
 EVIDENCE, REMEDY = "loss_generator is there in row 3", "lower train.lr"
 

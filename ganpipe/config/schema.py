@@ -1,0 +1,175 @@
+"""The schema of params.yaml: closed and strictly typed.
+
+A params file has six sections. `data`, `system`, `train`, `sample` and `evaluate` decide the result and are tracked by
+DVC; `runtime` may change nothing but speed and is tracked by nobody. The keys of `system` beside `name` are those of
+`Config` in `ganpipe.systems.configs.<name>`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Kimg = Annotated[float, Field(ge=0.001)]  # at least one image
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer or a latent
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+class Closed(BaseModel):
+    """A params section: unknown keys, wrong types, infinities and later changes are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+class Data(Closed):
+    """Which images or vectors to learn from; `name` is a key of `ganpipe.data.catalogue.sets`."""
+
+    name: str
+    source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
+    verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
+    crop: Side | Literal["whole"] | None = None  # centre square cut first, pixels; whole: none; null: as suits the set
+    size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
+    channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
+    flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
+    max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing
+    compression: Literal["gzip", "lzf"] | None = None  # smaller and slower to read: for archives; null: none
+    shards: Annotated[int, Field(ge=1, le=99_999)] = 1  # files to spread the rows over
+
+
+class SystemSection(BaseModel):
+    """The system by name, with the keys of its own `Config` beside."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside `name`, unchecked: `ganpipe.systems.configure` checks them."""
+        return dict(self.model_extra or {})
+
+
+class Adam(Closed):
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980), with L2 weight decay added to the gradient."""
+
+    name: Literal["adam"]
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+
+
+class SGD(Closed):
+    """Plain gradient descent, optionally with momentum."""
+
+    name: Literal["sgd"]
+    momentum: Fraction = 0.0
+
+
+class RMSprop(Closed):
+    """RMSprop (Tieleman & Hinton 2012), the optimizer of WGAN; `alpha` is the smoothing constant."""
+
+    name: Literal["rmsprop"]
+    alpha: Fraction = 0.99
+
+
+Optimizer = Annotated[Adam | SGD | RMSprop, Field(discriminator="name")]
+
+
+class Train(Closed):
+    """How long, how fast and with which optimizer. Progress is counted in thousands of real images shown (kimg)."""
+
+    kimg: Kimg
+    batch: Annotated[int, Field(ge=1, le=65_536)]
+    seed: Seed = 0
+    lr: PositiveFloat
+    lr_discriminator: PositiveFloat | None = None  # null: the same as lr
+    lr_decay_from_kimg: NonNegativeFloat | None = None  # linear to zero at the end from here on; null: constant
+    optimizer: Optimizer
+    ema_half_life_kimg: NonNegativeFloat = 0.0  # 0: publish the trained weights themselves
+    precision: Literal["fp32", "bf16"] = "fp32"
+    micro_batch: PositiveInt | None = None  # back-propagate a batch in pieces of at most this many; null: whole
+    preview_kimg: Kimg
+    log_kimg: Kimg
+    evaluate_kimg: Kimg | None = None  # how often `training.scoring` scores the generator; null: never
+    publish: Literal["last", "best"] = "last"  # the generator of the end, or the one with the best of these scores
+    on_failure: Literal["warn", "stop"] = "warn"  # what a finding of `ganpipe.history.diagnosis` leads to
+
+    @model_validator(mode="after")
+    def _fits(self) -> Train:
+        if self.micro_batch is not None and self.micro_batch > self.batch:
+            raise ValueError(f"micro_batch {self.micro_batch} is larger than batch {self.batch}")
+        if self.lr_decay_from_kimg is not None and self.lr_decay_from_kimg >= self.kimg:
+            raise ValueError(f"lr_decay_from_kimg {self.lr_decay_from_kimg:g} is not below kimg {self.kimg:g}")
+        if self.publish == "best" and self.evaluate_kimg is None:
+            raise ValueError("publish best needs evaluate_kimg: how often to score the generator")
+        return self
+
+
+Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest"]
+"""What the sample stage can draw: see `ganpipe.sampling.stage`."""
+
+
+class Sample(Closed):
+    """What to draw from the published generator."""
+
+    count: Annotated[int, Field(ge=4, le=10_000_000)]
+    seed: Seed = 0
+    grid: Annotated[int, Field(ge=1, le=100)] = 10  # the picture shows grid x grid samples
+    interpolation_pairs: Annotated[int, Field(ge=1, le=100)] = 6  # rows of the interpolation strip
+    interpolation_steps: Annotated[int, Field(ge=2, le=100)] = 12
+    pictures: tuple[Picture, ...] = ("grid", "interpolation")
+
+
+class Evaluate(Closed):
+    """How to judge the samples; the extractors are keys of `ganpipe.metrics.extractors.EXTRACTORS`."""
+
+    extractors: Annotated[tuple[str, ...], Field(min_length=1)]
+    neighbours: PositiveInt = 5  # k of precision, recall, density and coverage
+    seed: Seed = 0
+    extractor_epochs: PositiveInt = 10  # of the `domain` classifier
+    extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.97  # on held-out data, or the stage fails
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Evaluate:
+        if len(set(self.extractors)) < len(self.extractors):
+            raise ValueError(f"extractors {', '.join(self.extractors)} names one twice")
+        return self
+
+
+class Runtime(Closed):
+    """Where and how to compute. Changes no result but by rounding, so neither DVC nor any fingerprint looks at it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # of torch on the CPU; null: a sensible number
+    checkpoint_seconds: PositiveFloat = 20.0
+    workers: PositiveInt | None = None  # processes that decode images while packing; null: one per core
+    ram_limit: NonNegativeFloat | None = None  # GiB of rows kept in memory; null: a quarter of what there is
+
+
+class Params(Closed):
+    """One complete experiment: the content of params.yaml or of a recipe."""
+
+    data: Data
+    system: SystemSection
+    train: Train
+    sample: Sample
+    evaluate: Evaluate
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Params:
+        needed = max(self.evaluate.neighbours, 3) + 2  # 3: precision_k3 and recall_k3 are always among the scores
+        if self.sample.count < needed:
+            raise ValueError(f"sample.count {self.sample.count} is below the {needed} that precision and recall need")
+        return self

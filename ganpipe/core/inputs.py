@@ -1,0 +1,39 @@
+"""What a generator is given for one item. A system declares its inputs by name; all that draws reads the declaration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Independent random numbers: standard normal, or uniform in [0, 1)."""
+
+    shape: tuple[int, ...]  # of one item
+    distribution: Literal["normal", "uniform"] = "normal"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the item shall be: a label, or attributes that are on or off, drawn evenly or chosen by a person."""
+
+    field: str  # of the data, of kind label or attributes
+
+
+@dataclass(frozen=True)
+class Given:
+    """A row of the data that the output is made from: a picture to translate, a caption to draw."""
+
+    field: str  # of the data, of any kind
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same number for every item."""
+
+    value: float
+    shape: tuple[int, ...] = (1,)  # of one item
+
+
+Input = Noise | Choice | Given | Constant

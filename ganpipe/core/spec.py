@@ -1,0 +1,74 @@
+"""What a data set holds, as a system is told when it is built. Published with the generator. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from ganpipe.config import Closed
+from ganpipe.errors import ConfigError
+
+Kind = Literal["image", "vector", "label", "attributes", "sequence", "tokens", "row"]
+"""What one value of a field is, with its shape in `Field.shape`:
+
+image: (channels, height, width). vector: (length,). label: (), a class by number. attributes: (count,), each on or off.
+sequence: (steps, columns). tokens: (length,), numbers of words. row: (), the number of a row of another file.
+"""
+
+VALUES: Mapping[str, str] = {
+    "image": "images",
+    "vector": "vectors",
+    "label": "labels",
+    "attributes": "attributes",
+    "sequence": "sequences",
+    "tokens": "tokens",
+    "row": "row numbers",
+}
+"""The plural of every kind, for messages."""
+
+
+class Field(Closed):
+    """One column of the data."""
+
+    kind: Kind
+    shape: tuple[int, ...]  # of one row, see `Kind`
+    names: tuple[
+        str, ...
+    ] = ()  # the classes of a label, the attributes, the columns of a sequence, the words of tokens
+    space: str = "items"  # fields of one space travel together by row; spaces are drawn independently
+
+    def __str__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        return f"{VALUES[self.kind]} of {size}" if size else f"{VALUES[self.kind]} of {len(self.names)} classes"
+
+
+class DataSpec(Closed):
+    """The fields of a data set by name. The names are free: image, label, source, target, low, high, notes, ..."""
+
+    name: str
+    fields: dict[str, Field]
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The spaces in alphabetical order; progress is counted in rows of the first."""
+        return tuple(sorted({field.space for field in self.fields.values()}))
+
+    def field(self, name: str, kind: Kind, system: str) -> Field:
+        """Return a field that `system` needs; raise `ConfigError` where the data has none of this name and kind."""
+        found = self.fields.get(name)
+        if found is None or found.kind != kind:
+            there = ", ".join(f"{other} ({field})" for other, field in self.fields.items())
+            raise ConfigError(
+                f"system.name = {system!r} needs {VALUES[kind]} in a field {name!r}, but data.name = {self.name!r} "
+                f"has {there}"
+            )
+        return found
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return the names that belong to a field, such as the classes of `label`; none where there is no such field."""
+        return self.fields[name].names if name in self.fields else ()
+
+    def beside(self, name: str, kind: Kind) -> str | None:
+        """Return the first field of a kind, by name, in the space of the field `name`; None where there is none."""
+        space = self.fields[name].space
+        return next((o for o, f in sorted(self.fields.items()) if f.kind == kind and f.space == space), None)

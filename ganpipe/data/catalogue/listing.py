@@ -1,0 +1,95 @@
+"""The catalogue as text: a table of all data sets, and all that is known of one."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from ganpipe.config import choose
+from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawFile
+from ganpipe.data.catalogue.sets import DATASETS
+from ganpipe.files import readable_size
+
+_WIDTH = 100  # columns
+
+
+def table() -> list[str]:
+    """Return one aligned line per data set, below a line of titles."""
+    rows = [("name", "rows", "download", "licence", "what it is"), *(map(_row, DATASETS.values()))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        f"{name:<{widths[0]}}  {count:>{widths[1]}}  {size:>{widths[2]}}  {terms:<{widths[3]}}  {title}"
+        for name, count, size, terms, title in rows
+    ]
+
+
+def card(name: str) -> list[str]:
+    """Return all that is known of a data set; raise `ConfigError` where its name is unknown."""
+    dataset = DATASETS[choose("data set", name, DATASETS, where="ganpipe dataset show")]
+    facts = {
+        dataset.name: dataset.title,
+        "rows": _rows(dataset),
+        "shape": _shape(dataset),
+        "classes": ", ".join(dataset.classes) or _CLASSES[dataset.count is None],
+        "attributes": ", ".join(dataset.attributes),
+        "packed as": dataset.transform,
+        "from": dataset.source,
+        "licence": dataset.licence,
+        "cite": dataset.citation,
+        "raw files": _summary(type(dataset.layout)),
+    }
+    lines = [line for title, text in facts.items() if text for line in _wrapped(title, text)]
+    return lines + [line for file in dataset.files for line in _file(file)]
+
+
+_CLASSES = {True: "the subfolders of the folder", False: "none"}
+
+
+def _row(dataset: Dataset) -> tuple[str, str, str, str, str]:
+    on_the_web = isinstance(dataset.files[0].origin, Published)
+    size = readable_size(dataset.nbytes) if on_the_web and dataset.nbytes is not None else "-"
+    return dataset.name, "-" if dataset.count is None else f"{dataset.count:,}", size, dataset.terms, dataset.title
+
+
+def _rows(dataset: Dataset) -> str:
+    if dataset.count is None:
+        return "as many as the folder holds"
+    splits = ", ".join(f"{name} {length:,}" for name, length in dataset.splits)
+    return f"{dataset.count:,}" + (f": {splits}" if splits else "")
+
+
+def _shape(dataset: Dataset) -> str:
+    if dataset.shape is None:
+        return "images of many shapes"
+    if dataset.kind == "vector":
+        return f"vectors of {dataset.shape[0]} numbers"
+    channels, height, width = dataset.shape
+    return f"{'colour' if channels == 3 else 'grey'} images, {width} x {height} pixels"
+
+
+def _file(file: RawFile) -> Iterator[str]:
+    size = "" if file.size is None else f"{file.size:,} bytes"
+    yield from _wrapped("file", f"{file.name}  {size}".rstrip())
+    if file.sha256 is not None:
+        yield from _wrapped("", f"sha256 {file.sha256}")
+    if file.content is not None:
+        yield from _wrapped("", f"or any gzip file of {file.content.size:,} bytes with sha256 {file.content.sha256}")
+    match file.origin:
+        case Published(urls):
+            yield from (line for url in urls for line in _wrapped("", url))
+        case Embedded() as origin:
+            yield from _wrapped("", f"carried by the Python package {origin.project}")
+        case Generated():
+            yield from _wrapped("", "computed here")
+        case _:
+            yield from _wrapped("", "made of the folder data.source")
+
+
+def _wrapped(title: str, text: str) -> list[str]:
+    lines = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [f"{title if number == 0 else '':<14}{line}" for number, line in enumerate(lines)]
+
+
+def _summary(layout: type) -> str:
+    """Return the first paragraph of the description of a layout."""
+    return " ".join((layout.__doc__ or "").split("\n\n")[0].split())

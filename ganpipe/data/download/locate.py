@@ -1,0 +1,125 @@
+"""Where a raw file is to be taken from: the published place, or what `data.source` names instead."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ganpipe.config import Data
+from ganpipe.data.catalogue.dataset import Dataset, Embedded, Gathered, Generated, Published, RawFile
+from ganpipe.errors import ConfigError, DataError
+from ganpipe.paths import PARAMS, main_root
+
+
+@dataclass(frozen=True)
+class Local:
+    """A file on this machine, to be copied."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on this machine, to be gathered."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Web:
+    """Addresses of one file, to be tried in order."""
+
+    urls: tuple[str, ...]
+
+
+Place = Local | Folder | Web | Generated
+
+
+def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
+    """Return where to take `file` from.
+
+    Raises `ConfigError` where `data.source` will not do and `DataError` where a package that carries it is missing.
+    """
+    if isinstance(file.origin, Gathered):
+        return _users_folder(dataset, data.source)
+    if data.source is None:
+        return _published(file)
+    if "://" in data.source:
+        return Web((_address(data.source, file.name),))
+    return _on_this_machine(dataset, file, data)
+
+
+def _users_folder(dataset: Dataset, source: str | None) -> Folder:
+    here = f"{PARAMS}: data.source = {source!r}"
+    if source is not None and resolved(source).is_dir():
+        return Folder(resolved(source))
+    reason = "is missing" if source is None else "there is no such folder"
+    raise ConfigError(f"{here}: {reason}; data.name = {dataset.name!r} needs the path of a folder of pictures")
+
+
+def _published(file: RawFile) -> Place:
+    match file.origin:
+        case Published(urls):
+            return Web(urls)
+        case Embedded() as origin:
+            return Local(_in_package(origin, file.name))
+        case Generated() as origin:
+            return origin
+    raise AssertionError(file.origin)
+
+
+def _in_package(origin: Embedded, name: str) -> Path:
+    """Return where the file lies in its package, found without importing the package."""
+    spec = importlib.util.find_spec(origin.package)
+    folders = (spec.submodule_search_locations if spec else None) or []
+    for folder in folders:
+        if Path(folder, origin.path).is_file():
+            return Path(folder, origin.path)
+    raise DataError(
+        f"{name}: the Python package {origin.project}, which carries it, is {'incomplete' if folders else 'missing'}; "
+        f"install {origin.project} again, or name a copy of {name} in data.source"
+    )
+
+
+def _address(source: str, name: str) -> str:
+    """Return the address of the file `name` under a URL prefix, which may also be that of the file itself."""
+    if urlsplit(source).scheme not in ("http", "https") or not urlsplit(source).hostname:
+        raise ConfigError(
+            f"{PARAMS}: data.source = {source!r}: only http:// and https:// can be fetched; or give a file or a folder "
+            f"that holds {name}"
+        )
+    if source.endswith(f"/{name}"):
+        return source
+    return source + ("" if source.endswith(("/", "=")) else "/") + name
+
+
+def _on_this_machine(dataset: Dataset, file: RawFile, data: Data) -> Place:
+    """Return the copy of `file` in or beside the source; its published place where only others of the set are there."""
+    assert data.source is not None
+    path = resolved(data.source)
+    if path.is_file() and (path.name == file.name or len(dataset.files) == 1):
+        return Local(path)
+    folder = path if path.is_dir() else path.parent
+    if (folder / file.name).is_file():
+        return Local(folder / file.name)
+    if (
+        data.verify
+        and isinstance(file.origin, Published)
+        and any((folder / other.name).is_file() for other in dataset.files)
+    ):
+        print(f"{file.name} is not in {folder}: taking it from the published place", file=sys.stderr, flush=True)
+        return _published(file)
+    raise ConfigError(
+        f"{PARAMS}: data.source = {data.source!r}: there is no such file; give the path of {file.name} or of the "
+        "folder that holds it"
+    )
+
+
+def resolved(source: str) -> Path:
+    """Return the path that `data.source` means; a relative one also counts from the main checkout."""
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - the method raises for an unknown user
+    return path if path.exists() else main_root() / path

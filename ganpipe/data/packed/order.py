@@ -1,0 +1,115 @@
+"""The order in which rows are shown: a pure function of (seed, position), whatever the memory, the device, the world.
+
+A set of up to half a GiB is shuffled anew in every epoch. A larger one is cut into blocks of consecutive rows, which
+can be read from a disk at full speed; every epoch shuffles the blocks, then takes half a GiB of them at a time as a
+group and shuffles the rows of the group. The group is the shuffle buffer: what must be in memory to serve its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt64
+
+from ganpipe.data.packed.blocks import block_rows
+
+GROUP_BYTES = 1 << 29
+_MIN_GROUP_BLOCKS = 8
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are shuffled together: `blocks` are ranges of rows, `places` the order of these, laid end to end."""
+
+    blocks: tuple[range, ...]
+    places: Int64[np.ndarray, " n"]
+
+    @cached_property
+    def rows(self) -> Int64[np.ndarray, " n"]:
+        """The rows in the order in which they are shown."""
+        return np.concatenate([np.arange(block.start, block.stop) for block in self.blocks])[self.places]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive positions that lie in one group of one epoch: `start` to `stop` within the group."""
+
+    epoch: int
+    group: int
+    start: int
+    stop: int
+
+
+class Order:
+    """The endless sequence of the rows 0..count-1, one shuffled epoch after the other."""
+
+    def __init__(self, count: int, row_bytes: int, seed: int) -> None:
+        self._count, self._seed = count, seed
+        self._block = block_rows(row_bytes)
+        self._blocks = -(-count // self._block)
+        self._in_group = max(_MIN_GROUP_BLOCKS, GROUP_BYTES // (self._block * row_bytes))
+        self.groups = -(-self._blocks // self._in_group)
+        self._epoch = lru_cache(maxsize=2)(self._shuffle_blocks)
+        self.group = lru_cache(maxsize=2)(self._make_group)
+
+    def stretches(self, position: int, count: int) -> list[Stretch]:
+        """Return where `count` positions from `position` on lie."""
+        found = []
+        while count > 0:
+            epoch, within = divmod(position, self._count)
+            starts = self._epoch(epoch)[1]
+            group = int(np.searchsorted(starts, within, side="right")) - 1
+            start = within - int(starts[group])
+            stop = min(start + count, int(starts[group + 1] - starts[group]))
+            found.append(Stretch(epoch, group, start, stop))
+            position, count = position + stop - start, count - (stop - start)
+        return found
+
+    def rows(self, position: int, count: int) -> Int64[np.ndarray, " count"]:
+        """Return which rows stand at `count` positions from `position` on."""
+        stretches = self.stretches(position, count)
+        return np.concatenate([self.group(one.epoch, one.group).rows[one.start : one.stop] for one in stretches])
+
+    def after(self, stretch: Stretch) -> tuple[int, int]:
+        """Return the epoch and the number of the group that follows that of `stretch`."""
+        last = stretch.group == self.groups - 1
+        return (stretch.epoch + 1, 0) if last else (stretch.epoch, stretch.group + 1)
+
+    def _shuffle_blocks(self, epoch: int) -> tuple[Int64[np.ndarray, " b"], Int64[np.ndarray, " g"]]:
+        """Return the blocks of an epoch in order, and where in it each group starts, with the end of the last."""
+        if self.groups == 1:
+            return np.arange(self._blocks), np.array([0, self._count])
+        blocks = self._generator(epoch).permutation(self._blocks)
+        sizes = np.where(blocks == self._blocks - 1, self._count - (self._blocks - 1) * self._block, self._block)
+        ends = np.cumsum(sizes)
+        starts = np.concatenate([[0], ends])[:: self._in_group][: self.groups]
+        return blocks, np.concatenate([starts, ends[-1:]])
+
+    def _make_group(self, epoch: int, number: int) -> Group:
+        mine = self._epoch(epoch)[0][number * self._in_group : (number + 1) * self._in_group]
+        blocks = tuple(range(at * self._block, min((at + 1) * self._block, self._count)) for at in mine.tolist())
+        spawn_key = () if self.groups == 1 else (number,)
+        return Group(blocks, self._generator(epoch, spawn_key).permutation(sum(map(len, blocks))))
+
+    def _generator(self, epoch: int, spawn_key: tuple[int, ...] = ()) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch], spawn_key=spawn_key)))
+
+
+def flipped(seed: int, position: int, count: int) -> Bool[np.ndarray, " count"]:
+    """Return which of the images shown at `count` positions from `position` on are mirrored: a fair coin for each.
+
+    The upper bit of SplitMix64 (Steele, Lea, Flood 2014) of the position, keyed by the seed.
+    """
+    key = _mixed(np.array([seed], np.uint64))
+    positions = np.arange(position, position + count, dtype=np.uint64)
+    return _mixed(positions * _GAMMA + key) >= np.uint64(1 << 63)
+
+
+def _mixed(state: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

@@ -1,0 +1,98 @@
+"""What this machine has: cores, memory, the device that a stage computes on. Imports torch only when it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import joblib
+
+from ganpipe.config import Runtime, Train
+from ganpipe.errors import ConfigError, OutOfMemory
+
+if TYPE_CHECKING:
+    import torch
+
+_CONTAINER_LIMITS = (  # of control groups, version 2 and 1, as a container sees its own
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def available_cores() -> int:
+    """Return how many CPU cores this process may use: at least one.
+
+    That is what affinity and a container's CPU quota leave; under `torchrun`, this process's share of it.
+    """
+    return max(1, joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def physical_memory() -> int:
+    """Return the bytes of memory of the machine, or those that its container may use where these are fewer."""
+    allowed = [int(text) for file in _CONTAINER_LIMITS if (text := _read(file)).isdigit()]  # "max": no limit
+    return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *allowed])
+
+
+def prepare_device(runtime: Runtime) -> torch.device:
+    """Pick the device, set the CPU threads, make a GPU compute alike every time, and return the device.
+
+    One thread on one or two cores, where a second makes small convolutions slower, else half the cores up to eight.
+    Raises `ConfigError` when CUDA is asked for and absent, or `torchrun` started more processes than there are GPUs.
+    """
+    import torch
+
+    from ganpipe.core.reproducible import make_reproducible
+
+    torch.set_num_threads(runtime.threads or max(1, min(8, available_cores() // 2)))
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError('params.yaml: runtime.device = "cuda", but torch sees no GPU here; use auto or cpu')
+    if runtime.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    number, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= count:
+        raise ConfigError(
+            f"LOCAL_RANK = {number}, but torch sees {count} GPUs here: start at most {count} processes with "
+            "torchrun --nproc-per-node, or set runtime.device to cpu"
+        )
+    make_reproducible()
+    device = torch.device("cuda", number)
+    torch.cuda.set_device(device)
+    return device
+
+
+@contextlib.contextmanager
+def memory_explained(train: Train) -> Iterator[None]:
+    """Turn a GPU's lack of memory in the block into an `OutOfMemory` that names what to lower."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        said = ". ".join(str(error).splitlines()[0].split(". ")[:2])  # how much was asked for, not the advice on torch
+        raise OutOfMemory(
+            f"the GPU has no memory left ({said}): lower train.micro_batch (now {train.micro_batch or 'blank'}) "
+            f"or train.batch (now {train.batch})"
+        ) from None
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """Return the most memory this process has held so far, in MiB: `cpu`, and on a GPU `gpu`, as torch allocated it."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20}
+    if device.type == "cuda":
+        import torch
+
+        peak["gpu"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return peak
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""What `ganpipe check` does: a minute of tests before hours of training. Nothing here decides a result."""

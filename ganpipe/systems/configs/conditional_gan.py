@@ -1,0 +1,41 @@
+"""Options of `ganpipe.systems.conditional_gan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ganpipe.config import Width
+from ganpipe.config.choices import Policy
+from ganpipe.core.inputs import Choice, Input, Noise
+from ganpipe.systems.configs import SystemConfig
+
+
+class Config(SystemConfig):
+    """What `system` may hold for `conditional_gan`; the defaults are those of its source."""
+
+    latent: Width = 100  # length of z, the condition not counted
+    network: Literal["dcgan", "mlp"] = "dcgan"
+    features: Width = 64  # of dcgan: channels beside the image, doubled at each coarser level
+    widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (200,)  # of mlp: the hidden layers of both players
+    discriminator: Literal["joint", "heads", "projection"] = "joint"
+    condition: Literal["label", "attributes"] = "label"
+    attributes: tuple[str, ...] | None = None  # which of the data set's; none named: all
+    objective: Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge"] = "non_saturating"
+    mismatched: bool = False  # real images under a wrong condition are fakes too, half of all
+    augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """See `SystemConfig`."""
+        return {"latent": Noise((self.latent,)), "condition": Choice(self.condition)}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.attributes and self.condition != "attributes":
+            raise ValueError(f"attributes are named, but condition is {self.condition}: set it to attributes")
+        if self.attributes and len(set(self.attributes)) < len(self.attributes):
+            raise ValueError(f"attributes {', '.join(self.attributes)} names one twice")
+        return self

@@ -1,0 +1,29 @@
+"""Options of `ganpipe.systems.wgan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from ganpipe.config import Width
+from ganpipe.core.inputs import Input, Noise
+from ganpipe.systems.configs import SystemConfig
+
+
+class Config(SystemConfig):
+    """What `system` may hold for `wgan`; the defaults are those of its source."""
+
+    latent: Width = 100  # length of z
+    features: Width = 64  # channels beside the image; doubled at each coarser level
+    n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
+    clip: PositiveFloat = 0.01  # c
+    long_n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per long generator step; authors: 100
+    first_long_steps: NonNegativeInt = 25  # generator steps from the start that are long ones
+    long_step_every: PositiveInt = 500  # and one of so many after them
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """See `SystemConfig`."""
+        return {"latent": Noise((self.latent,))}

@@ -1,0 +1,137 @@
+"""What belongs into a row, stage by stage, read from the files the stages leave behind.
+
+This table is the only place that knows it. A stage that has just finished, a cached stage whose row is built anew and
+`ganpipe track sync` all fill a row from here, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganpipe import paths
+from ganpipe.errors import DataError
+from ganpipe.history.table import Row, read_csv
+from ganpipe.tracking.entries import File, Picture, finding_tags, flat_scores, score_tags
+
+STAGES = ("train", "sample", "evaluate")
+PREVIEW_KEY = "samples"
+TRAIN_PREFIX = "train/"
+
+Curve = Sequence[tuple[int, Mapping[str, float]]]
+"""Named metrics by step (real images shown)."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one stage contributes to a row; `digest` is the sha256 over all files it is made of."""
+
+    curve: Curve
+    pictures: Sequence[Picture]
+    files: Sequence[File]
+    tags: Mapping[str, str]
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """How to fill one slot. Without `proof` the stage has not run here. Patterns that match nothing are left out."""
+
+    proof: Path
+    files: Sequence[tuple[str, str | None]]  # pattern, folder in the row
+    unsent: Sequence[Path] = ()  # files too large for the row that tell its content from another
+    curve: Callable[[], Curve] = tuple
+    pictures: Callable[[], Sequence[Picture]] = tuple
+    tags: Callable[[], Mapping[str, str]] = dict
+
+
+def read_slot(stage: str) -> Content | None:
+    """Read what `stage` left in the current folder, None if it left nothing. Raises `DataError` for damaged files."""
+    slot = _SLOTS[stage]
+    if not slot.proof.exists():
+        return None
+    files = [File(path, folder) for pattern, folder in slot.files for path in sorted(Path().glob(pattern))]
+    pictures = slot.pictures()
+    shown = [picture.image for picture in pictures if isinstance(picture.image, Path)]
+    digest = _digest([*(file.path for file in files), *shown, *slot.unsent])
+    return Content(slot.curve(), pictures, files, slot.tags(), digest)
+
+
+def train_metrics(row: Row) -> dict[str, float]:
+    """Return the metrics of one history row, named `train/...` for the group of charts they appear in."""
+    return {f"{TRAIN_PREFIX}{name}": value for name, value in row.items() if name != "kimg"}
+
+
+def images_shown(kimg: float) -> int:
+    """Return the step of a metric: the number of real images shown."""
+    return round(kimg * 1000)
+
+
+def _training_curve() -> Curve:
+    return [(images_shown(row["kimg"]), train_metrics(row)) for row in read_csv(paths.HISTORY)]
+
+
+def _previews() -> Sequence[Picture]:
+    """The preview images by step; the name of a preview ends in its kimg: `kimg-00100.png`."""
+    named = ((re.search(r"(\d+(?:\.\d+)?)$", path.stem), path) for path in sorted(paths.PREVIEWS.glob("kimg-*.png")))
+    return [Picture(PREVIEW_KEY, images_shown(float(kimg[1])), path) for kimg, path in named if kimg]
+
+
+def _findings() -> Mapping[str, str]:
+    try:
+        return finding_tags(json.loads(paths.FINDINGS.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{paths.FINDINGS}: no list of findings; run `dvc repro --force train`") from None
+
+
+def _scores() -> Mapping[str, Any]:
+    try:
+        content = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError
+        return content
+    except ValueError:
+        raise DataError(f"{paths.METRICS}: no JSON mapping; run `dvc repro --force evaluate`") from None
+
+
+def _digest(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+_SLOTS: Mapping[str, _Slot] = {
+    "train": _Slot(
+        proof=paths.HISTORY,
+        files=(
+            (f"{paths.MODEL}/generator.safetensors", "model"),
+            (f"{paths.MODEL}/generator.json", "model"),
+            (f"{paths.HISTORY}", None),
+            (f"{paths.FINDINGS}", None),
+            (f"{paths.CURVES}", None),
+            (f"{paths.PREVIEWS}/evolution.*", None),
+        ),
+        curve=_training_curve,
+        pictures=_previews,
+        tags=_findings,
+    ),
+    "sample": _Slot(
+        proof=paths.SAMPLES_FILE,
+        files=((f"{paths.SAMPLES}/*.png", "samples"),),
+        unsent=(paths.SAMPLES_FILE,),
+    ),
+    "evaluate": _Slot(
+        proof=paths.METRICS,
+        files=((f"{paths.METRICS}", None), (f"{paths.PER_CLASS}", None)),
+        curve=lambda: [(0, flat_scores(_scores()))],
+        tags=lambda: score_tags(_scores()),
+    ),
+}
