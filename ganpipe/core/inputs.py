@@ -1,4 +1,4 @@
-"""What a generator is given for one item. A system declares its inputs by name; all that draws reads the declaration."""
+"""What a generator is given for one item, declared by a system by name. All that draws reads the declaration."""
 
 from __future__ import annotations
 

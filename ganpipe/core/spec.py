@@ -65,7 +65,7 @@ class DataSpec(Closed):
         return found
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the names that belong to a field, such as the classes of `label`; none where there is no such field."""
+        """Return the names that belong to a field, such as the classes of `label`; empty where there is no field."""
         return self.fields[name].names if name in self.fields else ()
 
     def beside(self, name: str, kind: Kind) -> str | None:
