@@ -36,6 +36,6 @@ def require_inputs(pictures: Iterable[Picture], inputs: Mapping[str, Input], sys
             if needed not in kinds:
                 has = ", ".join(f"{name} ({_WORDS[type(given)]})" for name, given in inputs.items())
                 raise ConfigError(
-                    f"{where}: sample.pictures: {picture} needs a generator that is given {_WORDS[needed]}, but that of "
-                    f"system.name = {system!r} is given {has or 'nothing'}; leave {picture} out"
+                    f"{where}: sample.pictures: {picture} needs a generator that is given {_WORDS[needed]}, but that "
+                    f"of system.name = {system!r} is given {has or 'nothing'}; leave {picture} out"
                 )
