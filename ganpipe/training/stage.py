@@ -30,7 +30,7 @@ from ganpipe.training import checks as start
 from ganpipe.training import distributed
 from ganpipe.training.checkpoint import Checkpoints
 from ganpipe.training.diversity import Diversity, has_choice
-from ganpipe.training.failures import Watch
+from ganpipe.training.failures import FailureMonitor
 from ganpipe.training.in_training_score import Best, Scorer
 from ganpipe.training.loop import Trainer
 
@@ -112,13 +112,13 @@ class _Run:
 
     def __post_init__(self) -> None:
         told = self.listeners if distributed.rank() == 0 else Listeners()
-        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, told.finding)
+        self.failures = FailureMonitor(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
-            with self.watch.guard(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
+            with self.failures.recording_divergence(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()
@@ -130,7 +130,7 @@ class _Run:
 
     def _publish(self, fingerprint: str) -> None:
         """Put previews, history, findings and generator under their final names."""
-        history, found = self.trainer.history, self.watch.findings
+        history, found = self.trainer.history, self.failures.findings
         shutil.rmtree(paths.PREVIEWS, ignore_errors=True)
         shutil.copytree(self.checkpoints.previews, paths.PREVIEWS)
         save_evolution(sorted(paths.PREVIEWS.iterdir()), paths.PREVIEWS, self.trainer.system.data.kind)
@@ -147,7 +147,7 @@ class _Run:
 
     def _report(self) -> None:
         """Tell the memory that was needed, and sum up in the last line of the training."""
-        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.watch.findings]
+        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.failures.findings]
         self.listeners.memory(peak, self.trainer.nimg)
         needed = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak.items())
         say(f"Peak: {needed}. Signs of failure: {', '.join(names) or 'none'}.")
@@ -159,7 +159,7 @@ class _Run:
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
-            self.watch.resume()
+            self.failures.restore()
             if distributed.rank() == 0:
                 print(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.", flush=True)
 
@@ -194,8 +194,10 @@ class _Run:
         row = self.trainer.history.close_row(self.trainer.nimg / 1000)
         if distributed.rank() == 0:
             self.listeners.row(row, self.trainer.nimg)
-            self.watch.look()
-        return {name.removeprefix("loss_"): row[name] for name in ("loss_generator", "loss_discriminator")}
+            self.failures.check_newest_row()
+        return {
+            name.removeprefix("loss_"): row[name] for name in ("loss_generator", "loss_discriminator") if name in row
+        }
 
     def _preview(self) -> None:
         """Draw the same latents as every time with the generator that would be published now; note their diversity.
