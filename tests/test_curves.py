@@ -49,7 +49,7 @@ def test_a_line_begins_where_its_column_does(tmp_path: Path) -> None:
     draw_curves(tmp_path / "curves.png", JOINED, {}, {})
     left, right = (colours(tmp_path / "curves.png", box) for box in ((70, 40, 350, 230), (450, 40, 780, 230)))
     assert left["generator"] > 100 and left["discriminator"] == 0
-    assert right["generator"] > 100 and right["discriminator"] > 100
+    assert right["generator"] > 100 and right["discriminator"] > 20
 
 
 def test_a_generator_alone_has_one_line_and_no_balance_of_another(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def dvc_plots(folder: Path, rows: list[Row]) -> dict[str, list[dict]]:
         (folder / "dvc.yaml").write_text(text[text.index("\nplots:") :])
     write_csv(folder / "data/history.csv", rows)
     shown = json.loads(dvc("plots", "show", "--json"))
-    assert not [error for error in shown.get("errors", []) if "history.csv" in str(error)], shown["errors"]
+    assert not {error["name"] for error in shown.get("errors", [])} & {"losses", "scores"}, shown["errors"]
     return {name: [plot["content"] for plot in plots] for name, plots in shown["data"].items()}
 
 

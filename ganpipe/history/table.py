@@ -1,14 +1,15 @@
 """The training history: the means of all named scalars between two log points, and the CSV file behind every curve.
 
-A player that took no step between two log points has no loss in that row, and a system without an adversary has no
-column for one. No row depends on the clock or on the speed of the machine: the same training writes the same bytes.
+A player that took no step between two log points has no loss in that row. The CSV file has a column for the losses and
+scores of both players in any case: DVC draws nothing of a plot for which one column is not in the file. No row depends
+on the clock or on the speed of the machine: the same training writes the same bytes.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ A scalar that was not seen since the last log point has no key.
 """
 
 LEADING = ("kimg", "loss_generator", "loss_discriminator", "score_generator", "score_discriminator")
-"""The columns that come first in the CSV file, in this order, where the history has them; `kimg` is always there."""
+"""The columns of every CSV file, in this order before all others; those that a system lacks are blank."""
 
 
 class History:
@@ -69,12 +70,11 @@ class History:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write rows as CSV, atomically: the columns of `LEADING` that there are, then all others by name.
+    """Write rows as CSV, atomically: the columns of `LEADING`, then all others by name.
 
     A value that a row lacks is a blank cell. Every number is written so that reading it back gives the same double.
     """
-    named = {"kimg"}.union(*rows)
-    columns = [*_leading(named), *sorted(named - set(LEADING))]
+    columns = [*LEADING, *sorted({name for row in rows for name in row} - set(LEADING))]
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -91,9 +91,8 @@ def read_csv(path: Path) -> list[Row]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise _damaged(path, str(error)) from None
     columns = lines[0] if lines else []
-    leading = _leading({"kimg", *columns})
-    if columns[: len(leading)] != leading or len(set(columns)) != len(columns):
-        raise _damaged(path, f"row 1 is not {','.join(leading)},... with each name once")
+    if tuple(columns[: len(LEADING)]) != LEADING or len(set(columns)) != len(columns):
+        raise _damaged(path, f"row 1 is not {','.join(LEADING)},... with each name once")
     if not text.endswith("\n"):  # a number cut off in its middle is still a number
         raise _damaged(path, f"row {len(lines)} is cut off")
     return [_row(path, number, columns, cells) for number, cells in enumerate(lines[1:], start=2)]
@@ -112,10 +111,6 @@ def read_curves(path: Path) -> list[Row]:
     if not rows or any("kimg" not in row for row in rows):
         raise DataError(f"{path}: needs a column kimg with a number in every row, and at least one row")
     return sorted(rows, key=lambda row: row["kimg"])
-
-
-def _leading(names: Collection[str]) -> list[str]:
-    return [name for name in LEADING if name in names]
 
 
 def _row(path: Path, number: int, columns: Sequence[str], cells: Sequence[str]) -> Row:
