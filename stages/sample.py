@@ -15,7 +15,7 @@ def main() -> None:
     with stage_process() as params:
         from ganpipe.identity import identify_workspace
         from ganpipe.sampling.stage import sample
-        from ganpipe.tracking.store import track
+        from ganpipe.tracking.api import track
 
         identity = identify_workspace(params)
         with track("sample", params, identity):

@@ -15,8 +15,8 @@ def main() -> None:
     with stage_process() as params:
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
+        from ganpipe.tracking.api import track
         from ganpipe.tracking.stage_outputs import train_metrics
-        from ganpipe.tracking.store import track
         from ganpipe.training.stage import Listeners, train
 
         identity = identify_workspace(params)
