@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ganpipe.config import Closed, SystemSection, choose, parse
 
 if TYPE_CHECKING:
-    from ganpipe.core.batch import DataSpec
+    from ganpipe.core.spec import DataSpec
     from ganpipe.core.system import System
 
 SYSTEMS = {

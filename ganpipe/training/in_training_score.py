@@ -7,14 +7,11 @@ its own, so that a training depends on its data and `train` only.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
-from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
 from ganpipe.errors import MetricError
@@ -76,32 +73,3 @@ def _extractor(packed: Packed, field: str, seed: int, folder: Path) -> Extractor
         return PixelExtractor()
     extractor.save(folder)
     return extractor
-
-
-class Best:
-    """The generators with the lowest score so far; part of a checkpoint."""
-
-    def __init__(self) -> None:
-        self.score = float("inf")
-        self._weights: dict[str, dict[str, Any]] = {}
-
-    def offer(self, score: float, system: System) -> None:
-        """Keep a copy of the generators of `system` if no earlier ones were as good."""
-        if score < self.score:
-            self.score = score
-            for player in system.generators:
-                state = system.get_submodule(player).state_dict()
-                self._weights[player] = {name: value.detach().clone() for name, value in state.items()}
-
-    def put_into(self, system: System) -> None:
-        """Give `system` the best generators, if any were offered."""
-        for player, weights in self._weights.items():
-            system.get_submodule(player).load_state_dict(weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything."""
-        return {"score": self.score, "weights": self._weights}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.score, self._weights = state["score"], dict(state["weights"])
