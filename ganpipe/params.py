@@ -39,7 +39,7 @@ def _check_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:
     """Refuse an extractor that cannot look at this data or lacks a package, before hours of training."""
     labelled = dataset.classes != () or dataset.count is None
     fitting = [
-        name for name, entry in EXTRACTORS.items() if dataset.kind in entry.kinds and (labelled or not entry.labels)
+        name for name, entry in EXTRACTORS.items() if entry.kind == dataset.kind and (labelled or not entry.labels)
     ]
     if extractor not in fitting:
         raise ConfigError(

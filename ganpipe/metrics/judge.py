@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
@@ -35,6 +36,7 @@ class Judge:
     """Scores one output, and the same output of the untrained generator, with one extractor after another."""
 
     packed: Packed
+    reference: Path  # the folder of `prepare_reference`
     cfg: Evaluate
     fake: Output
     untrained: Output
@@ -42,7 +44,7 @@ class Judge:
 
     def scores(self, name: str) -> tuple[str, Scores]:
         """Return the identity of the extractor `name` and its scores. Raises `MetricError`."""
-        reference = load_reference(name, self.packed, self.fake.field, self.cfg.seed)
+        reference = load_reference(self.reference, name, self.packed, self.fake.field, self.cfg.seed)
         extractor, n = reference.extractor, len(self.fake.items)
         real, other = reference.half_a[:n], reference.half_b[:n]
         fake = self.fake.extracted(extractor, f"Features of samples ({name})")

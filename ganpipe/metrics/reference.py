@@ -50,24 +50,25 @@ class Reference:
     half_b: np.ndarray
 
 
-def prepare_reference(params: Params) -> None:
-    """Write the features of both halves of every field that an extractor can look at to data/reference.
+def prepare_reference(params: Params, packed_folder: Path, into: Path) -> None:
+    """Write the features of both halves of every field that an extractor can look at, below the folder `into`.
 
     Extractors that have no weights yet are trained first. Depends on the packed data and `evaluate` only, so that all
     experiments on the same data share it. Raises `MetricError` where an extractor can look at no field of the data.
     """
     torch.set_num_threads(1)  # more of them change the last bits of the extractor
-    packed = Packed.open(paths.PACKED_FILE)
+    packed = Packed.open(packed_folder / paths.PACKED_FILE.name)
     packed.verify()
     wanted = [(name, field) for name in params.evaluate.extractors for field in _required_fields(name, packed.spec)]
     for name, field in wanted:
-        extractor = _made(name, packed, field, params.evaluate)
+        folder = reference_folder(into, name, packed.spec, field)
+        extractor = _made(name, packed, field, params.evaluate, folder)
         rows = _halves(packed.rows("train", packed.fields[field].space), params.evaluate.seed)
         read = partial(packed.read_rows, field)
         features = extract(extractor, read, rows, f"Features of real data ({name})").features
         half_a, half_b = np.split(features, 2)
         content = save({"half_a": half_a, "half_b": half_b}, _made_from(packed, extractor, params.evaluate.seed))
-        write_bytes(reference_folder(name, packed.spec, field) / FEATURES, content)
+        write_bytes(folder / FEATURES, content)
 
 
 def compared(samples: int, packed: Packed, field: str) -> int:
@@ -75,18 +76,18 @@ def compared(samples: int, packed: Packed, field: str) -> int:
     return min(samples, len(packed.rows("train", packed.fields[field].space)) // 2, LARGEST_HALF)
 
 
-def reference_folder(name: str, spec: DataSpec, field: str) -> Path:
-    """Return the folder of an extractor in data/reference, with one more level where it looks at several fields."""
-    folder = paths.REFERENCE / name
+def reference_folder(root: Path, name: str, spec: DataSpec, field: str) -> Path:
+    """Return the folder of an extractor below data/reference: one for each field where it looks at several."""
+    folder = root / name
     return folder if len(fitting_fields(name, spec)) == 1 else folder / field
 
 
-def load_reference(name: str, packed: Packed, field: str, seed: int) -> Reference:
-    """Load the features that `prepare_reference` wrote of a field, with the extractor that made them.
+def load_reference(root: Path, name: str, packed: Packed, field: str, seed: int) -> Reference:
+    """Load the features of a field that `prepare_reference` wrote below `root`, with the extractor that made them.
 
     Raises `MetricError` where they are missing, or were made of other data, by another extractor or with another seed.
     """
-    folder = reference_folder(name, packed.spec, field)
+    folder = reference_folder(root, name, packed.spec, field)
     if not (folder / FEATURES).is_file():
         raise MetricError(f"{folder}: no features of the real data; run `dvc repro reference`")
     with safe_open(folder / FEATURES, framework="numpy") as file:
@@ -120,14 +121,14 @@ def _required_fields(name: str, spec: DataSpec) -> tuple[str, ...]:
     return fields
 
 
-def _made(name: str, packed: Packed, field: str, cfg: Evaluate) -> Extractor:
-    """Return an extractor for a field: with its own weights, with those that come with ganpipe, or trained now."""
+def _made(name: str, packed: Packed, field: str, cfg: Evaluate, folder: Path) -> Extractor:
+    """Return an extractor for a field; save a classifier that has to be trained in `folder`."""
     cls = load_extractor_class(name)
     if not issubclass(cls, DomainExtractor):
         own: Extractor = cls()
         return own
-    if folder := committed_folder(packed.spec, field):
-        committed = cls.load(folder)
+    if own_folder := committed_folder(packed.spec, field):
+        committed = cls.load(own_folder)
         print(
             f"domain: uses {committed.identity}, which comes with ganpipe for {packed.name}; evaluate.extractor_epochs "
             "and evaluate.extractor_accuracy do not apply",
@@ -135,7 +136,7 @@ def _made(name: str, packed: Packed, field: str, cfg: Evaluate) -> Extractor:
         )
         return committed
     trained = _trained(cls, packed, field, cfg)
-    trained.save(reference_folder(name, packed.spec, field))
+    trained.save(folder)
     return trained
 
 

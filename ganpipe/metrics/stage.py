@@ -7,6 +7,7 @@ many rows of half B with the same rows of A, so that it carries the same sample-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,13 +36,15 @@ Judged = dict[str, dict[str, tuple[str, Scores]]]
 """By extractor and output: the identity of the extractor, and the scores."""
 
 
-def evaluate(params: Params) -> None:
-    """Score data/samples with every extractor that fits; write data/metrics.json and data/per_class.csv.
+def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folder: Path, into: Path) -> None:
+    """Score samples.h5 with every extractor that fits; write metrics.json and per_class.csv in the folder `into`.
 
-    metrics.json is nested by extractor, and by output below it where there are several. Raises `MetricError` where
-    scores would have no meaning, and where no extractor can look at any output.
+    `reference` is the folder that `prepare_reference` wrote. metrics.json is nested by extractor, and by output below
+    that where there are several. Raises `MetricError` where scores would have no meaning, and where no extractor can
+    look at any output.
     """
-    packed, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE, RESAMPLE)
+    packed = Packed.open(packed_folder / paths.PACKED_FILE.name)
+    samples = Packed.open(samples_folder / paths.SAMPLES_FILE.name, RESAMPLE)
     samples.verify()
     spec = packed.spec
     fields = fields_of_outputs(samples, spec)
@@ -54,12 +57,17 @@ def evaluate(params: Params) -> None:
     system = systems.build(params.system, spec, params.train.seed).eval()
     untrained = draw_outputs(system, packed, n, params.sample.seed)
     judges = {
-        name: Judge(packed, params.evaluate, output, untrained[name], _copies(params, packed, output))
+        name: Judge(packed, reference, params.evaluate, output, untrained[name], _copies(params, packed, output))
         for name, output in outputs.items()
     }
     judged = {name: {output: judges[output].scores(name) for output in found} for name, found in fitting.items()}
     paired = {name: paired_scores(packed, output, given_fields(system)) for name, output in outputs.items()}
-    _write(judged, {name: scores for name, scores in paired.items() if scores}, n, several=len(outputs) > 1)
+    _write(judged, {name: scores for name, scores in paired.items() if scores}, n, len(outputs) > 1, into)
+    print(
+        f"Look at the pictures in {samples_folder}, at {into / paths.METRICS.name}, and at all experiments with "
+        "`ganpipe ui`.",
+        flush=True,
+    )
 
 
 def summary(title: str, scores: Scores) -> str:
@@ -121,26 +129,22 @@ def _copies(params: Params, packed: Packed, output: Output) -> Scores:
     return scores
 
 
-def _write(judged: Judged, paired: Mapping[str, Scores], n: int, several: bool) -> None:
+def _write(judged: Judged, paired: Mapping[str, Scores], n: int, several: bool, into: Path) -> None:
     """Write both files, and print a line for every block of scores."""
     shares, accuracies = _by_class([scores for blocks in judged.values() for _, scores in blocks.values()])
-    write_per_class(paths.PER_CLASS, rounded(shares), accuracies)
+    write_per_class(into / paths.PER_CLASS.name, rounded(shares), accuracies)
     content: dict[str, Any] = {"schema": 1, "n_fake": n, "n_real": n}
     for name, blocks in judged.items():
         by_output = {output: rounded(named(identity, scores)) for output, (identity, scores) in blocks.items()}
         content[name] = by_output if several else next(iter(by_output.values()))
     if paired:
         content["paired"] = rounded(dict(paired))
-    write_json(paths.METRICS, content)
+    write_json(into / paths.METRICS.name, content)
     for name, blocks in judged.items():
         for output, (_, scores) in blocks.items():
             print(summary(f"{name}, {output}" if several else name, scores), flush=True)
     for output, scores in paired.items():
         print(paired_summary(output, scores), flush=True)
-    print(
-        f"Look at the pictures in {paths.SAMPLES}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
-        flush=True,
-    )
 
 
 def _by_class(blocks: Sequence[Scores]) -> tuple[Scores, Scores]:
