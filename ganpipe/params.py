@@ -41,4 +41,4 @@ def _require_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None
 def _fits(entry: Entry, dataset: catalogue.Dataset) -> bool:
     """Whether an extractor can look at data of this kind and finds the labels that it learns from."""
     labelled = dataset.classes != () or dataset.count is None  # None: a folder of the user, perhaps with classes
-    return entry.kind == dataset.kind and (labelled or not entry.labels)
+    return dataset.kind in entry.kinds and (labelled or not entry.labels)
