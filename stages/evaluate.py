@@ -23,7 +23,7 @@ def main(
         from ganpipe.identity import identify_workspace
         from ganpipe.metrics.reference import prepare_reference
         from ganpipe.metrics.stage import evaluate
-        from ganpipe.tracking.store import track
+        from ganpipe.tracking.api import track
 
         if reference:
             prepare_reference(params, paths.PACKED, paths.REFERENCE)

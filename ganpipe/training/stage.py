@@ -28,14 +28,14 @@ from ganpipe.history.table import Row
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items
+from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items, most_items
 from ganpipe.sampling.pictures import preview
 from ganpipe.sampling.published import publish_generator
 from ganpipe.training import distributed
 from ganpipe.training.checkpoint import BestGenerator, Checkpoints
 from ganpipe.training.checks import require_disk_space, require_fitting_output
 from ganpipe.training.diversity import Diversity
-from ganpipe.training.failures import Watch
+from ganpipe.training.failures import FailureMonitor
 from ganpipe.training.forecast import Forecast
 from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
@@ -144,8 +144,9 @@ class Shown:
     def __init__(self, prepared: Prepared, seed: int) -> None:
         self._system, self._packed, self._given, self._seed = prepared.system, prepared.packed, prepared.given, seed
         self._output, self._field = next(iter(prepared.system.outputs.items()))
+        self._items = min([PREVIEW_ITEMS, *map(prepared.given.count, given_spaces(prepared.system))])
         differing = makes_different_items(prepared.system)
-        self._diversity = Diversity(prepared.packed, self._field, PREVIEW_ITEMS, seed) if differing else None
+        self._diversity = Diversity(prepared.packed, self._field, self._items, seed) if differing else None
 
     @property
     def kind(self) -> Kind:
@@ -153,8 +154,11 @@ class Shown:
         return self._system.data.fields[self._field].kind
 
     def preview(self, system: System) -> tuple[Image.Image, dict[str, float]]:
-        """Return a picture of the first items, and how different they are from each other."""
-        inputs, made = all_items(system, PREVIEW_ITEMS, self._seed, self._given)
+        """Return a picture of the first items, and how different they are from each other.
+
+        No row that is given appears twice among them.
+        """
+        inputs, made = all_items(system, self._items, self._seed, self._given)
         items = made[self._output]
         judged = self._diversity if self._is_full_size(items) else None
         return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
@@ -165,7 +169,7 @@ class Shown:
 
     def score(self, system: System, scorer: Scorer) -> float | None:
         """Return the score of the generator; None while its images have not grown to their full size."""
-        _, made = all_items(system, scorer.count, self._seed, self._given)
+        _, made = all_items(system, most_items(system, scorer.count, self._given), self._seed, self._given)
         items = made[self._output]
         return scorer.score(items) if self._is_full_size(items) else None
 
@@ -188,13 +192,13 @@ class _Run:
 
     def __post_init__(self) -> None:
         told = self.listeners if distributed.rank() == 0 else Listeners()
-        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, told.finding)
+        self.failures = FailureMonitor(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
-            with self.watch.guard(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
+            with self.failures.recording_divergence(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()
@@ -206,7 +210,7 @@ class _Run:
 
     def _publish(self, fingerprint: str) -> None:
         """Put previews, history, findings and generator under their final names."""
-        history, found = self.trainer.history, self.watch.findings
+        history, found = self.trainer.history, self.failures.findings
         previews, model = self.into / paths.PREVIEWS.name, self.into / paths.MODEL.name
         shutil.rmtree(previews, ignore_errors=True)
         shutil.copytree(self.checkpoints.previews, previews)
@@ -224,7 +228,7 @@ class _Run:
 
     def _report(self) -> None:
         """Tell the memory that was needed, and sum up in the last line of the training."""
-        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.watch.findings]
+        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.failures.findings]
         self.listeners.memory(peak, self.trainer.nimg)
         needed = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak.items())
         say(f"Peak: {needed}. Signs of failure: {', '.join(names) or 'none'}.")
@@ -236,7 +240,7 @@ class _Run:
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
-            self.watch.resume()
+            self.failures.restore()
             if distributed.rank() == 0:
                 print(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.", flush=True)
 
@@ -271,7 +275,7 @@ class _Run:
         row = self.trainer.history.close_row(self.trainer.nimg / 1000)
         if distributed.rank() == 0:
             self.listeners.row(row, self.trainer.nimg)
-            self.watch.look()
+            self.failures.check_newest_row()
         losses = ("loss_generator", "loss_discriminator")
         return {name.removeprefix("loss_"): row[name] for name in losses if name in row}
 
