@@ -68,7 +68,7 @@ def test_they_reach_the_accuracy_that_their_recipes_ask_for(digits) -> None:
 
 @pytest.mark.parametrize("name", SETS)
 def test_each_set_has_its_own(name: str) -> None:
-    classes = DATASETS[name].fields["label"].names if hasattr(DATASETS[name], "fields") else DATASETS[name].classes
+    classes = DATASETS[name].fields["label"].names
     assert classes == CLASSES[SETS[name]]
     assert committed_folder(spec(name, classes), "image") == WEIGHTS_FOLDER / SETS[name]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from metrics.feature_scores import copied_share
 from metrics.sets import column, write_set
 

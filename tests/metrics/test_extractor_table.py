@@ -18,7 +18,7 @@ from ganpipe.metrics.extractors import EXTRACTORS, fitting_fields, load_extracto
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_entry_can_be_imported(name: str) -> None:
     cls = load_extractor_class(name)
-    assert f"{cls.__module__}:{cls.__name__}" == EXTRACTORS[name].location
+    assert f"{cls.__module__}:{cls.__name__}" == f"ganpipe.metrics.extractors.{EXTRACTORS[name].location}"
     assert callable(cls.extract)
 
 

@@ -83,7 +83,9 @@ def test_without_a_target_there_is_no_score(data: Packed, made: Output, given: l
 
 def test_sequences_have_no_paired_score(tmp_path: Path) -> None:
     notes = np.zeros((4, 3, 2), np.float32)
-    data = write_set(tmp_path / "notes.h5", {"low": column(notes, "sequence"), "high": column(notes, "sequence")}, SPLITS)
+    data = write_set(
+        tmp_path / "notes.h5", {"low": column(notes, "sequence"), "high": column(notes, "sequence")}, SPLITS
+    )
     assert paired_scores(data, output(notes[:2], "high"), ["low"]) is None
 
 
