@@ -34,7 +34,7 @@ class Closed(BaseModel):
 
 
 class Data(Closed):
-    """Which images or vectors to learn from; `name` is a key of `ganpipe.data.catalogue.sets`."""
+    """The data set to learn from; `name` is a key of `ganpipe.data.catalogue.sets.DATASETS`."""
 
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
