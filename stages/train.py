@@ -13,10 +13,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main() -> None:
     """Train the system of params.yaml on data/packed; an interrupted training is taken up where it was saved."""
     with stage_process() as params:
+        from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
+        from ganpipe.tracking.api import track
         from ganpipe.tracking.stage_outputs import train_metrics
-        from ganpipe.tracking.store import track
         from ganpipe.training.stage import Listeners, train
 
         identity = identify_workspace(params)
@@ -27,7 +28,7 @@ def main() -> None:
                 finding=lambda findings: run.findings(as_json(findings)),
                 memory=lambda peak, nimg: run.metrics({f"memory/peak_{kind}_mib": peak[kind] for kind in peak}, nimg),
             )
-            train(params, identity.train, listeners)
+            train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
 
 
 if __name__ == "__main__":

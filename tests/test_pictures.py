@@ -205,6 +205,8 @@ def test_tokens_labels_and_attributes_are_not_drawn(items: np.ndarray, draw: Cal
 def test_a_kind_that_the_array_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="does not hold items of kind 'sequence'"):
         as_images(np.zeros((2, 3)), "sequence")
+    with pytest.raises(ValueError, match="does not hold items of kind 'image'"):
+        sheet(np.zeros((2, 3)), kind="image")
     with pytest.raises(ValueError, match="not finite"):
         sheet(np.full((1, 2, 2), np.nan))
 

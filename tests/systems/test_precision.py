@@ -12,7 +12,7 @@ from ganpipe import paths, recipes
 from ganpipe.config import Params, load_params
 from ganpipe.core.system import Iteration, Outcome
 from ganpipe.data.packed.file import Packed
-from ganpipe.training.precision import autocast
+from ganpipe.training.loop import autocast
 from ganpipe.training.stage import prepared
 
 SYSTEMS = {load_params(recipes.path_of(name)).system.name: name for name in recipes.names()}
