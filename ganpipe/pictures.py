@@ -160,7 +160,7 @@ def save_evolution(previews: Sequence[Path], folder: Path, kind: Kind) -> None:
 
 
 def _kind_of(items: Shaped[np.ndarray, "n ..."], expected: Kind | None = None) -> Kind:
-    """Tell the kind of items from their array. Raises `ValueError` for another than expected, or one without picture."""
+    """Tell the kind of items from their array. Raises `ValueError` for an unexpected one, or one without a picture."""
     array = f"an array of {items.dtype}{list(items.shape)}"
     found: Kind
     if items.ndim == 4 and items.dtype == np.uint8:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe import recipes
-from ganpipe.config import SystemSection, flatten, parse, read_yaml
+from ganpipe.config import SystemSection, flatten, read_yaml
 from ganpipe.core.inputs import Noise
 from ganpipe.errors import ConfigError
 from ganpipe.systems import configure
@@ -54,13 +54,12 @@ def read_params_table(params: Path) -> ParamsTable:
 
 
 def takes_noise(params: Path) -> bool:
-    """Whether the generator of a params file is given noise; also true where the params do not tell."""
+    """Whether the generator of an experiment is given noise; true as well where its options are not valid."""
     try:
-        section = parse(SystemSection, read_yaml(params).get("system"), str(params), prefix="system.")
-        inputs = configure(section, str(params)).inputs
+        options = configure(SystemSection(**read_yaml(params)["system"]), str(params))
     except ConfigError:
         return True
-    return any(isinstance(given, Noise) for given in inputs.values())
+    return any(isinstance(given, Noise) for given in options.inputs.values())
 
 
 def differing(experiments: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
@@ -71,7 +70,7 @@ def differing(experiments: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[
 
 
 def written(value: object) -> str:
-    """Return a value as a person writes it. Of an absolute path only the last part is shown: others may read the page."""
+    """Return a value as a person writes it, but only the last part of an absolute path: others may read the page."""
     if value is None:
         return "(blank)"
     if isinstance(value, str):
@@ -80,6 +79,6 @@ def written(value: object) -> str:
 
 
 def _of_same_system(system: str) -> list[str]:
-    """Return the recipes that name this system; a glance at their text spares parsing them all."""
+    """Return the recipes that name this system. Searching their text is faster than parsing all of them."""
     line = f"\n  name: {system}\n"
     return [name for name in recipes.names() if line in recipes.path_of(name).read_text(encoding="utf-8")]

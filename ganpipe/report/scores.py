@@ -114,7 +114,9 @@ class Block:
     def references(self) -> Sequence[str]:
         """The columns beside the values: floor and untrained generator of an extractor, and all baselines there are."""
         measured = dict.fromkeys(name for score in self.scores for name in score.baselines)
-        usual = [name for name in (FLOOR, UNTRAINED) if self.identity or any(s.beside(name) for s in self.scores)]
+        usual = [
+            name for name in (FLOOR, UNTRAINED) if self.identity or any(s.beside(name) is not None for s in self.scores)
+        ]
         return [*usual, *measured]
 
 
