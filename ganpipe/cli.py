@@ -197,12 +197,12 @@ def report(
 ) -> None:
     """Write one self-contained page of this workspace: curves, samples over time, scores, params, provenance."""
     with one_line_errors():
-        from ganpipe.report.attach_to_run import keep_with_workspace
+        from ganpipe.report.attach_to_run import attach_to_workspace_run
         from ganpipe.report.page import write_report
 
         write_report(out)
         typer.echo(f"{out}: open it in any browser.")
-        typer.echo(keep_with_workspace(out))
+        typer.echo(attach_to_workspace_run(out))
 
 
 @app.command()
@@ -217,12 +217,12 @@ def compare(
 ) -> None:
     """Put experiments side by side on one self-contained page: params that differ, scores, curves, samples."""
     with one_line_errors():
-        from ganpipe.report.attach_to_run import keep_with_first
+        from ganpipe.report.attach_to_run import attach_to_first_run
         from ganpipe.report.comparison import write_comparison
 
         found = write_comparison(names, out)
         typer.echo(f"{out}: open it in any browser.")
-        typer.echo(keep_with_first(out, found))
+        typer.echo(attach_to_first_run(out, found))
 
 
 @track.command("sync")
