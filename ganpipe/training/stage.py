@@ -35,7 +35,7 @@ from ganpipe.training import distributed
 from ganpipe.training.checkpoint import BestGenerator, Checkpoints
 from ganpipe.training.checks import require_disk_space, require_fitting_output
 from ganpipe.training.diversity import Diversity
-from ganpipe.training.failures import Watch
+from ganpipe.training.failures import FailureMonitor
 from ganpipe.training.forecast import Forecast
 from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
@@ -188,13 +188,13 @@ class _Run:
 
     def __post_init__(self) -> None:
         told = self.listeners if distributed.rank() == 0 else Listeners()
-        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, told.finding)
+        self.failures = FailureMonitor(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
-            with self.watch.guard(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
+            with self.failures.recording_divergence(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()
@@ -206,7 +206,7 @@ class _Run:
 
     def _publish(self, fingerprint: str) -> None:
         """Put previews, history, findings and generator under their final names."""
-        history, found = self.trainer.history, self.watch.findings
+        history, found = self.trainer.history, self.failures.findings
         previews, model = self.into / paths.PREVIEWS.name, self.into / paths.MODEL.name
         shutil.rmtree(previews, ignore_errors=True)
         shutil.copytree(self.checkpoints.previews, previews)
@@ -224,7 +224,7 @@ class _Run:
 
     def _report(self) -> None:
         """Tell the memory that was needed, and sum up in the last line of the training."""
-        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.watch.findings]
+        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.failures.findings]
         self.listeners.memory(peak, self.trainer.nimg)
         needed = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak.items())
         say(f"Peak: {needed}. Signs of failure: {', '.join(names) or 'none'}.")
@@ -236,7 +236,7 @@ class _Run:
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
-            self.watch.resume()
+            self.failures.restore()
             if distributed.rank() == 0:
                 print(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.", flush=True)
 
@@ -271,7 +271,7 @@ class _Run:
         row = self.trainer.history.close_row(self.trainer.nimg / 1000)
         if distributed.rank() == 0:
             self.listeners.row(row, self.trainer.nimg)
-            self.watch.look()
+            self.failures.check_newest_row()
         losses = ("loss_generator", "loss_discriminator")
         return {name.removeprefix("loss_"): row[name] for name in losses if name in row}
 
