@@ -7,8 +7,8 @@ import torch
 from conditional import LATENT, obedient
 from torch import nn
 
+from specs import vectors
 from ganpipe.config import Closed
-from ganpipe.core.batch import DataSpec
 from ganpipe.core.system import System
 from ganpipe.errors import ConfigError
 from ganpipe.sampling.latent_pictures import (
@@ -31,7 +31,7 @@ class Plain(System):
         constant: float | None = None
 
     def __init__(self, cfg: Config) -> None:
-        super().__init__(cfg, DataSpec(name="toys", kind="vector", shape=(2,)))
+        super().__init__(cfg, vectors(2, name="toys"))
         self.generator = nn.Linear(cfg.latent, 2)
 
     def latents(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:

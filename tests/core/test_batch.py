@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganpipe.core.batch import DataSpec, batch_size, pieces, to_float, to_uint8
-from ganpipe.errors import ConfigError, TrainingDiverged
+from ganpipe.core.batch import batch_size, micro_batches, to_float, to_uint8
+from ganpipe.errors import TrainingDiverged
 
 
 def test_all_levels_survive_the_way_to_float_and_back() -> None:
@@ -40,21 +40,10 @@ def test_non_finite_pixels_are_refused_and_counted(bad: float) -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 50))
-def test_pieces_are_consecutive_and_complete(n: int, at_most: int) -> None:
+def test_micro_batches_are_consecutive_and_complete(n: int, at_most: int) -> None:
     batch = {"image": torch.arange(n), "label": torch.arange(n) * 2}
-    cut = pieces(batch, at_most)
+    cut = micro_batches(batch, at_most)
     assert all(1 <= batch_size(piece) <= at_most for piece in cut)
     assert torch.equal(torch.cat([piece["image"] for piece in cut]), batch["image"])
     assert torch.equal(torch.cat([piece["label"] for piece in cut]), batch["label"])
-    assert pieces(batch, None) == [batch]
-
-
-def test_a_system_is_told_when_the_data_is_of_the_wrong_kind() -> None:
-    image = DataSpec(name="digits", kind="image", shape=(1, 28, 28))
-    vector = DataSpec(name="pattern", kind="vector", shape=(4,))
-    assert image.image_shape("dcgan") == (1, 28, 28)
-    assert vector.vector_length("pattern_gan") == 4
-    with pytest.raises(ConfigError, match="'dcgan' learns images, but data.name = 'pattern' holds vectors of 4"):
-        vector.image_shape("dcgan")
-    with pytest.raises(ConfigError, match="'pattern_gan' learns vectors"):
-        image.vector_length("pattern_gan")
+    assert micro_batches(batch, None) == [batch]

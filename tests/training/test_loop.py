@@ -10,14 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from specs import vectors
 from ganpipe.config import Closed, Train
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import TrainingDiverged
 from ganpipe.training import loop
 from ganpipe.training.loop import Trainer, only_trains, seed_iteration
 
-SPEC = DataSpec(name="toy", kind="vector", shape=(2,))
+SPEC = vectors(2)
 
 
 class Toy(System):
@@ -38,7 +39,7 @@ class Toy(System):
         batch = it.next_batch()
         outcome = yield Update("discriminator", self.discriminator_loss, batch)
         self.seen.append(outcome)
-        it.observe({"score": outcome.kept["logits"].mean()})
+        it.log({"score": outcome.tensors["logits"].mean()})
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
@@ -106,7 +107,7 @@ def test_micro_batches_change_nothing(micro: int) -> None:
     trainer(cut, micro_batch=micro).iterate()
     for a, b in zip(weights(whole), weights(cut), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(whole.seen[-1].kept["logits"], cut.seen[-1].kept["logits"])
+    torch.testing.assert_close(whole.seen[-1].tensors["logits"], cut.seen[-1].tensors["logits"])
     torch.testing.assert_close(whole.seen[-1].terms["square"], cut.seen[-1].terms["square"])
 
 
@@ -116,7 +117,7 @@ def test_what_an_update_returns_is_detached_and_history_holds_means() -> None:
     training.iterate()
     first = system.seen[-1]
     assert not first.terms["square"].requires_grad
-    assert not first.kept["logits"].requires_grad
+    assert not first.tensors["logits"].requires_grad
     training.iterate()
     row = training.history.close_row(training.nimg / 1000)
     second = system.seen[-1]
@@ -124,7 +125,7 @@ def test_what_an_update_returns_is_detached_and_history_holds_means() -> None:
         assert row[value] == pytest.approx((first.terms[name] + second.terms[name]).item() / 2)
     assert row["loss_discriminator"] == pytest.approx(row["discriminator/square"] + row["discriminator/pull"])
     assert row["loss_generator"] == row["generator/adversarial"]
-    assert row["score"] == pytest.approx((first.kept["logits"].mean() + second.kept["logits"].mean()).item() / 2)
+    assert row["score"] == pytest.approx((first.tensors["logits"].mean() + second.tensors["logits"].mean()).item() / 2)
     assert row["kimg"] == 0.016
 
 
