@@ -228,6 +228,6 @@ def sync() -> None:
     """Bring the MLflow row of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""
     with one_line_errors():
         from ganpipe.params import load
-        from ganpipe.tracking.store import sync_workspace
+        from ganpipe.tracking.api import sync_workspace
 
         typer.echo(sync_workspace(load()))

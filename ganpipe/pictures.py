@@ -168,7 +168,7 @@ def _kind_of(items: Shaped[np.ndarray, "n ..."]) -> Kind:
     )
 
 
-def _grey(values: Float[np.ndarray, "..."], limits: Limits) -> UInt8[np.ndarray, "..."]:
+def _grey(values: Float[np.ndarray, ...], limits: Limits) -> UInt8[np.ndarray, ...]:
     """Draw numbers as shades of grey, from black at the lower limit to white at the upper one."""
     if not np.isfinite(values).all():
         raise ValueError("a heat map of numbers that are not finite")
@@ -177,7 +177,7 @@ def _grey(values: Float[np.ndarray, "..."], limits: Limits) -> UInt8[np.ndarray,
     return np.round(255 * np.clip(shares, 0, 1)).astype(np.uint8)
 
 
-def _range(values: Float[np.ndarray, "..."]) -> Limits:
+def _range(values: Float[np.ndarray, ...]) -> Limits:
     return float(values.min()), float(values.max())
 
 

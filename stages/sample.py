@@ -17,7 +17,7 @@ def main() -> None:
         from ganpipe.identity import identify_workspace
         from ganpipe.sampling.published import train_fingerprint
         from ganpipe.sampling.stage import sample
-        from ganpipe.tracking.store import track
+        from ganpipe.tracking.api import track
         from ganpipe.training.checkpoint import Checkpoints
 
         with track("sample", params, identify_workspace(params)):

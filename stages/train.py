@@ -16,8 +16,8 @@ def main() -> None:
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
+        from ganpipe.tracking.api import track
         from ganpipe.tracking.stage_outputs import train_metrics
-        from ganpipe.tracking.store import track
         from ganpipe.training.stage import Listeners, train
 
         identity = identify_workspace(params)

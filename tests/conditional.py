@@ -22,7 +22,7 @@ LATENT = 8
 
 
 class Config(SystemConfig):
-    """Found by `ganpipe.systems.configure` where a test lets this module stand for one of `ganpipe.systems.configs`."""
+    """Options of `Obedient`; in its module, as `add_to_table` wants them."""
 
     latent: int = LATENT
     on: Literal["label", "attributes"] = "label"
@@ -67,7 +67,7 @@ class Obedient(System):
 
 def add_to_table(monkeypatch: pytest.MonkeyPatch, cls: type[System]) -> str:
     """Let `ganpipe.systems` build a system of a test, whose options are `Config` of its module; return its name."""
-    name = cls.__module__.rpartition(".")[2]
+    name = cls.__name__.lower()
     monkeypatch.setitem(systems.SYSTEMS, name, cls.__name__)
     for package in ("ganpipe.systems", "ganpipe.systems.configs"):
         monkeypatch.setitem(sys.modules, f"{package}.{name}", sys.modules[cls.__module__])

@@ -23,8 +23,8 @@ from ganpipe.report import provenance
 from ganpipe.report.comparison import Column, score_tables
 from ganpipe.report.experiments import workspace
 from ganpipe.report.page import write_report
+from ganpipe.tracking.api import find_runs, run_names, track
 from ganpipe.tracking.experiment import Experiment
-from ganpipe.tracking.store import find_rows, row_names, track
 
 PIPELINE = """\
 stages:
@@ -104,7 +104,7 @@ def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytes
         monkeypatch.setenv("DVC_EXP_NAME", name)
         results(fd, batch=32 if name == "small" else 64)
         track_all()
-    assert row_names() == ["<i>large</i>", "small"]
+    assert run_names() == ["<i>large</i>", "small"]
     code, out, err = run("compare", "small", "<i>large</i>", "old")
     assert code == 0, err
     assert "Kept with the MLflow row small." in out
@@ -165,14 +165,14 @@ def test_rows_are_found_by_name_by_the_beginning_of_an_id_and_while_they_run(che
     results(4.0)
     with track("train", load(), identify_workspace(load())) as row:
         row.metrics({"train/loss_generator": 2.5}, 500)
-    (name,) = row_names()
-    found = find_rows([name, "nothing"], checkout / "into")
+    (name,) = run_names()
+    found = find_runs([name, "nothing"], checkout / "into")
     experiment = found[name]
     assert set(found) == {name} and experiment.params["train.batch"] == 64
     assert (experiment.folder / "history.csv").read_bytes() == paths.HISTORY.read_bytes()
     assert experiment.data_sha256 == "d" * 64 and experiment.facts["python"]
-    again = find_rows([experiment.row_id[:8]], checkout / "again")
-    assert again[experiment.row_id[:8]].row_id == experiment.row_id
+    again = find_runs([experiment.run_id[:8]], checkout / "again")
+    assert again[experiment.run_id[:8]].run_id == experiment.run_id
 
 
 def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> None:
@@ -198,7 +198,7 @@ def test_the_environment_is_that_of_the_row_or_said_to_be_of_now(
     assert experiment.facts["torch"] == version("torch") and experiment.facts["device"] == "CPU"
     write_report(Path("report.html"))
     page = Path("report.html").read_text()
-    assert f"As recorded by the MLflow row {row_names()[0]}." in page and "9.9.9" not in page
+    assert f"As recorded by the MLflow run {run_names()[0]}." in page and "9.9.9" not in page
     results(5.0)
     write_report(Path("report.html"))
     page = Path("report.html").read_text()

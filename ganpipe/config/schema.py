@@ -116,8 +116,8 @@ class Train(Closed):
         return self
 
 
-Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest"]
-"""What the sample stage can draw: see `ganpipe.sampling.stage`."""
+Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "translations"]
+"""What the sample stage can draw: see `ganpipe.sampling.needs`."""
 
 
 class Sample(Closed):

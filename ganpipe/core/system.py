@@ -36,7 +36,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `yield Update(...)` returns, detached: the terms of the performed update and the tensors its loss returned."""
+    """What `yield Update(...)` returns, detached: the terms of the update, and the tensors that its loss returned."""
 
     terms: Mapping[str, Tensor]
     tensors: Mapping[str, Tensor]
@@ -94,9 +94,7 @@ class System(nn.Module):
 
     Config: ClassVar[type[Closed]]
     generators: ClassVar[tuple[str, ...]] = ("generator",)  # players trained with train.lr, averaged and published
-    adversaries: ClassVar[tuple[str, ...]] = (
-        "discriminator",
-    )  # players trained with train.lr_discriminator
+    adversaries: ClassVar[tuple[str, ...]] = ("discriminator",)  # players trained with train.lr_discriminator
     frozen: ClassVar[tuple[str, ...]] = ()
     outputs: Mapping[str, str] = {"image": "image"}  # what is made -> the field of the data that it should look like
 

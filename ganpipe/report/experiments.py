@@ -14,9 +14,9 @@ from ganpipe.errors import ConfigError, DataError, GanpipeError
 from ganpipe.params import load
 from ganpipe.report.provenance import environment
 from ganpipe.report.read_files import read_data_sha256
+from ganpipe.tracking.api import find_runs, run_names, run_of_workspace
 from ganpipe.tracking.experiment import Experiment, recorded_by
-from ganpipe.tracking.run_metadata import git, row_facts
-from ganpipe.tracking.store import find_rows, row_names, row_of_workspace
+from ganpipe.tracking.run_metadata import git, run_facts
 
 WORKSPACE = "workspace"
 """The name of the current folder among experiments, as in DVC."""
@@ -60,8 +60,8 @@ def find(names: Sequence[str], into: Path) -> list[Experiment]:
     rows: dict[str, Experiment] = {}
     known: list[str] = []
     try:
-        rows = find_rows([name for name in names if name != WORKSPACE], into)
-        known = row_names() if set(names) - set(rows) else []
+        rows = find_runs([name for name in names if name != WORKSPACE], into)
+        known = run_names() if set(names) - set(rows) else []
     except DataError:
         raise
     except GanpipeError as error:
@@ -121,10 +121,10 @@ def read_revision(name: str, origin: str, revision: str, into: Path) -> Experime
 def _facts_of_workspace() -> tuple[dict[str, str], str]:
     """Return the facts that the row of the workspace recorded, else those of now, and which of both they are."""
     try:
-        row = row_of_workspace(load())
+        row = run_of_workspace(load())
     except GanpipeError:  # params without a row, files of which it has others, or an MLflow out of reach
         row = None
-    return (row_facts(row.tags, row.metrics), recorded_by(row.name)) if row else (environment(), NOW)
+    return (run_facts(row.tags, row.metrics), recorded_by(row.name)) if row else (environment(), NOW)
 
 
 def _checked(experiment: Experiment) -> Experiment:

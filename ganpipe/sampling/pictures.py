@@ -14,12 +14,10 @@ from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.inputs import Given
 from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
-from ganpipe.pictures import as_images, grid, labelled, sheet, strip
+from ganpipe.pictures import DRAWN, as_images, grid, labelled, sheet, strip
 from ganpipe.sampling.draw import GivenSource, Items, all_inputs, given_fields, given_spaces, render
 from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, per_choice, slerp, truncation, walk
 
-DRAWN = ("image", "vector", "sequence")
-"""Kinds of values that a picture can show."""
 COMPARED = 8
 """Rows of a picture that shows what was given, made and wanted side by side."""
 
@@ -53,7 +51,7 @@ def preview(system: System, inputs: Batch, made: Items, given: GivenSource | Non
         raise ValueError(f"{type(system).__name__} makes nothing that a picture can show")
     if len(kinds) == 1 and not _shown_given(system):
         output, kind = next(iter(kinds.items()))
-        return sheet(made[output], kind=kind)
+        return sheet(made[output])
     return side_by_side(system, inputs, made, given)
 
 
@@ -95,7 +93,7 @@ def _targets(system: System) -> Mapping[str, Kind]:
 def _sheet(items: np.ndarray, kind: Kind, plan: Plan) -> Image.Image:
     if plan.labels:
         return labelled(grid(as_images(items, kind), plan.columns), plan.labels)
-    return sheet(items, plan.columns, kind=kind)
+    return sheet(items, plan.columns)
 
 
 def _grid(system: System, cfg: Sample, given: GivenSource | None) -> Plan:

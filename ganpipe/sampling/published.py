@@ -192,7 +192,7 @@ def _published(system: System) -> dict[str, Tensor]:
 
 
 def _name_of(system: System) -> str:
-    return type(system).__module__.rpartition(".")[2]
+    return next(name for name, cls in systems.SYSTEMS.items() if cls == type(system).__name__)
 
 
 def _read_description(path: Path) -> dict:

@@ -1,4 +1,5 @@
-"""Experiment tracking: one experiment is one row of the MLflow table, whatever ran, was cached or was interrupted.
+"""Experiment tracking: one experiment is one MLflow run, whether its stages ran, were cached or were interrupted.
 
-`identity` says which row, `slots` what belongs into it, `mlflow` talks to the store, `server` shows it.
+Each file imports only files before it: entries, locations, experiment, run, run_metadata, stage_outputs, background,
+store (MLflow), run_writer, attempts (which run an experiment gets), api (what others call), server (`ganpipe ui`).
 """

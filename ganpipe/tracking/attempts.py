@@ -1,14 +1,18 @@
-"""Which row of the MLflow table an experiment gets, and what may be written to it.
+"""Which MLflow run an experiment gets, and what may be written to it.
 
-The rules, for rows found by the tag `ganpipe.key` and never by a stored run id:
+Runs are found by the tag `ganpipe.key`, the fingerprint of the experiment, and never by a stored run id. Each new run
+of one experiment is its next attempt. "The same outputs" are files of the same bytes as those the run holds.
 
-    no row yet                      a new one, filled from files with all that earlier stages left
-    training was interrupted        the same row goes on
-    sampling or evaluating          the newest attempt made of the same files, completed where something is missing
-    any stage though finished       nothing for the same numbers; for others a new attempt, by which the old row says
-                                    that it is superseded
+| situation                    | the same outputs, or no outputs in a run   | other outputs                        |
+|------------------------------|--------------------------------------------|--------------------------------------|
+| the experiment has no run    | a new run, filled with all earlier outputs | -                                    |
+| the training was interrupted | the same run goes on                       | -                                    |
+| sampling or evaluating       | the newest run that holds the same earlier | a new attempt, filled with the       |
+|                              | outputs; what it lacks is added            | earlier outputs                      |
+| a finished stage is repeated | nothing is written                         | a new attempt; a tag of the old run  |
+|                              |                                            | names the one that supersedes it     |
 
-A slot that is filled is never written with other values.
+The outputs of a stage, once complete in a run, are never overwritten with others.
 """
 
 from __future__ import annotations
@@ -18,44 +22,41 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from ganpipe.config import Params
 from ganpipe.identity import Identity
-from ganpipe.tracking import run_metadata as description
-from ganpipe.tracking.entries import Note, Point, Text
-from ganpipe.tracking.locations import row_lock
-from ganpipe.tracking.run_writer import Found, Writer
-from ganpipe.tracking.stage_outputs import STAGES, Content, read_slot
-
-if TYPE_CHECKING:
-    from ganpipe.tracking.store import Store
+from ganpipe.tracking import run_metadata
+from ganpipe.tracking.entries import Entry, Point, Text
+from ganpipe.tracking.locations import run_lock
+from ganpipe.tracking.run_writer import RunWriter
+from ganpipe.tracking.stage_outputs import STAGES, StageOutputs, read_outputs
+from ganpipe.tracking.store import Store, StoredRun
 
 
-class Record:
-    """The row of one experiment while one stage writes to it: what the courier delivers to.
+class StageRecorder:
+    """Writes what one stage reports to the run of its experiment; a `background.Sink`.
 
-    What a stage says while it repeats finished work is held back until `publish` shows whether its numbers are new.
+    While a stage repeats finished work, its entries are held back until `publish` shows whether its outputs are new.
     """
 
     def __init__(self, store: Store, stage: str, params: Params, identity: Identity) -> None:
         self._store, self._stage, self._params, self._identity = store, stage, params, identity
         self._earlier = STAGES[: STAGES.index(stage)]
-        self._row: Found | None = None
-        self._writer: Writer | None = None  # None also while finished work is repeated
+        self._run: StoredRun | None = None
+        self._writer: RunWriter | None = None  # None also while finished work is repeated
         self._lock: FileLock | None = None
         self._to_replay: deque[str] = deque()
-        self._held: deque[Note | Sequence[Point]] = deque()
+        self._held: deque[Entry | Sequence[Point]] = deque()
 
     def open(self) -> None:
-        """Find or make the row, and complete it with what earlier stages left. Does nothing the second time."""
-        if self._row is None:
+        """Find or make the run, and complete it with the outputs of earlier stages. Does nothing the second time."""
+        if self._run is None:
             with self._store.locked():
                 self._store.connect()
-                close_dead_rows(self._store)
-                self._choose(self._store.rows(self._identity.experiment))
+                close_dead_runs(self._store)
+                self._choose(self._store.attempts(self._identity.experiment))
         self._catch_up()
 
     def send_points(self, given: Sequence[Point]) -> None:
@@ -65,138 +66,143 @@ class Record:
         else:
             self._writer.send_points(given)
 
-    def send(self, note: Note) -> None:
+    def send(self, entry: Entry) -> None:
         """Write anything but metrics."""
         if self._writer is None:
-            self._held.append(note)
+            self._held.append(entry)
         else:
-            self._writer.send(note)
+            self._writer.send(entry)
 
     def publish(self, stage: str) -> None:
-        """Fill the slot of the finished `stage`; a repetition with other numbers moves to a new row first."""
-        content = read_slot(stage)
-        if content is None or self._row is None:
+        """Write the outputs of the finished `stage`; a repetition with other outputs moves to a new run first."""
+        outputs = read_outputs(stage)
+        if outputs is None or self._run is None:
             return
-        if self._writer is None and not self._row.agrees(stage, content):
+        if self._writer is None and not self._run.agrees(stage, outputs):
             with self._store.locked():
-                self._create(self._store.rows(self._identity.experiment), source=self._row)
+                self._create(self._store.attempts(self._identity.experiment), source=self._run)
         self._catch_up()
         if self._writer is not None:
-            self._writer.fill(stage, content, "done")
+            self._writer.send_outputs(stage, outputs, "done")
 
     def refresh(self, stages: Sequence[str]) -> str:
-        """Build or complete the row from the files of these finished stages; return in one line what was done."""
-        contents = {stage: content for stage in stages if (content := read_slot(stage))}
+        """Build or complete the run from the files of these finished stages; return in one line what was done."""
+        outputs = _outputs_of(stages)
         with self._store.locked():
             self._store.connect()
-            close_dead_rows(self._store)
-            rows = self._store.rows(self._identity.experiment)
-            row = next((row for row in reversed(rows) if _agrees(row, contents)), None)
-            if row is not None and row.status == "RUNNING":
-                return f"row {row.name} is being written by a running stage: nothing to do"
-            missing = [stage for stage in contents if row is None or not row.filled(stage)]
-            if row is not None and not missing:
-                return f"row {row.name} is up to date"
-            row = self._continue(row) if row else self._create(rows, source=rows[-1] if rows else None)
+            close_dead_runs(self._store)
+            attempts = self._store.attempts(self._identity.experiment)
+            run = _newest_agreeing(attempts, outputs)
+            if run is not None and run.status == "RUNNING":
+                return f"run {run.name} is being written by a running stage: nothing to do"
+            missing = [stage for stage in outputs if run is None or not run.has_outputs(stage)]
+            if run is not None and not missing:
+                return f"run {run.name} is up to date"
+            run = self._continue(run) if run else self._create(attempts, source=attempts[-1] if attempts else None)
         for stage in missing:
-            Writer(self._store, row).fill(stage, contents[stage], "replayed")
+            RunWriter(self._store, run).send_outputs(stage, outputs[stage], "replayed")
         self.close("FINISHED")
-        return f"row {row.name}: added {', '.join(missing)}"
+        return f"run {run.name}: added {', '.join(missing)}"
 
     def close(self, status: str) -> None:
-        """Give the row its final status, unless nothing was written to it or another process is writing to it, too."""
-        if self._row is None or self._lock is None or not self._lock.is_locked:
+        """Set the final status, unless nothing was written to the run or another process writes to it, too."""
+        if self._run is None or self._lock is None or not self._lock.is_locked:
             return
         with self._store.locked():
-            self._store.set_status(self._row.id, status)
+            self._store.set_status(self._run.id, status)
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
 
-    def _choose(self, rows: Sequence[Found]) -> None:
-        """Apply the rules at the top of the file to the rows of this experiment, oldest attempt first."""
-        if self._stage == "train" and rows and not rows[-1].filled("train"):
-            self._continue(rows[-1], resumed=True)
+    def _choose(self, attempts: Sequence[StoredRun]) -> None:
+        """Apply the table at the top of the file to the runs of this experiment, first attempt first."""
+        if self._stage == "train" and attempts and not attempts[-1].has_outputs("train"):
+            self._continue(attempts[-1], resumed=True)
             return
-        earlier = {stage: content for stage in self._earlier if (content := read_slot(stage))}
-        row = next((row for row in reversed(rows) if _agrees(row, earlier)), None)
-        if row is None:
-            self._create(rows, source=rows[-1] if rows else None)
-        elif row.filled(self._stage):
-            self._row = row
+        run = _newest_agreeing(attempts, _outputs_of(self._earlier))
+        if run is None:
+            self._create(attempts, source=attempts[-1] if attempts else None)
+        elif run.has_outputs(self._stage):
+            self._run = run
         else:
-            self._continue(row)
+            self._continue(run)
 
-    def _create(self, rows: Sequence[Found], source: Found | None = None) -> Found:
-        """Make the next attempt; `source` is the row whose work it repeats with other numbers."""
-        attempt = rows[-1].attempt + 1 if rows else 1
-        diff = description.code_diff()
-        tags = description.row_tags(self._stage, self._params, self._identity, dirty=bool(diff))
+    def _create(self, attempts: Sequence[StoredRun], source: StoredRun | None = None) -> StoredRun:
+        """Make the next attempt; `source` is the run whose work it repeats with other outputs."""
+        attempt = attempts[-1].attempt + 1 if attempts else 1
+        diff = run_metadata.code_diff()
+        tags = run_metadata.run_tags(self._stage, self._params, self._identity, dirty=bool(diff))
         tags |= {"ganpipe.attempt": str(attempt)} | ({"ganpipe.source_run": source.id} if source else {})
-        row = self._store.create(description.row_name(self._params, self._identity, attempt), tags)
-        self._take(row, {})
+        run = self._store.create(run_metadata.run_name(self._params, self._identity, attempt), tags)
+        self._take(run, {})
         if diff:
-            self._store.log_text(row.id, Text(diff, "code.diff"))
-        if rows:
-            self._store.log(rows[-1].id, (), {"ganpipe.superseded_by": row.id})
-        return row
+            self._store.log_text(run.id, Text(diff, "code.diff"))
+        if attempts:
+            self._store.log(attempts[-1].id, (), {"ganpipe.superseded_by": run.id})
+        return run
 
-    def _continue(self, row: Found, resumed: bool = False) -> Found:
-        """Write on in a row that an earlier stage or an interrupted one has left."""
-        names, name = json.loads(row.tags.get("dvc.exp.names", "[]")), description.experiment_name()
+    def _continue(self, run: StoredRun, resumed: bool = False) -> StoredRun:
+        """Go on writing to the run of an earlier stage, or of an interrupted training (`resumed`)."""
+        names, name = json.loads(run.tags.get("dvc.exp.names", "[]")), run_metadata.experiment_name()
         tags = {"dvc.exp.names": json.dumps([*names, name])} if name and name not in names else {}
         if resumed:
-            tags["ganpipe.resumed"] = str(int(row.tags.get("ganpipe.resumed", "0")) + 1)
-        self._take(row, tags)
-        self._store.set_status(row.id, "RUNNING")
-        return row
+            tags["ganpipe.resumed"] = str(int(run.tags.get("ganpipe.resumed", "0")) + 1)
+        self._take(run, tags)
+        self._store.set_status(run.id, "RUNNING")
+        return run
 
-    def _take(self, row: Found, tags: Mapping[str, str]) -> None:
-        """Make `row` the one to write to: locked, so that nobody takes it for dead, and described if it is not yet."""
-        lock = row_lock(row.id)
+    def _take(self, run: StoredRun, tags: Mapping[str, str]) -> None:
+        """Lock `run`, so that no other process takes it for dead, and log its params unless that was done."""
+        lock = run_lock(run.id)
         if self._lock is None or Path(self._lock.lock_file) != lock:
             self._lock = _hold(lock)
-        if not row.described:
-            params = description.row_params(self._params)
-            self._store.describe(row.id, params, self._params.data.name, self._identity.data)
-        self._store.log(row.id, (), {**tags, "ganpipe.host": description.host(), "ganpipe.lock": str(lock)})
-        self._to_replay = deque(stage for stage in self._earlier if not row.filled(stage))
-        self._row, self._writer = row, Writer(self._store, row)
+        if not run.described:
+            params = run_metadata.run_params(self._params)
+            self._store.describe(run.id, params, self._params.data.name, self._identity.data)
+        self._store.log(run.id, (), {**tags, "ganpipe.host": run_metadata.host(), "ganpipe.lock": str(lock)})
+        self._to_replay = deque(stage for stage in self._earlier if not run.has_outputs(stage))
+        self._run, self._writer = run, RunWriter(self._store, run)
 
     def _catch_up(self) -> None:
-        """Complete the row with what earlier stages left, then with what was held back."""
+        """Write the outputs of earlier stages that the run lacks, then the entries that were held back."""
         if self._writer is None:
             return
-        while self._to_replay:  # a slot leaves the queue when it is filled: after an outage this goes on here
-            if content := read_slot(self._to_replay[0]):
-                self._writer.fill(self._to_replay[0], content, "replayed")
+        while self._to_replay:  # a stage leaves the queue when its outputs are written: an outage is taken up here
+            if outputs := read_outputs(self._to_replay[0]):
+                self._writer.send_outputs(self._to_replay[0], outputs, "replayed")
             self._to_replay.popleft()
         while self._held:
-            said = self._held.popleft()
-            if isinstance(said, Note):
-                self._writer.send(said)
+            held = self._held.popleft()
+            if isinstance(held, Entry):
+                self._writer.send(held)
             else:
-                self._writer.send_points(said)
+                self._writer.send_points(held)
 
 
-def close_dead_rows(store: Store) -> None:
-    """Mark rows of this machine as killed that say they are running but whose process is gone."""
-    for row in store.running(description.host()):
-        if _is_free(Path(row.tags.get("ganpipe.lock") or row_lock(row.id))):
-            store.set_status(row.id, "KILLED")
+def close_dead_runs(store: Store) -> None:
+    """Set to KILLED the runs of this machine whose status is RUNNING although their process is gone."""
+    for run in store.running(run_metadata.host()):
+        if _is_free(Path(run.tags.get("ganpipe.lock") or run_lock(run.id))):
+            store.set_status(run.id, "KILLED")
 
 
-def matching_row(rows: Sequence[Found]) -> Found | None:
-    """Return the newest of these attempts that holds what the stages left in the current folder."""
-    contents = {stage: content for stage in STAGES if (content := read_slot(stage))}
-    return next((row for row in reversed(rows) if _agrees(row, contents)), None)
+def matching_run(attempts: Sequence[StoredRun]) -> StoredRun | None:
+    """Return the newest of these attempts that holds the outputs in the current folder."""
+    return _newest_agreeing(attempts, _outputs_of(STAGES))
 
 
-def _agrees(row: Found, contents: Mapping[str, Content]) -> bool:
-    return all(row.agrees(stage, content) for stage, content in contents.items())
+def _outputs_of(stages: Sequence[str]) -> dict[str, StageOutputs]:
+    return {stage: outputs for stage in stages if (outputs := read_outputs(stage))}
+
+
+def _newest_agreeing(attempts: Sequence[StoredRun], outputs: Mapping[str, StageOutputs]) -> StoredRun | None:
+    return next((run for run in reversed(attempts) if all(run.agrees(*item) for item in outputs.items())), None)
 
 
 def _hold(path: Path) -> FileLock:
-    """Lock a file for as long as this process lives; not locked if another process holds it: both may write."""
+    """Lock a file for as long as this process lives. If another process holds it, both write, and the lock stays free.
+
+    The caller asks `is_locked`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     with contextlib.suppress(Timeout):

@@ -1,8 +1,8 @@
-"""The courier between a running stage and the tracking store: a thread, so that tracking never slows training.
+"""A thread that sends points and entries from a running stage to the store, so that tracking never slows training.
 
-The stage only puts things into the outbox. The thread empties it about once a second; when the store does not answer,
-everything stays in the outbox and the pause before the next try doubles (a circuit breaker). Whatever goes wrong in
-here is told to the user in one line at the end and never raised into the stage.
+The stage only appends to a queue. The thread empties it about once a second. When the store does not answer,
+everything stays in the queue and the pause before the next try doubles (a circuit breaker). No error of the store is
+raised into the stage; the last one is returned as one line when the stage ends.
 """
 
 from __future__ import annotations
@@ -15,44 +15,43 @@ from itertools import islice
 from typing import Protocol, runtime_checkable
 
 from ganpipe.errors import GanpipeError
-from ganpipe.tracking.entries import Note, Point
+from ganpipe.tracking.entries import LONGEST_BATCH, Entry, Point
 
 FLUSH_SECONDS = 1.0  # between two deliveries
-FIRST_PAUSE_SECONDS = 5.0  # after a failed delivery; doubles with each further one ...
-LONGEST_PAUSE_SECONDS = 300.0  # ... up to this
-OPEN_SECONDS = 30.0  # how long the start of a stage waits for the first try
-FINISH_SECONDS = 60.0  # how long its end waits for the last one
-KILLED_SECONDS = 5.0  # the same for a stage that was told to stop: its patience is short
-LONGEST_BATCH = 1000  # points, MLflow's limit
+FIRST_PAUSE_SECONDS = 5.0  # after the first failed delivery; doubles with each further failure
+LONGEST_PAUSE_SECONDS = 300.0  # limit of the doubling
+OPEN_SECONDS = 30.0  # longest wait for the first delivery, when a stage starts
+FINISH_SECONDS = 60.0  # longest wait for the last delivery, when a stage ends
+KILLED_SECONDS = 5.0  # the same for a stage that was killed
 
 
 @runtime_checkable
-class Recipient(Protocol):
-    """Who the courier delivers to. Any method may raise whatever it likes; what has been taken is not offered again."""
+class Sink(Protocol):
+    """The receiver of points and entries. Any method may raise anything; a call that returned is not repeated."""
 
     def open(self) -> None:
-        """Find or make the row; does nothing the second time."""
+        """Find or make the run; does nothing the second time."""
 
     def send_points(self, points: Sequence[Point]) -> None:
         """Take metrics."""
 
-    def send(self, note: Note) -> None:
+    def send(self, entry: Entry) -> None:
         """Take anything else."""
 
     def publish(self, stage: str) -> None:
-        """Complete the row from the files of a finished stage."""
+        """Complete the run from the files of a finished stage."""
 
     def close(self, status: str) -> None:
-        """Let go of the row with its final status."""
+        """Set the final status of the run and release it."""
 
 
-class Courier:
-    """Delivers points and notes to a recipient, each kind in the order it was put, from a thread of its own."""
+class BackgroundSender:
+    """Delivers points and entries to a sink from a thread of its own, each kind in the order in which it was put."""
 
-    def __init__(self, recipient: Recipient) -> None:
-        self._recipient = recipient
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
         self._points: deque[Point] = deque()
-        self._notes: deque[Note] = deque()
+        self._entries: deque[Entry] = deque()
         self._conclusion: Callable[[], None] = lambda: None
         self._deadline = 0.0
         self._refused: list[str] = []
@@ -63,25 +62,25 @@ class Courier:
         self._thread = threading.Thread(target=self._run, name="ganpipe-tracking", daemon=True)
 
     def start(self) -> None:
-        """Start, and wait until the row is open or the first try has failed.
+        """Start, and wait until the run is open or the first try has failed.
 
-        The wait keeps the imports behind MLflow, and the line about a new store, out of the running stage.
+        So MLflow is imported, and the line about a new store printed, before the work of the stage begins.
         """
         self._thread.start()
         self._opened.wait(OPEN_SECONDS)
 
     def put_points(self, points: Sequence[Point]) -> None:
-        """Put metrics into the outbox; returns at once."""
+        """Queue metrics; returns at once."""
         self._points.extend(points)
 
-    def put(self, note: Note) -> None:
-        """Put anything else into the outbox; returns at once."""
-        self._notes.append(note)
+    def put(self, entry: Entry) -> None:
+        """Queue anything else; returns at once."""
+        self._entries.append(entry)
 
     def finish(self, status: str, publish: str | None, seconds: float) -> str | None:
-        """Deliver the rest, publish the stage if one is named, close the row, all within `seconds`.
+        """Deliver the rest, publish the stage if one is named, and close the run, all within `seconds`.
 
-        Returns None if that succeeded, otherwise in one line what went wrong.
+        Returns None if that succeeded, otherwise one line that says what went wrong.
         """
         self._conclusion = lambda: self._conclude(status, publish)
         self._deadline = time.monotonic() + seconds
@@ -100,7 +99,7 @@ class Courier:
             time.sleep(FIRST_PAUSE_SECONDS)
 
     def _attempt(self, action: Callable[[], None]) -> bool:
-        """Act; on failure remember why and lengthen the pause. Catches everything: see the top of the file."""
+        """Call `action`; on failure, whatever it is, remember the reason and double the pause."""
         try:
             action()
         except Exception as error:
@@ -111,25 +110,25 @@ class Courier:
         return True
 
     def _deliver(self) -> None:
-        """Hand over all that is in the outbox; what has not been taken stays in it."""
-        self._recipient.open()
+        """Send the whole queue. Points and entries leave it after the sink took them."""
+        self._sink.open()
         while self._points:
             batch = list(islice(self._points, LONGEST_BATCH))
-            self._hand_over(lambda batch=batch: self._recipient.send_points(batch))  # type: ignore[misc]
+            self._hand_over(lambda batch=batch: self._sink.send_points(batch))  # type: ignore[misc]
             for _ in batch:
                 self._points.popleft()
-        while self._notes:
-            self._hand_over(lambda: self._recipient.send(self._notes[0]))
-            self._notes.popleft()
+        while self._entries:
+            self._hand_over(lambda: self._sink.send(self._entries[0]))
+            self._entries.popleft()
 
     def _conclude(self, status: str, publish: str | None) -> None:
         self._deliver()
         if publish is not None:
-            self._hand_over(lambda: self._recipient.publish(publish))
-        self._hand_over(lambda: self._recipient.close(status))
+            self._hand_over(lambda: self._sink.publish(publish))
+        self._hand_over(lambda: self._sink.close(status))
 
     def _hand_over(self, action: Callable[[], None]) -> None:
-        """Act; what the store refuses for good is noted and not tried again, as it would block all that follows."""
+        """Call `action`. A refusal is remembered and not tried again: it would block the rest of the queue."""
         try:
             action()
         except Exception as error:
@@ -139,7 +138,7 @@ class Courier:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the store understood and said no, so that trying again is useless, rather than being out of reach."""
+    """Whether the store answered that it will not take this, so that a second try is useless. False for an outage."""
     status = getattr(error, "get_http_status_code", lambda: None)()  # what every MlflowException has
     if status is not None:
         return 400 <= status < 500 and status not in (401, 403, 408, 429)  # log-in, timeout, too busy: may pass
@@ -149,6 +148,6 @@ def is_refusal(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """Return what went wrong in one short line."""
+    """Return the message of an error as one short line."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     return text if len(text) <= 160 else text[:157] + "..."

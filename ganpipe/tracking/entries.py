@@ -1,4 +1,4 @@
-"""What can be said about an experiment: the things that travel from a stage to its MLflow row."""
+"""The entries that a stage sends to its MLflow run: points of metrics, pictures, files, texts and tags."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
+
+LONGEST_BATCH = 1000
+"""Points that MLflow takes in one call."""
 
 
 class Point(NamedTuple):
@@ -44,7 +47,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class File:
-    """A file to be kept with the row, in `folder` (None: at the top)."""
+    """A file to copy to the run, into its folder `folder` (None: the top one)."""
 
     path: Path
     folder: str | None = None
@@ -52,7 +55,7 @@ class File:
 
 @dataclass(frozen=True)
 class Text:
-    """A text to be kept with the row as the file `name`."""
+    """A text to write to the file `name` of the run."""
 
     text: str
     name: str
@@ -60,21 +63,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Tags:
-    """Facts to be set on the row; a later value replaces an earlier one."""
+    """Tags to set on the run; a later value replaces an earlier one."""
 
     values: Mapping[str, str]
 
 
-Note = Picture | File | Text | Tags
+Entry = Picture | File | Text | Tags
+"""Anything but points, which are sent in batches."""
 
 
 def now() -> int:
-    """Return the time a point is taken at: milliseconds since 1970."""
+    """Return the present time, in milliseconds since 1970, as points carry it."""
     return time.time_ns() // 1_000_000
 
 
 def points(values: Mapping[str, float], step: int, milliseconds: int) -> tuple[list[Point], list[str]]:
-    """Turn named scalars into points; return them and the keys left out because their value is not finite.
+    """Turn named scalars into points; return them, and the keys left out because their value is not finite.
 
     MLflow would store infinity as 1.8e308 and draw it.
     """
@@ -84,13 +88,13 @@ def points(values: Mapping[str, float], step: int, milliseconds: int) -> tuple[l
 
 
 def clean_key(key: str) -> str:
-    """Replace what MLflow does not allow in a key and collapse empty path parts: `a[0]//b` becomes `a_0_/b`."""
+    """Replace characters that MLflow forbids in a key and drop empty path parts: `a[0]//b` becomes `a_0_/b`."""
     allowed = re.sub(r"[^a-zA-Z0-9_\-. :/]", "_", key)
     return "/".join(part for part in allowed.split("/") if part not in ("", ".", "..")) or "_"
 
 
 def finding_tags(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return a tag for each finding, by which rows can be searched: `ganpipe.finding.mode_collapse`."""
+    """Return one tag per finding, so that runs can be searched for it: `ganpipe.finding.mode_collapse`."""
     return {
         clean_key(f"ganpipe.finding.{finding['name']}"): f"at {finding['kimg']:g} kimg: {finding['evidence']}"
         for finding in findings
@@ -98,7 +102,7 @@ def finding_tags(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def score_tags(nested: Mapping[str, Any]) -> dict[str, str]:
-    """Return what scores are worth nothing without: what each extractor is, with its sha, and the number of samples."""
+    """Return the identity of each extractor and the number of samples: scores compare only where both agree."""
     identities = {
         clean_key(f"eval.{name}.identity"): str(scores["extractor"])
         for name, scores in nested.items()
@@ -108,7 +112,7 @@ def score_tags(nested: Mapping[str, Any]) -> dict[str, str]:
 
 
 def flat_scores(nested: Mapping[str, Any], prefix: str = "eval") -> dict[str, float]:
-    """Flatten nested scores to `eval/<extractor>/<metric>`; anything but a number is no score and is left out."""
+    """Flatten nested scores to `eval/<extractor>/<metric>`; values that are no numbers are left out."""
     flat: dict[str, float] = {}
     for name, value in nested.items():
         if isinstance(value, Mapping):

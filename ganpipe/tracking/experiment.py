@@ -1,4 +1,4 @@
-"""One finished or running experiment as plain files and facts, wherever it was read from: what reports are made of."""
+"""An experiment as plain files and facts, wherever it was read from: the material of reports."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Experiment:
     origin: str  # where it was read from, for a person
     folder: Path
     params: Mapping[str, Any]  # with dotted keys
-    facts: Mapping[str, str] = field(default_factory=dict)  # versions, device and commit of what computed it
-    recorded: str = ""  # by whom or when the facts were, for a person
+    facts: Mapping[str, str] = field(default_factory=dict)  # versions, device and commit it was computed with
+    recorded: str = ""  # who recorded the facts, or when, for a person
     data_sha256: str = ""  # content of the packed data; empty where it is not known
-    row_id: str = ""  # of its MLflow row, empty where it was not read from one
+    run_id: str = ""  # of its MLflow run, empty where it was not read from one
 
 
-def recorded_by(row: str) -> str:
-    """Return who recorded the facts of an experiment that has a row of this name."""
-    return f"by the MLflow row {row}"
+def recorded_by(run: str) -> str:
+    """Return who recorded the facts of an experiment that has a run of this name."""
+    return f"by the MLflow run {run}"

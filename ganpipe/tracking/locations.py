@@ -1,4 +1,4 @@
-"""Where tracking keeps its things: the MLflow store and the locks, always at the user's main checkout."""
+"""The places of the MLflow store, its artifacts and its locks, always below the user's main checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def store_uri() -> str:
 
 
 def is_server(uri: str) -> bool:
-    """Whether the store is a tracking server, which looks after the artifacts itself."""
+    """Whether the store is a tracking server. A server keeps the artifacts itself."""
     return uri.startswith(("http://", "https://"))
 
 
@@ -33,15 +33,15 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def artifact_root() -> Path:
-    """Return the folder of all artifacts, unless the store is a tracking server."""
+    """Return the folder of all artifacts, for a store that is no tracking server."""
     return main_root() / "mlartifacts"
 
 
 def store_lock() -> Path:
-    """Return the lock file under which the store is created and rows are found, created or closed."""
+    """Return the lock file that is held to create the store and to find, create or close runs."""
     return state_dir() / "mlflow.lock"
 
 
-def row_lock(row_id: str) -> Path:
-    """Return the lock file that a process holds for as long as it writes to a row."""
-    return state_dir() / "runs" / f"{row_id}.lock"
+def run_lock(run_id: str) -> Path:
+    """Return the lock file that a process holds for as long as it writes to a run."""
+    return state_dir() / "runs" / f"{run_id}.lock"

@@ -1,4 +1,4 @@
-"""What a stage sees of its row: a few verbs that return at once and never raise because of MLflow."""
+"""The run as a stage sees it: a few methods that return at once and never raise because of MLflow."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from PIL import Image
 
 from ganpipe.files import json_text
 from ganpipe.paths import FINDINGS
-from ganpipe.tracking.entries import Note, Picture, Point, Tags, Text, clean_key, finding_tags, now, points
+from ganpipe.tracking.entries import Entry, Picture, Point, Tags, Text, clean_key, finding_tags, now, points
 
 
 @runtime_checkable
 class Outbox(Protocol):
-    """Takes what a stage says."""
+    """Takes points and entries from a stage, without waiting for the store."""
 
     def put_points(self, points: Sequence[Point]) -> None:
         """Take metrics."""
 
-    def put(self, note: Note) -> None:
+    def put(self, entry: Entry) -> None:
         """Take anything else."""
 
 
@@ -30,12 +30,12 @@ class Silence:
     def put_points(self, points: Sequence[Point]) -> None:
         """Drop metrics."""
 
-    def put(self, note: Note) -> None:
+    def put(self, entry: Entry) -> None:
         """Drop anything else."""
 
 
-class Row:
-    """One experiment in the MLflow table. Files that are handed over must stay until the stage ends."""
+class Run:
+    """The MLflow run of one experiment. Files that are passed to it must exist until the stage ends."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -50,15 +50,15 @@ class Row:
             self.tags({"ganpipe.non_finite": ", ".join(sorted(self._not_finite))})
 
     def image(self, key: str, step: int, picture: Path | str | Image.Image) -> None:
-        """Show a picture, given as such or as a file, under `key` at `step` (real images shown)."""
+        """Show a picture, an image or the path of one, under `key` at `step` (real images shown)."""
         held = picture.copy() if isinstance(picture, Image.Image) else Path(picture).absolute()
         self._outbox.put(Picture(clean_key(key), step, held))
 
     def findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
-        """Show what goes wrong, all findings so far: a tag each, and the file that the finished stage would leave."""
+        """Show all findings of the training so far: one tag each, and the file that the finished stage will leave."""
         self._outbox.put(Tags(finding_tags(findings)))
         self._outbox.put(Text(json_text(findings), FINDINGS.name))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Set facts about the run by which rows can be searched."""
+        """Set tags, by which runs can be searched."""
         self._outbox.put(Tags({clean_key(key): str(value) for key, value in values.items()}))

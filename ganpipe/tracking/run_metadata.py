@@ -1,4 +1,4 @@
-"""How a row introduces itself: its name, parameters, tags, note, the code it ran with; and what its tags tell later."""
+"""The name, params, tags and description of a new run, its diff of the code, and the facts read back from its tags."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ganpipe.identity import Identity
 from ganpipe.tracking.entries import clean_key
 
 CODE = ("ganpipe", "stages", "dvc.yaml", "pyproject.toml")
-"""What counts as code. Not params.yaml or dvc.lock: DVC itself changes both in every experiment."""
+"""Files and folders of code. Without params.yaml and dvc.lock: DVC itself changes both in every experiment."""
 
 CHANGED = ", with changes to the code"
-"""What a page says behind a commit that is not all of the code."""
+"""Printed behind a commit when the code differed from it."""
 
 _LONGEST_PARAM = 6000  # characters, MLflow's limit
 _COMMIT = "mlflow.source.git.commit"
 _FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.torch": "torch", _COMMIT: "git commit"}
 
 
-def row_params(params: Params) -> dict[str, str]:
+def run_params(params: Params) -> dict[str, str]:
     """Return all parameters with dotted keys; everything but text is written as JSON."""
     flat = flatten(params.model_dump(mode="json"))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}
     return {clean_key(key): text[:_LONGEST_PARAM] for key, text in texts.items()}
 
 
-def row_name(params: Params, identity: Identity, attempt: int) -> str:
-    """Return the experiment's name in DVC, or a name made of system and key; later attempts are numbered."""
+def run_name(params: Params, identity: Identity, attempt: int) -> str:
+    """Return the experiment's name in DVC, else a name of system and fingerprint; later attempts have a number."""
     name = experiment_name() or f"repro-{params.system.name}-{identity.experiment[:6]}"
     return name if attempt == 1 else f"{name}-{attempt}"
 
@@ -43,8 +43,8 @@ def experiment_name() -> str | None:
     return os.environ.get("DVC_EXP_NAME") or None
 
 
-def row_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dict[str, str]:
-    """Return the tags of a new row, except for what only the table of rows knows; `dirty`: the code is not HEAD's."""
+def run_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dict[str, str]:
+    """Return the tags of a new run, except those that number its attempts; `dirty`: the code differs from HEAD."""
     name, commit = experiment_name(), git("rev-parse", "HEAD").strip()
     baseline = os.environ.get("DVC_EXP_BASELINE_REV") or commit
     tags = {
@@ -67,22 +67,22 @@ def row_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dic
     return {key: value for key, value in tags.items() if value}
 
 
-def row_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str]:
-    """Return what the tags and the names of the metrics of a row say of the environment that it was computed in."""
+def run_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str]:
+    """Return versions, commit and device of a run, from its tags and the names of its metrics."""
     facts = {title: tags[tag] for tag, title in _FACTS.items() if tag in tags}
     if _COMMIT in tags and tags.get("git.dirty_code") == "true":
         facts["git commit"] += CHANGED
-    measured = [kind for kind in ("gpu", "cpu") if f"memory/peak_{kind}_mib" in metrics]  # the CPU's always
+    measured = [kind for kind in ("gpu", "cpu") if f"memory/peak_{kind}_mib" in metrics]  # the CPU's is always there
     return facts | ({"device": measured[0].upper()} if measured else {})
 
 
 def host() -> str:
-    """Return the name of this machine, by which a row says where its process lives."""
+    """Return the name of this machine. A run carries it as a tag, so that other machines do not judge its process."""
     return platform.node()
 
 
 def code_diff() -> str:
-    """Return how the code here differs from the commit HEAD, new files included; empty also where there is no git."""
+    """Return the diff of the code here against HEAD, new files included; empty also where there is no git."""
     if not git("rev-parse", "HEAD"):
         return ""
     new = git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
@@ -91,7 +91,7 @@ def code_diff() -> str:
 
 
 def git(*arguments: str, accept: Sequence[int] = (0,)) -> str:
-    """Return what git prints, or nothing where there is no git, no repository or no commit."""
+    """Return what git prints; an empty text where there is no git, no repository or no commit."""
     try:
         command = ["git", "-c", "core.quotepath=off", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
@@ -101,7 +101,7 @@ def git(*arguments: str, accept: Sequence[int] = (0,)) -> str:
 
 
 def _note(params: Params, name: str | None, baseline: str) -> str:
-    """Markdown, shown as the description of the row."""
+    """Return the description of the run, in Markdown."""
     if name:
         how = f"`dvc exp apply {name}`, then `dvc repro`"
     else:

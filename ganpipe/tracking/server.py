@@ -1,56 +1,49 @@
-"""`ganpipe ui`: the MLflow user interface on the store of this checkout, on this machine only."""
+"""`ganpipe ui`: the MLflow server on the store of this checkout, on this machine only.
+
+This process becomes the server, so Ctrl-C, SIGTERM, exit code and log are the server's own.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import webbrowser
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-from ganpipe.errors import ConfigError, GanpipeError
-from ganpipe.paths import state_dir
+from ganpipe.errors import ConfigError
+from ganpipe.tracking.api import experiment_id
 from ganpipe.tracking.locations import artifact_root, is_server, store_uri
 
 HOST = "127.0.0.1"
-START_SECONDS = 120.0  # until the server answers; the first start on a slow disk takes most of a minute
-STOP_SECONDS = 10.0  # until a server that was asked to stop is killed
 
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nine processes for judging language models
-    "MLFLOW_LOGGING_LEVEL": "INFO",  # to the log file; our own process has turned it down
+    "MLFLOW_LOGGING_LEVEL": "INFO",  # our own process has turned it down
 }
 
 
 def serve(port: int, open_browser: bool) -> None:
-    """Show the table of experiments in the browser until Ctrl-C or SIGTERM.
+    """Print the address of our table of runs and become the MLflow server; returns only if the store is a server.
 
-    Raises `ConfigError` if the port is taken, `GanpipeError` if the server does not come up.
+    `open_browser` opens the page once the server listens. Raises `ConfigError` if the port is taken.
     """
-    from ganpipe.tracking.store import experiment_id
-
     uri = store_uri()
     if is_server(uri):
-        _show(uri, experiment_id(), open_browser)
+        link = deep_link(uri, experiment_id())
+        print(link, flush=True)
+        if open_browser:
+            webbrowser.open(link)
         return
     _require_free(port)
-    experiment = experiment_id()
-    with _interruptible(), _running_server(uri, port) as server:
-        _wait_until_healthy(server, port)
-        _show(f"http://{HOST}:{port}", experiment, open_browser)
-        print("Ctrl-C ends it.", flush=True)
-        code = server.wait()
-        raise GanpipeError(f"the MLflow server ended with code {code}: {_last_words()}")
+    link = deep_link(f"http://{HOST}:{port}", experiment_id())
+    print(f"{link}\nStarting the server; Ctrl-C ends it.", flush=True)
+    if open_browser:
+        _open_when_listening(port, link)
+    _become_server(uri, port)
 
 
 def deep_link(address: str, experiment: str) -> str:
@@ -58,11 +51,23 @@ def deep_link(address: str, experiment: str) -> str:
     return f"{address.rstrip('/')}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
-def _show(address: str, experiment: str, open_browser: bool) -> None:
-    link = deep_link(address, experiment)
-    print(link, flush=True)
-    if open_browser:
+def _become_server(uri: str, port: int) -> NoReturn:
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST, "--port", str(port)]
+    command += ["--backend-store-uri", uri, "--artifacts-destination", str(artifact_root())]
+    command += ["--uvicorn-opts", "--log-level warning"]  # no line per request
+    os.execve(sys.executable, command, os.environ | _SETTINGS)
+
+
+def _open_when_listening(port: int, link: str) -> None:
+    """Open the page from a child process as soon as the port is taken, unless the server ends before."""
+    server = os.getpid()
+    if os.fork():
+        return
+    while _is_free(port) and os.getppid() == server:
+        time.sleep(0.2)
+    if os.getppid() == server:
         webbrowser.open(link)
+    os._exit(0)
 
 
 def _require_free(port: int) -> None:
@@ -79,72 +84,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-@contextlib.contextmanager
-def _running_server(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the server in a process group of its own, which ends with the block: it starts workers that outlive it."""
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST, "--port", str(port)]
-    command += ["--backend-store-uri", uri, "--artifacts-destination", str(artifact_root())]
-    environment = os.environ | _SETTINGS
-    _log().parent.mkdir(parents=True, exist_ok=True)
-    with _log().open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    try:
-        yield server
-    finally:
-        _stop(server)
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(STOP_SECONDS)
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end the block like Ctrl-C does, and take either as the user's way to leave."""
-
-    def leave(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(flush=True)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _wait_until_healthy(server: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise GanpipeError(f"the MLflow server did not start: {_last_words()}")
-        if _is_healthy(port):
-            return
-        time.sleep(0.2)
-    raise GanpipeError(f"the MLflow server did not answer within {START_SECONDS:.0f} s; see {_log()}")
-
-
-def _is_healthy(port: int) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never ask a proxy for this machine
-    try:
-        with direct.open(f"http://{HOST}:{port}/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _log() -> Path:
-    return state_dir() / "ui.log"
-
-
-def _last_words() -> str:
-    lines = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{lines[-1][:200] if lines else 'no output'} (all of it in {_log()})"

@@ -1,7 +1,7 @@
-"""What belongs into a row, stage by stage, read from the files the stages leave behind.
+"""The outputs of each stage that a run shows, read from the files that the stage leaves.
 
-This table is the only place that knows it. A stage that has just finished, a cached stage whose row is built anew and
-`ganpipe track sync` all fill a row from here, so they cannot differ.
+The table at the end names them. A stage that has just finished, a cached stage whose run is built anew and
+`ganpipe track sync` all read them through it, so their runs cannot differ.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Curve = Sequence[tuple[int, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
-class Content:
-    """What one stage contributes to a row; `digest` is the sha256 over all files it is made of."""
+class StageOutputs:
+    """All that one stage contributes to a run; `digest` is the sha256 over all files it was read from."""
 
     curve: Curve
     pictures: Sequence[Picture]
@@ -39,31 +39,31 @@ class Content:
 
 
 @dataclass(frozen=True)
-class _Slot:
-    """How to fill one slot. Without `proof` the stage has not run here. Patterns that match nothing are left out."""
+class _Source:
+    """Where the outputs of one stage lie. Without the file `proof` the stage has not run here."""
 
     proof: Path
-    files: Sequence[tuple[str, str | None]]  # pattern, folder in the row
-    unsent: Sequence[Path] = ()  # files too large for the row that tell its content from another
+    files: Sequence[tuple[str, str | None]]  # pattern, folder in the run; a pattern may match no file
+    unsent: Sequence[Path] = ()  # files too large to copy; they enter the digest alone
     curve: Callable[[], Curve] = tuple
     pictures: Callable[[], Sequence[Picture]] = tuple
     tags: Callable[[], Mapping[str, str]] = dict
 
 
-def read_slot(stage: str) -> Content | None:
-    """Read what `stage` left in the current folder, None if it left nothing. Raises `DataError` for damaged files."""
-    slot = _SLOTS[stage]
-    if not slot.proof.exists():
+def read_outputs(stage: str) -> StageOutputs | None:
+    """Read the outputs of `stage` in the current folder, None if it has none. Raises `DataError` for damaged files."""
+    source = _SOURCES[stage]
+    if not source.proof.exists():
         return None
-    files = [File(path, folder) for pattern, folder in slot.files for path in sorted(Path().glob(pattern))]
-    pictures = slot.pictures()
+    files = [File(path, folder) for pattern, folder in source.files for path in sorted(Path().glob(pattern))]
+    pictures = source.pictures()
     shown = [picture.image for picture in pictures if isinstance(picture.image, Path)]
-    digest = _digest([*(file.path for file in files), *shown, *slot.unsent])
-    return Content(slot.curve(), pictures, files, slot.tags(), digest)
+    digest = _digest([*(file.path for file in files), *shown, *source.unsent])
+    return StageOutputs(source.curve(), pictures, files, source.tags(), digest)
 
 
 def train_metrics(row: Row) -> dict[str, float]:
-    """Return the metrics of one history row, named `train/...` for the group of charts they appear in."""
+    """Return the metrics of one history row as `train/...`: the UI groups its charts by this prefix."""
     return {f"{TRAIN_PREFIX}{name}": value for name, value in row.items() if name != "kimg"}
 
 
@@ -77,7 +77,7 @@ def _training_curve() -> Curve:
 
 
 def _previews() -> Sequence[Picture]:
-    """The preview images by step; the name of a preview ends in its kimg: `kimg-00100.png`."""
+    """Return the preview images by step; the name of a preview ends in its kimg: `kimg-00100.png`."""
     named = ((re.search(r"(\d+(?:\.\d+)?)$", path.stem), path) for path in sorted(paths.PREVIEWS.glob("kimg-*.png")))
     return [Picture(PREVIEW_KEY, images_shown(float(kimg[1])), path) for kimg, path in named if kimg]
 
@@ -108,8 +108,8 @@ def _digest(files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-_SLOTS: Mapping[str, _Slot] = {
-    "train": _Slot(
+_SOURCES: Mapping[str, _Source] = {
+    "train": _Source(
         proof=paths.HISTORY,
         files=(
             (f"{paths.MODEL}/generator.safetensors", "model"),
@@ -123,12 +123,12 @@ _SLOTS: Mapping[str, _Slot] = {
         pictures=_previews,
         tags=_findings,
     ),
-    "sample": _Slot(
+    "sample": _Source(
         proof=paths.SAMPLES_FILE,
         files=((f"{paths.SAMPLES}/*.png", "samples"),),
         unsent=(paths.SAMPLES_FILE,),
     ),
-    "evaluate": _Slot(
+    "evaluate": _Source(
         proof=paths.METRICS,
         files=((f"{paths.METRICS}", None), (f"{paths.PER_CLASS}", None)),
         curve=lambda: [(0, flat_scores(_scores()))],

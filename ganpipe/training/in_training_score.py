@@ -1,7 +1,7 @@
-"""A score while the training goes on: the Fréchet distance of the generator that would be published now.
+"""The score of `train.evaluate_kimg`: the Fréchet distance of the generator that would be published now.
 
 Cheap enough for every few thousand images, and no substitute for the evaluate stage: fewer samples, and an extractor of
-its own, so that a training depends on nothing but its data and `train`.
+its own, so that a training depends on its data and `train` only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.order import subset
 from ganpipe.errors import MetricError
 from ganpipe.metrics.extractors.domain import CARD, DomainExtractor
 from ganpipe.metrics.extractors.interface import Extractor
-from ganpipe.metrics.extractors.pattern import PatternExtractor
 from ganpipe.metrics.extractors.pixel import PixelExtractor
+from ganpipe.metrics.extractors.values import ValuesExtractor
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.progress import say
 
@@ -31,16 +32,16 @@ EPOCHS = 5
 
 
 class Scorer:
-    """Compares samples with fixed items of the train split in the features of a classifier trained on its labels.
+    """Compares samples with fixed rows of `field` in the training split, in the features of a classifier of its labels.
 
-    Images without labels, or with labels that no classifier can learn from, are compared by their pixels, vectors as
-    they are. The classifier is kept in `folder`, where a resumed training finds it, or learns the same anew where it is
-    damaged.
+    Images without labels, or with labels that no classifier can learn, are compared by their pixels; vectors and
+    sequences by their values. The classifier is kept in `folder`, where a resumed training finds it; a damaged one is
+    trained again, to the same bytes.
     """
 
-    def __init__(self, packed: Packed, seed: int, folder: Path) -> None:
-        self._extractor = _extractor(packed, seed, folder)
-        real = packed.read(packed.some("train", ITEMS, seed), packed.kind)
+    def __init__(self, packed: Packed, field: str, seed: int, folder: Path) -> None:
+        self._extractor = _extractor(packed, field, seed, folder)
+        real = packed.read_rows(field, subset(packed.rows("train", packed.fields[field].space), ITEMS, seed))
         self._real = self._extractor.extract(real).features
 
     @property
@@ -53,18 +54,20 @@ class Scorer:
         return frechet_distance(self._real, self._extractor.extract(items).features)
 
 
-def _extractor(packed: Packed, seed: int, folder: Path) -> Extractor:
-    if packed.kind == "vector":
-        return PatternExtractor()
-    if not packed.classes:
+def _extractor(packed: Packed, field: str, seed: int, folder: Path) -> Extractor:
+    spec = packed.spec
+    if spec.fields[field].kind != "image":
+        return ValuesExtractor()
+    beside = spec.beside(field, "label")
+    if beside is None:
         return PixelExtractor()
     if (folder / CARD).exists():  # it is written last
         with contextlib.suppress(MetricError):
             return DomainExtractor.load(folder)
-    learned = packed.some("train", LEARNED, seed)
-    images, labels = (packed.read(learned, role) for role in ("image", "label"))
+    learned = subset(packed.rows("train", spec.fields[field].space), LEARNED, seed)
+    images, labels = packed.read_rows(field, learned), packed.read_rows(beside, learned)
     try:
-        extractor = DomainExtractor.fit(images, labels, packed.classes, EPOCHS, seed, required_accuracy=0.0)
+        extractor = DomainExtractor.fit(images, labels, spec.names(beside), EPOCHS, seed, required_accuracy=0.0)
     except MetricError as error:
         say(f"train.evaluate_kimg compares pixels, since no classifier can learn these labels: {error}")
         return PixelExtractor()

@@ -13,17 +13,17 @@ from typing import Any
 
 import mlflow
 import pytest
-from mlflow.entities import Run
+from mlflow.entities import Run as MlflowRun
 from PIL import Image
 
 from ganpipe import paths
 from ganpipe.config import Params, parse
 from ganpipe.history.table import History
 from ganpipe.identity import identify_workspace
-from ganpipe.tracking import background as courier
-from ganpipe.tracking.run import Row
+from ganpipe.tracking import background
+from ganpipe.tracking.api import track
+from ganpipe.tracking.run import Run
 from ganpipe.tracking.stage_outputs import train_metrics
-from ganpipe.tracking.store import track
 
 CONTENT: dict[str, Any] = {
     "data": {"name": "digits", "source": None},
@@ -78,20 +78,20 @@ class Checkout:
 
     def train(self, params: Params, upto: int = 3, error: BaseException | None = None, noise: float = 0.0) -> None:
         """Train to `upto` kimg, raising `error` after the last; always from the start, as resumed points are equal."""
-        with track("train", params, identify_workspace(params)) as row:
-            self.training(row, upto, noise)
+        with track("train", params, identify_workspace(params)) as run:
+            self.training(run, upto, noise)
             if error:
                 raise error
 
-    def training(self, row: Row, upto: int, noise: float = 0.0) -> None:
+    def training(self, run: Run, upto: int, noise: float = 0.0) -> None:
         """What the training stage does: live points and previews, then the files."""
         history = History()
         for kimg in range(1, upto + 1):
             history.add({"loss_generator": 1 / kimg + noise, "loss_discriminator": kimg / 3})
-            row.metrics(train_metrics(history.close_row(float(kimg))), kimg * 1000)
+            run.metrics(train_metrics(history.close_row(float(kimg))), kimg * 1000)
             preview = paths.PREVIEWS / f"kimg-{kimg:09.3f}.png"
             self.picture(preview, kimg)
-            row.image("samples", kimg * 1000, preview)
+            run.image("samples", kimg * 1000, preview)
         history.write_csv(paths.HISTORY)
         paths.MODEL.mkdir(exist_ok=True)
         (paths.MODEL / "generator.safetensors").write_bytes(b"weights" + repr(noise).encode())
@@ -102,10 +102,10 @@ class Checkout:
             self.picture(paths.SAMPLES / "grid.png", shade)
             paths.SAMPLES_FILE.write_bytes(bytes(shade))
 
-    def evaluate(self, params: Params, fd: float = 2.5, row_name: str = "domain") -> None:
+    def evaluate(self, params: Params, fd: float = 2.5, block_name: str = "domain") -> None:
         with track("evaluate", params, identify_workspace(params)):
             block = {"extractor": "lenet84@b7320f18", "fd": fd, "floor": {"fd": 0.5}, "images": 10}
-            scores = {"n_fake": 10, row_name: block}
+            scores = {"n_fake": 10, block_name: block}
             paths.METRICS.write_text(json.dumps(scores))
 
     def repro(self, params: Params, noise: float = 0.0) -> None:
@@ -117,18 +117,18 @@ class Checkout:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), shade).save(path)
 
-    def rows(self) -> list[Run]:
-        """All rows, in the order of their creation."""
+    def runs(self) -> list[MlflowRun]:
+        """All runs, in the order of their creation."""
         experiment = self.client.get_experiment_by_name("ganpipe")
         ids = [experiment.experiment_id] if experiment else []
         return list(self.client.search_runs(ids, order_by=["attributes.start_time"]))
 
-    def points(self, row: Run, key: str) -> list[tuple[int, float]]:
+    def points(self, run: MlflowRun, key: str) -> list[tuple[int, float]]:
         """All stored points of a metric, duplicates included, by step."""
-        return sorted((point.step, point.value) for point in self.client.get_metric_history(row.info.run_id, key))
+        return sorted((point.step, point.value) for point in self.client.get_metric_history(run.info.run_id, key))
 
-    def files(self, row: Run, folder: str | None = None) -> set[str]:
-        return {file.path for file in self.client.list_artifacts(row.info.run_id, folder) if not file.is_dir}
+    def files(self, run: MlflowRun, folder: str | None = None) -> set[str]:
+        return {file.path for file in self.client.list_artifacts(run.info.run_id, folder) if not file.is_dir}
 
     def git(self, *arguments: str) -> str:
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
@@ -145,10 +145,10 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
-    """A checkout without a store, as the current folder; the courier hurries."""
+    """A checkout without a store, as the current folder; the background sender hurries."""
     for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_TRACKING", "RANK", "GIT_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(courier, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(background, "FLUSH_SECONDS", 0.02)
     root = tmp_path / "checkout"
     for folder in (".dvc", "data/packed", "ganpipe/nets", "ganpipe/metrics", "stages"):
         (root / folder).mkdir(parents=True)

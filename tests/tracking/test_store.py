@@ -1,4 +1,4 @@
-"""Rows go to the main checkout's store, survive processes that die or race, and do without a store."""
+"""Runs go to the main checkout's store, survive processes that die or race, and do without a store."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ import mlflow
 import pytest
 
 from ganpipe.identity import identify_workspace
-from ganpipe.tracking import background as courier
-from ganpipe.tracking import store as tracking
+from ganpipe.tracking import api, background
+from ganpipe.tracking.api import sync_workspace, track
 from ganpipe.tracking.locations import store_uri
-from ganpipe.tracking.store import sync_workspace, track
 
 LOSS = "train/loss_generator"
 STAGE = """\
@@ -27,12 +26,12 @@ import json, signal, sys, time
 from pathlib import Path
 from ganpipe.config import Params, parse
 from ganpipe.identity import identify_workspace
-from ganpipe.tracking.store import track
+from ganpipe.tracking.api import track
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 params = parse(Params, json.loads(Path(sys.argv[1]).read_text()), "test")
-with track("train", params, identify_workspace(params)) as row:
+with track("train", params, identify_workspace(params)) as run:
     for step in (1000, 2000):
-        row.metrics({"train/loss_generator": 1000 / step}, step)
+        run.metrics({"train/loss_generator": 1000 / step}, step)
     time.sleep(float(sys.argv[2]))
 """
 
@@ -63,11 +62,11 @@ def test_an_experiment_in_a_temporary_copy_goes_to_the_main_store(checkout, monk
     monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.setenv("DVC_EXP_NAME", "queued")
     checkout.train(checkout.params())
-    (row,) = checkout.rows()
-    assert row.info.run_name == "queued" and len(checkout.points(row, LOSS)) == 3
+    (run,) = checkout.runs()
+    assert run.info.run_name == "queued" and len(checkout.points(run, LOSS)) == 3
     assert not (copy / "mlflow.db").exists() and not (copy / "mlartifacts").exists() and not (copy / "mlruns").exists()
     shutil.rmtree(copy)
-    assert "history.csv" in checkout.files(row)
+    assert "history.csv" in checkout.files(run)
 
 
 @pytest.mark.parametrize(
@@ -100,50 +99,50 @@ def test_two_processes_may_open_a_fresh_store_at_once(fresh_checkout) -> None:
     stages = [start(fresh_checkout.params(train__seed=seed), 0) for seed in (1, 2)]
     output = "".join("".join(stage.communicate(timeout=120)) for stage in stages)
     assert [stage.returncode for stage in stages] == [0, 0], output
-    assert [row.info.status for row in fresh_checkout.rows()] == ["FINISHED", "FINISHED"]
+    assert [run.info.status for run in fresh_checkout.runs()] == ["FINISHED", "FINISHED"]
     assert re.fullmatch(r"Creating the MLflow store .*/mlflow\.db\n", output), output
 
 
-def test_a_terminated_stage_leaves_a_killed_row(checkout) -> None:
+def test_a_terminated_stage_leaves_a_killed_run(checkout) -> None:
     stage = start(checkout.params(), 60)
-    wait_for(lambda: bool(checkout.rows()) and bool(checkout.rows()[0].data.metrics))
+    wait_for(lambda: bool(checkout.runs()) and bool(checkout.runs()[0].data.metrics))
     stage.send_signal(signal.SIGTERM)
     assert stage.wait(timeout=30) == 143
-    assert checkout.rows()[0].info.status == "KILLED"
+    assert checkout.runs()[0].info.status == "KILLED"
     assert stage.communicate() == ("", "")
 
 
-def test_a_row_of_a_process_that_vanished_is_closed_by_the_next_and_continued(checkout) -> None:
+def test_a_run_of_a_process_that_vanished_is_closed_by_the_next_and_continued(checkout) -> None:
     killed = checkout.params(train__seed=3)
     stage = start(killed, 60)
-    wait_for(lambda: bool(checkout.rows()) and len(checkout.points(checkout.rows()[0], LOSS)) == 2)
+    wait_for(lambda: bool(checkout.runs()) and len(checkout.points(checkout.runs()[0], LOSS)) == 2)
     checkout.train(checkout.params())
-    assert checkout.rows()[0].info.status == "RUNNING", "its process lives"
+    assert checkout.runs()[0].info.status == "RUNNING", "its process lives"
     stage.kill()
     stage.wait()
-    assert checkout.rows()[0].info.status == "RUNNING", "nobody has looked yet"
+    assert checkout.runs()[0].info.status == "RUNNING", "nobody has looked yet"
     checkout.sample(checkout.params())
-    assert checkout.rows()[0].info.status == "KILLED"
+    assert checkout.runs()[0].info.status == "KILLED"
     checkout.train(killed)
-    row = checkout.rows()[0]
-    assert len(checkout.rows()) == 2
-    assert row.info.status == "FINISHED" and row.data.tags["ganpipe.resumed"] == "1"
-    assert checkout.points(row, LOSS) == [(1000, 1.0), (2000, 0.5), (3000, 1 / 3)]
+    run = checkout.runs()[0]
+    assert len(checkout.runs()) == 2
+    assert run.info.status == "FINISHED" and run.data.tags["ganpipe.resumed"] == "1"
+    assert checkout.points(run, LOSS) == [(1000, 1.0), (2000, 0.5), (3000, 1 / 3)]
 
 
-def test_rows_of_other_machines_are_left_alone(checkout) -> None:
+def test_runs_of_other_machines_are_left_alone(checkout) -> None:
     checkout.train(checkout.params())
-    (row,) = checkout.rows()
-    checkout.client.update_run(row.info.run_id, "RUNNING")
-    checkout.client.set_tag(row.info.run_id, "ganpipe.host", "elsewhere")
+    (run,) = checkout.runs()
+    checkout.client.update_run(run.info.run_id, "RUNNING")
+    checkout.client.set_tag(run.info.run_id, "ganpipe.host", "elsewhere")
     checkout.train(checkout.params(train__seed=1))
-    assert checkout.rows()[0].info.status == "RUNNING"
+    assert checkout.runs()[0].info.status == "RUNNING"
 
 
 def test_training_does_without_a_store_and_sync_fills_in(checkout, monkeypatch, capfd) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    monkeypatch.setattr(courier, "FIRST_PAUSE_SECONDS", 0.2)
-    monkeypatch.setattr(courier, "FINISH_SECONDS", 1.5)
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(background, "FINISH_SECONDS", 1.5)
     begun = time.monotonic()
     checkout.train(checkout.params())
     assert time.monotonic() - begun < 20
@@ -151,45 +150,45 @@ def test_training_does_without_a_store_and_sync_fills_in(checkout, monkeypatch, 
     line = r"MLflow at http://127.0.0.1:1 unreachable \(.*\): run `ganpipe track sync`\n"
     assert out == "" and re.fullmatch(line, err)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert checkout.rows() == []
-    monkeypatch.setattr(tracking, "finished_stages", lambda: ["train"])
+    assert checkout.runs() == []
+    monkeypatch.setattr(api, "finished_stages", lambda: ["train"])
     assert "added train" in sync_workspace(checkout.params())
-    (row,) = checkout.rows()
-    assert len(checkout.points(row, LOSS)) == 3 and row.info.status == "FINISHED"
+    (run,) = checkout.runs()
+    assert len(checkout.points(run, LOSS)) == 3 and run.info.status == "FINISHED"
 
 
 def test_points_wait_for_a_store_that_comes_later(checkout, monkeypatch) -> None:
-    monkeypatch.setattr(courier, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.1)
     store, hidden = checkout.root / "mlflow.db", checkout.root / "hidden.db"
     store.rename(hidden)
     store.mkdir()  # nothing can open it as a database
     params = checkout.params()
-    with track("train", params, identify_workspace(params)) as row:
-        row.metrics({LOSS: 1.0}, 1000)
+    with track("train", params, identify_workspace(params)) as run:
+        run.metrics({LOSS: 1.0}, 1000)
         store.rmdir()
         hidden.rename(store)
-        wait_for(lambda: bool(checkout.rows()) and bool(checkout.rows()[0].data.metrics), seconds=20)
-        row.metrics({LOSS: 0.5}, 2000)
-    (done,) = checkout.rows()
+        wait_for(lambda: bool(checkout.runs()) and bool(checkout.runs()[0].data.metrics), seconds=20)
+        run.metrics({LOSS: 0.5}, 2000)
+    (done,) = checkout.runs()
     assert done.info.status == "FINISHED" and checkout.points(done, LOSS) == [(1000, 1.0), (2000, 0.5)]
 
 
 def test_an_address_mlflow_does_not_know_costs_one_line(checkout, monkeypatch, capfd) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "carrier-pigeon://roof")
-    monkeypatch.setattr(courier, "FINISH_SECONDS", 0.2)
+    monkeypatch.setattr(background, "FINISH_SECONDS", 0.2)
     checkout.train(checkout.params())
     out, err = capfd.readouterr()
     assert out == "" and err.count("\n") == 1 and "carrier-pigeon" in err
 
 
-def test_a_damaged_history_costs_one_line_and_no_row_says_more_than_it_has(checkout, capfd) -> None:
+def test_a_damaged_history_costs_one_line_and_no_run_says_more_than_it_has(checkout, capfd) -> None:
     params = checkout.params()
-    with track("train", params, identify_workspace(params)) as row:
-        checkout.training(row, 2)
+    with track("train", params, identify_workspace(params)) as run:
+        checkout.training(run, 2)
         Path("data/history.csv").write_text("damaged\n")
     out, err = capfd.readouterr()
     assert out == "" and err.count("\n") == 1 and "history.csv" in err
-    (done,) = checkout.rows()
+    (done,) = checkout.runs()
     assert "ganpipe.slot.train" not in done.data.tags and len(checkout.points(done, LOSS)) == 2
 
 
