@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Literal
 
 import pytest
@@ -19,17 +20,6 @@ from ganpipe.core.system import System
 from ganpipe.systems.configs import SystemConfig
 
 LATENT = 8
-
-
-class Config(SystemConfig):
-    """Options of `Obedient`; in its module, as `add_to_table` wants them."""
-
-    latent: int = LATENT
-    on: Literal["label", "attributes"] = "label"
-
-    @property
-    def inputs(self) -> Mapping[str, Input]:
-        return {"latent": Noise((self.latent,)), "wanted": Choice(self.on)}
 
 
 class Painter(nn.Module):
@@ -54,7 +44,13 @@ class Painter(nn.Module):
 class Obedient(System):
     """Conditional on the class, or on attributes. Nobody trains it."""
 
-    Config = Config
+    class Config(SystemConfig):
+        latent: int = LATENT
+        on: Literal["label", "attributes"] = "label"
+
+        @property
+        def inputs(self) -> Mapping[str, Input]:
+            return {"latent": Noise((self.latent,)), "wanted": Choice(self.on)}
 
     cfg: Config
     adversaries = ()
@@ -65,16 +61,17 @@ class Obedient(System):
         self.generator = Painter(height, width, len(data.names(cfg.on)))
 
 
-def add_to_table(monkeypatch: pytest.MonkeyPatch, cls: type[System]) -> str:
-    """Let `ganpipe.systems` build a system of a test, whose options are `Config` of its module; return its name."""
+def add_to_table(monkeypatch: pytest.MonkeyPatch, cls: type[System]) -> None:
+    """Let `ganpipe.systems` build a system of a test under the name of its class in small letters."""
     name = cls.__name__.lower()
+    module = ModuleType(name)
+    vars(module).update({cls.__name__: cls, "Config": cls.Config})
     monkeypatch.setitem(systems.SYSTEMS, name, cls.__name__)
     for package in ("ganpipe.systems", "ganpipe.systems.configs"):
-        monkeypatch.setitem(sys.modules, f"{package}.{name}", sys.modules[cls.__module__])
-    return name
+        monkeypatch.setitem(sys.modules, f"{package}.{name}", module)
 
 
 def obedient(on: str, names: tuple[str, ...] = ("cat", "dog", "fox")) -> Obedient:
     """Return a system that was told the names of its classes or attributes."""
     classes, attributes = (names, ()) if on == "label" else ((), names)
-    return Obedient(Config(on=on), images((1, 8, 8), classes, attributes, name="toys")).eval()
+    return Obedient(Obedient.Config(on=on), images((1, 8, 8), classes, attributes, name="toys")).eval()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from specs import images
 from torch import nn
 
-from specs import images
 from ganpipe import systems
 from ganpipe.config import SystemSection
 from ganpipe.core.system import System
