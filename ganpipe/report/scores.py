@@ -121,10 +121,10 @@ class Block:
 
 
 def read_blocks(content: Mapping[str, Any]) -> list[Block]:
-    """Arrange the content of metrics.json, block by block in its order."""
+    """Arrange the content of metrics.json, block by block in its order, but with comparisons to targets last."""
     return [
         _block(name, found, output, scores)
-        for name, found in content.items()
+        for name, found in sorted(content.items(), key=lambda item: item[0] == PAIRED)
         if isinstance(found, Mapping)
         for output, scores in _by_output(found).items()
     ]
