@@ -153,9 +153,7 @@ def test_attributes_are_on_or_off_as_asked_and_open_ones_are_drawn(conditional: 
 def test_attributes_that_are_not_known_or_not_taken_are_refused(conditional: Callable[[str], Generator]) -> None:
     with pytest.raises(ValueError, match="^attribute 'cow' is unknown; there are cat, dog, fox$"):
         conditional("attributes").sample(1, attributes={"cow": True})
-    with pytest.raises(
-        ValueError, match=r"attributes = {'cat': True}: this generator takes no attributes \(Obedient\)"
-    ):
+    with pytest.raises(ValueError, match=r"attributes = {'cat': True}: .* takes no attributes \(Obedient\)"):
         conditional("label").sample(1, attributes={"cat": True})
 
 
@@ -262,9 +260,7 @@ def test_frozen_weights_are_those_of_the_training_or_refused(
     loaded = ganpipe.load_generator(tmp_path).system
     assert loaded.frozen_sha256 == level_up.frozen_sha256
     monkeypatch.setattr(Several, "features_weight", 0.25)
-    with pytest.raises(
-        CheckpointError, match=r"the frozen network features has other weights here \(sha256 \w{8}\.\.\."
-    ):
+    with pytest.raises(CheckpointError, match=r"frozen network features has other weights here \(sha256 \w{8}\.\.\."):
         ganpipe.load_generator(tmp_path)
 
 

@@ -104,7 +104,7 @@ def test_the_first_adversary_judges_the_field_that_the_first_output_looks_like()
         def __init__(self) -> None:
             super().__init__(None, vectors(2))
             self.generator = nn.Linear(1, 2)
-                self.critic, self.second = (nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)) for _ in range(2))
+            self.critic, self.second = (nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)) for _ in range(2))
 
     system, real = Plain(), torch.randn(4, 2)
     assert torch.equal(system.realness({"vector": real}), system.critic(real))
