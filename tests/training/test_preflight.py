@@ -17,10 +17,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from miniatures import changed, miniature
+from specs import images, vectors
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from specs import images, vectors
 from ganpipe import config, paths
 from ganpipe.cli import app
 from ganpipe.config import Closed, Params, Train
