@@ -59,18 +59,23 @@ def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = HEAT_CEL
     return _picture(_grey(vectors, (0.0, 1.0)).repeat(cell[0], axis=0).repeat(cell[1], axis=1)[..., np.newaxis])
 
 
-def sheet(items: Shaped[np.ndarray, "n ..."], columns: int | None = None, limits: Limits | None = None) -> Image.Image:
+def sheet(
+    items: Shaped[np.ndarray, "n ..."],
+    columns: int | None = None,
+    kind: Kind | None = None,
+    limits: Limits | None = None,
+) -> Image.Image:
     """Draw items of one kind: images and sequences as a grid, vectors as one heat map with a row for each.
 
-    `columns` None makes the grid about square. `limits` are those of `as_images`, for sequences. Raises `ValueError`
-    for items that have no picture.
+    `columns` None makes the grid about square. `kind` and `limits` are those of `as_images`; vectors are always drawn
+    from 0 to 1. Raises `ValueError` for items that have no picture.
     """
-    kind = _kind_of(items)
-    if kind == "vector":
+    found = _kind_of(items, kind)
+    if found == "vector":
         return heat_map(items)
     columns = columns or math.isqrt(len(items) - 1) + 1
     images = as_images(items, kind, limits)
-    if kind == "sequence":
+    if found == "sequence":
         return grid(_enlarged(images, *STEP_CELL), columns, scale=1)
     return grid(images, columns)
 
@@ -86,9 +91,7 @@ def as_images(
     data where pictures are to be compared. `kind` None is told from the array. Raises `ValueError` for numbers that
     are not finite, and for items that have no picture.
     """
-    found = _kind_of(items)
-    if kind not in (None, found):
-        raise ValueError(f"an array of {items.dtype}{list(items.shape)} does not hold items of kind {kind!r}")
+    found = _kind_of(items, kind)
     if found == "image":
         return items
     if found == "vector":
@@ -156,19 +159,25 @@ def save_evolution(previews: Sequence[Path], folder: Path, kind: Kind) -> None:
         first.save(part, format="GIF", save_all=True, append_images=rest, duration=times, loop=0)
 
 
-def _kind_of(items: Shaped[np.ndarray, "n ..."]) -> Kind:
-    """Tell the kind of items from their array. Raises `ValueError` for items that have no picture."""
+def _kind_of(items: Shaped[np.ndarray, "n ..."], expected: Kind | None = None) -> Kind:
+    """Tell the kind of items from their array. Raises `ValueError` for an unexpected one, or one without a picture."""
+    array = f"an array of {items.dtype}{list(items.shape)}"
+    found: Kind
     if items.ndim == 4 and items.dtype == np.uint8:
-        return "image"
-    if items.ndim in (2, 3) and np.issubdtype(items.dtype, np.floating):
-        return "vector" if items.ndim == 2 else "sequence"
-    raise ValueError(
-        f"an array of {items.dtype}{list(items.shape)} has no picture: draw images, uint8 (n, h, w, c), vectors, "
-        "float (n, d), or sequences, float (n, t, f)"
-    )
+        found = "image"
+    elif items.ndim in (2, 3) and np.issubdtype(items.dtype, np.floating):
+        found = "vector" if items.ndim == 2 else "sequence"
+    else:
+        raise ValueError(
+            f"{array} has no picture: draw images, uint8 (n, h, w, c), vectors, float (n, d), or sequences, "
+            "float (n, t, f)"
+        )
+    if expected not in (None, found):
+        raise ValueError(f"{array} does not hold items of kind {expected!r}")
+    return found
 
 
-def _grey(values: Float[np.ndarray, ...], limits: Limits) -> UInt8[np.ndarray, ...]:
+def _grey(values: Float[np.ndarray, "*shape"], limits: Limits) -> UInt8[np.ndarray, "*shape"]:
     """Draw numbers as shades of grey, from black at the lower limit to white at the upper one."""
     if not np.isfinite(values).all():
         raise ValueError("a heat map of numbers that are not finite")
@@ -177,7 +186,7 @@ def _grey(values: Float[np.ndarray, ...], limits: Limits) -> UInt8[np.ndarray, .
     return np.round(255 * np.clip(shares, 0, 1)).astype(np.uint8)
 
 
-def _range(values: Float[np.ndarray, ...]) -> Limits:
+def _range(values: Float[np.ndarray, "*shape"]) -> Limits:
     return float(values.min()), float(values.max())
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from conftest import REPOSITORY
@@ -72,7 +73,41 @@ def test_the_guide_to_adding_a_system(copy: Path) -> None:
     assert len(code.splitlines()) < 60
 
 
-def test_the_readme_names_files_that_exist() -> None:
-    text = (REPOSITORY / "README.md").read_text()
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-        assert (REPOSITORY / target).exists(), target
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+HOUSE = REPOSITORY / "docs" / "pictures" / "house.svg"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", page.read_text()):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not heading or heading in headings(file), f"{target}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that GitHub makes of the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_the_architecture_page_names_files_that_exist() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:ganpipe|tests|stages)/[\w./-]*)`", text)
+    assert len(named) > 15
+    assert not [name for name in named if not (REPOSITORY / name).exists()]
+    stages = re.findall(r"^\| `stages\.(\w+)` \| `(.*?)` ", text, re.MULTILINE)
+    assert {name for name, _ in stages} == {path.stem for path in (REPOSITORY / "stages").glob("[a-z]*.py")}
+    for name, body in stages:
+        imported = body.removesuffix(".py").replace("/", ".")
+        assert f"from {imported} import" in (REPOSITORY / "stages" / f"{name}.py").read_text()
+
+
+def test_the_house_has_a_room_for_every_package() -> None:
+    labels = [label for label in ElementTree.parse(HOUSE).iter() if label.tag.endswith("}text")]
+    rooms = {
+        name for label in labels for name in re.split(r", | ", (label.text or "").partition(":")[0]) if "." not in name
+    }
+    sources = (REPOSITORY / "ganpipe").glob("[a-z]*")
+    packages = {path.stem for path in sources if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert packages <= rooms

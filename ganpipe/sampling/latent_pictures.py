@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from ganpipe.core.system import System
 from ganpipe.sampling.draw import joined
 
 
+@runtime_checkable
 class Curve(Protocol):
     """A way from a start to an end, (n, length) each."""
 

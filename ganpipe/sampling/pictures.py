@@ -94,7 +94,7 @@ def _targets(system: System) -> Mapping[str, Kind]:
 
 def _sheet(items: np.ndarray, kind: Kind, plan: Plan) -> Image.Image:
     if plan.labels:
-        return labelled(grid(asas_images(items, kind), plan.columns), plan.labels)
+        return labelled(grid(as_images(items, kind), plan.columns), plan.labels)
     return sheet(items, plan.columns)
 
 

@@ -1,7 +1,7 @@
 """Serves training batches as a pure function of (seed, position): a resume needs no saved state.
 
 Read-time augmentation is drawn once per row and applied to all images of the row. `data.flip` mirrors half of the rows.
-`data.jitter` is the random jitter of pix2pix (Isola et al. 2017, arXiv:1611.07004, section 6.1): both sides of a picture
+`data.jitter` is the random jitter of pix2pix (Isola et al. 2017, arXiv:1611.07004, section 6.1): the sides of a picture
 are enlarged by this number of pixels, and a window of the old size is cut out at a random place. The paper does not
 name the interpolation. Bilinear is the default of `image.scale` in the authors' first code (Torch) and, unlike bicubic,
 it stays within [-1, 1].
