@@ -9,6 +9,7 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 
+PARAMS_CHECKED = Path("data/params.checked")
 RAW = Path("data/raw")
 PACKED = Path("data/packed")
 PACKED_FILE = PACKED / "data.h5"
