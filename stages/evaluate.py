@@ -19,16 +19,17 @@ def main(
 ) -> None:
     """Compare data/samples with data/packed through the extractors of params.yaml."""
     with stage_process() as params:
+        from ganpipe import paths
         from ganpipe.identity import identify_workspace
         from ganpipe.metrics.reference import prepare_reference
         from ganpipe.metrics.stage import evaluate
         from ganpipe.tracking.api import track
 
         if reference:
-            prepare_reference(params)
+            prepare_reference(params, paths.PACKED, paths.REFERENCE)
             return
         with track("evaluate", params, identify_workspace(params)):
-            evaluate(params)
+            evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
 
 
 if __name__ == "__main__":

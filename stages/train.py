@@ -20,6 +20,7 @@ def main(
         if check:
             _note_checked()
             return
+        from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
         from ganpipe.tracking.api import track
@@ -34,7 +35,7 @@ def main(
                 finding=lambda findings: run.findings(as_json(findings)),
                 memory=lambda peak, nimg: run.metrics({f"memory/peak_{kind}_mib": peak[kind] for kind in peak}, nimg),
             )
-            train(params, identity.train, listeners)
+            train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
 
 
 def _note_checked() -> None:

@@ -132,7 +132,7 @@ def test_every_system_has_its_file_a_recipe_a_test_and_a_source(name: str) -> No
     assert all(f"`{recipe}`" in (REPOSITORY / "README.md").read_text() for recipe in own)
     assert re.search(r"arXiv:\d{4}\.\d{4,5}|\(\w+, \".+\", \d{4}", cls.__doc__ or ""), "name the paper or book"
     assert "Deviation" in (cls.__doc__ or "")
-    assert issubclass(cls.Config, systems.Closed)
+    assert issubclass(cls.Config, systems.SystemConfig)
 
 
 def test_every_file_of_systems_is_in_the_table() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 from typer.testing import CliRunner
 
 from ganpipe import paths, recipes
@@ -47,6 +49,29 @@ print("modules:", " ".join(sys.modules))
     usage, modules = out.split("modules:")
     assert "Usage:" in usage
     assert not HEAVY & {name.partition(".")[0] for name in modules.split()}
+
+
+WITHOUT_TORCH = """
+import sys
+from typer.testing import CliRunner
+from ganpipe import cli
+from stages import download, pack
+for module, arguments in ((cli, ["params", "check"]), (download, []), (pack, [])):
+    result = CliRunner().invoke(module.app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "torch" not in sys.modules, module
+"""
+
+
+@pytest.mark.parametrize("recipe", ["pattern-1010", "digits-dcgan"])
+def test_params_are_checked_and_data_is_downloaded_and_packed_without_torch(recipe: str, tmp_path: Path) -> None:
+    recipes.use(recipe, tmp_path / paths.PARAMS)
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    command = [sys.executable, "-c", WITHOUT_TORCH]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / paths.MANIFEST).is_file()
 
 
 def test_recipes_are_listed_with_a_sentence_each() -> None:

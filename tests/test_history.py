@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganpipe.errors import DataError
-from ganpipe.history.table import LEADING, History, read_csv, write_csv
+from ganpipe.history.table import LEADING, History, Row, read_csv, write_csv
 
 NAMES = st.sampled_from([*LEADING[1:], "gradient_penalty", "lr", "a,b", 'quo"te'])
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -88,6 +88,25 @@ def test_csv_keeps_what_is_not_finite_and_leaves_absent_cells_blank(tmp_path: Pa
     assert [file.name for file in tmp_path.iterdir()] == ["h.csv"], "no draft is left behind"
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [{"kimg": 1.0, "fd": 2.0}],
+        [{"kimg": 1.0, "loss_generator": 2.0, "a": 0.0}, {"kimg": 2.0}],
+        [{"kimg": 1.0, "loss_generator": 2.0}, {"kimg": 2.0, "loss_discriminator": 1.0}],
+        [dict.fromkeys(reversed((*LEADING, "a")), 1.0)],
+    ],
+)
+def test_leading_columns_are_there_in_any_case(rows: list[Row], tmp_path: Path) -> None:
+    """DVC draws nothing of a plot with a column that the file lacks; see `test_curves`."""
+    write_csv(tmp_path / "h.csv", rows)
+    header = (tmp_path / "h.csv").read_text().splitlines()[0].split(",")
+    assert tuple(header[: len(LEADING)]) == LEADING
+    assert header[len(LEADING) :] == sorted({name for row in rows for name in row} - set(LEADING))
+    assert read_csv(tmp_path / "h.csv") == rows
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "h.csv"
     write_csv(path, [{"kimg": 1.0}])
@@ -106,6 +125,8 @@ HEADER = ",".join(LEADING)
         (b"", "row 1"),
         (b"epoch,loss\n1,2\n", "row 1"),
         (f"{HEADER},a,a\n".encode(), "row 1"),
+        (b"loss_generator,kimg\n1.0,2.0\n", "row 1 is not kimg,loss_generator,loss_discriminator"),
+        (b"kimg,a,loss_generator\n1.0,2.0,3.0\n", "row 1 is not kimg,loss_generator"),
         (f"{HEADER}\n1.0,2.0\n".encode(), "2 cells instead of 5"),
         (f"{HEADER}\n,1.0,,,\n".encode(), "no kimg"),
         (f"{HEADER}\n1.0,zero,,,\n".encode(), "zero"),

@@ -1,16 +1,32 @@
-"""What only the tables of data sets and systems know about params."""
+"""Params that the schema accepts and the tables of data sets, systems, extractors and pictures do not."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
 
 import pytest
-from conditional import TABLE_LINE
 
 from ganpipe import params, paths, recipes, systems
 from ganpipe.config import read_yaml
+from ganpipe.config.schema import Picture
+from ganpipe.core.inputs import Given, Input
 from ganpipe.errors import ConfigError
+from ganpipe.metrics import extractors
+from ganpipe.sampling.needs import NEEDS
+from ganpipe.systems.configs import SystemConfig
+
+
+class Config(SystemConfig):
+    """Options of a system that turns pictures into others, and draws nothing."""
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        return {"source": Given("source")}
 
 
 @pytest.fixture(autouse=True)
@@ -18,29 +34,98 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def write(pictures: list[str], **system: str) -> None:
-    content = read_yaml(recipes.path_of("digits-dcgan"))
-    content["sample"]["pictures"] = pictures
-    content["system"] = system or content["system"]
+@pytest.fixture
+def translator(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a system in the table whose generator is given pictures."""
+    module = ModuleType("ganpipe.systems.configs.translator")
+    module.Config = Config  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(systems.SYSTEMS, "translator", "Translator")
+    return "translator"
+
+
+def write(recipe: str, **sections: dict[str, Any]) -> None:
+    """Make a recipe params.yaml, with other values in some sections; a section `system` replaces the recipe's."""
+    content = read_yaml(recipes.path_of(recipe))
+    for section, values in sections.items():
+        content[section] = values if section == "system" else content[section] | values
     paths.PARAMS.write_text(json.dumps(content))  # JSON is YAML
 
 
-def test_a_row_per_class_needs_a_conditional_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(systems.SYSTEMS, *TABLE_LINE)
-    write(["grid", "classes"])
+def refusal() -> str:
     with pytest.raises(ConfigError) as refused:
         params.load()
-    assert str(refused.value) == (
-        "params.yaml: sample.pictures: classes needs a conditional system, but system.name = 'dcgan' takes no "
-        "condition; leave it out"
+    return str(refused.value)
+
+
+def test_every_picture_says_what_it_needs() -> None:
+    assert set(NEEDS) == set(get_args(Picture))
+
+
+def test_a_row_per_class_needs_a_choice() -> None:
+    write("digits-dcgan", sample={"pictures": ["grid", "classes"]})
+    assert refusal() == (
+        "params.yaml: sample.pictures: classes needs a generator that is given a choice of classes or attributes, but "
+        "that of system.name = 'dcgan' is given latent (noise); leave classes out"
     )
-    write(["grid", "nearest"])
+    write("digits-dcgan", sample={"pictures": ["grid", "nearest"]})
     assert params.load().sample.pictures == ("grid", "nearest")
-    write(["grid", "classes"], name="obedient")
+    write("digits-cgan", sample={"pictures": ["grid", "classes"]})
     assert params.load().sample.pictures == ("grid", "classes")
 
 
+@pytest.mark.parametrize("picture", ["interpolation", "line", "arithmetic", "truncation"])
+def test_walks_and_sums_of_latents_need_noise(picture: str, translator: str) -> None:
+    write("pattern-1010", sample={"pictures": [picture]})
+    assert refusal() == (
+        f"params.yaml: sample.pictures: {picture} needs a generator that is given noise, but that of "
+        f"system.name = 'pattern_gan' is given seed (a constant); leave {picture} out"
+    )
+    write("digits-dcgan", sample={"pictures": [picture]}, system={"name": translator})
+    assert "needs a generator that is given noise" in refusal()
+    write("digits-cgan", sample={"pictures": [picture]})
+    assert params.load().sample.pictures == (picture,)
+
+
+def test_translations_need_rows_to_translate(translator: str) -> None:
+    write("digits-cgan", sample={"pictures": ["translations"]})
+    assert refusal() == (
+        "params.yaml: sample.pictures: translations needs a generator that is given rows of the data, but that of "
+        "system.name = 'conditional_gan' is given latent (noise), condition (a choice of classes or attributes); leave "
+        "translations out"
+    )
+    write("digits-dcgan", sample={"pictures": ["grid", "translations", "nearest"]}, system={"name": translator})
+    assert params.load().sample.pictures == ("grid", "translations", "nearest")
+
+
 def test_an_unknown_picture_is_named() -> None:
-    write(["gird"])
-    with pytest.raises(ConfigError, match=r'"gird" is unknown, did you mean .grid.\?'):
-        params.load()
+    write("digits-dcgan", sample={"pictures": ["gird"]})
+    assert "\"gird\" is unknown, did you mean 'grid'?" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "extractor", "use"),
+    [
+        ("pattern-1010", "pixel", "pattern"),
+        ("digits-dcgan", "pattern", "domain, lite0, inception, dinov2, pixel"),
+        ("photos-dcgan", "pattern", "domain, lite0, inception, dinov2, pixel"),
+    ],
+)
+def test_an_extractor_must_fit_the_data(recipe: str, extractor: str, use: str) -> None:
+    write(recipe, evaluate={"extractors": [extractor]})
+    name = read_yaml(recipes.path_of(recipe))["data"]["name"]
+    assert refusal() == (f"params.yaml: evaluate.extractors: {extractor} cannot score data.name = {name!r}; use {use}")
+
+
+def test_an_extractor_that_learns_classes_needs_some() -> None:
+    write("celeba-dcgan", evaluate={"extractors": ["domain"]})
+    assert refusal().endswith("domain cannot score data.name = 'celeba'; use lite0, inception, dinov2, pixel")
+    write("celeba-dcgan", data={"name": "folder", "source": "pictures"}, evaluate={"extractors": ["domain"]})
+    assert params.load().data.name == "folder"  # its subfolders may be classes
+
+
+def test_an_extractor_without_its_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = extractors.Entry("pixel:PixelExtractor", extra="telescope", packages=("a_package_that_is_not_there",))
+    monkeypatch.setitem(extractors.EXTRACTORS, "pixel", missing)
+    write("digits-dcgan", evaluate={"extractors": ["pixel"]})
+    assert refusal().endswith("package a_package_that_is_not_there is missing; run `pip install 'ganpipe[telescope]'`")

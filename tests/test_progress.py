@@ -11,7 +11,7 @@ import termios
 import pytest
 
 from ganpipe import progress as progress_module
-from ganpipe.progress import progress
+from ganpipe.progress import progress, say
 
 
 class Clock:
@@ -33,17 +33,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_log_gets_a_line_every_15_seconds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("Training", total=300_000, unit="img") as bar:
-        for _ in range(400):
-            clock.now += 0.1
+    with progress("Training", total=240_000, unit="img") as bar:
+        for _ in range(320):
+            clock.now += 0.125
             bar.advance(500, loss=0.25)
-        assert bar.done == 200_000
+        assert bar.done == 160_000
     out, err = capsys.readouterr()
-    lines = err.splitlines()
-    assert out == "" and "\r" not in err and len(lines) == 3
-    assert lines[0].startswith("Training: 25% 755") and lines[0].endswith(", 5000 img/s, 00:44 left, loss 0.25")
-    assert lines[1].startswith("Training: 50% 151")
-    assert lines[2] == "Training: 200000 img in 40.0 s, 5000 img/s"
+    assert out == ""
+    assert err == (
+        "Training: 25% 60000/240000 img, 4000 img/s, 00:45 left, loss 0.25\n"
+        "Training: 50% 120000/240000 img, 4000 img/s, 00:30 left, loss 0.25\n"
+        "Training: 160000 img in 40.0 s, 4000 img/s\n"
+    )
 
 
 def test_a_short_step_gets_one_line(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +102,27 @@ def test_values_are_read_only_when_shown(clock: Clock, capsys: pytest.CaptureFix
         for _ in range(1000):
             clock.now += 0.1
             bar.advance(1, loss=Loss())
-    assert len(reads) == 7 and capsys.readouterr().err.count("loss 0.5") == 6
+    assert len(reads) == 6 and capsys.readouterr().err.count("loss 0.5") == 6
+
+
+def test_an_error_is_not_hidden_by_values_that_can_no_longer_be_read(clock: Clock) -> None:
+    class Lost:
+        def __float__(self) -> float:
+            raise RuntimeError("the GPU is gone")
+
+    with pytest.raises(KeyError), progress("Training", total=10, unit="img") as bar:
+        bar.advance(1, loss=Lost())
+        raise KeyError
+
+
+def test_a_line_said_leaves_the_log_plain(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("Training", total=10, unit="img") as bar:
+        clock.now += 16
+        bar.advance(5)
+        say("collapse at 0.005 kimg")
+    out, err = capsys.readouterr()
+    assert out == "collapse at 0.005 kimg\n"
+    assert err == "Training: 50% 5/10 img, 0.312 img/s, 00:16 left\nTraining: 5 img in 16.0 s, 0.312 img/s\n"
 
 
 SCRIPT = """
@@ -139,6 +160,19 @@ def test_a_terminal_gets_a_live_bar() -> None:
     assert any("Training:  " in state and "<" in state and "300/300" not in state for state in drawn)
     final = drawn[-1]
     assert "Training: 100%" in final and "300/300" in final and " img/s" in final and "loss=0.25" in final
+
+
+SAYING = (
+    SCRIPT.replace("import progress", "import progress, say")
+    .replace("        bar.advance", "        say('said') if bar.done == 100 else None\n        bar.advance")
+    .replace("import time", "import sys, time; sys.stdout = sys.stderr")
+)
+
+
+def test_a_line_said_stands_above_the_bar() -> None:
+    before, _, after = on_a_terminal(SAYING, columns=120).partition("said\r\n")
+    assert before.endswith("\r") and before.rstrip(" \r").count("\n") == 0
+    assert "300/300" in after and after.count("\n") == 1
 
 
 def test_a_terminal_without_a_width_gets_lines() -> None:

@@ -1,48 +1,23 @@
-"""Batches of training data, what is known about a data set before reading it, and the one pixel conversion."""
+"""Batches of data, and the one conversion between what is stored and what networks see."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from ganpipe.config import Closed
-from ganpipe.errors import ConfigError, TrainingDiverged
+from ganpipe.core.spec import Kind
+from ganpipe.errors import TrainingDiverged
 
 Batch = Mapping[str, Tensor]
-"""Fields by role, all of equal length: `image` float NCHW in [-1, 1], `vector` float (N, D), `label` int64 (N,),
-`attributes` float (N, K) of 0 and 1."""
+"""Values by name, one row per item, all of equal length. By kind of the field:
 
-
-class DataSpec(Closed):
-    """What a system is told about its data when it is built; published with the generator."""
-
-    name: str
-    kind: Literal["image", "vector"]
-    shape: tuple[int, ...]  # (channels, height, width) of an image, (length,) of a vector
-    classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; empty: unlabelled
-    attributes: tuple[str, ...] = ()  # names of the yes/no attributes of each item
-
-    def image_shape(self, system: str) -> tuple[int, int, int]:
-        """Return (channels, height, width); raise `ConfigError` where `system` is asked to draw something else."""
-        if self.kind != "image":
-            raise ConfigError(
-                f"system.name = {system!r} learns images, "
-                f"but data.name = {self.name!r} holds vectors of {self.shape[0]} numbers"
-            )
-        channels, height, width = self.shape
-        return channels, height, width
-
-    def vector_length(self, system: str) -> int:
-        """Return the length of a vector; raise `ConfigError` where `system` is asked to draw images."""
-        if self.kind != "vector":
-            raise ConfigError(
-                f"system.name = {system!r} learns vectors, but data.name = {self.name!r} holds images of {self.shape}"
-            )
-        return self.shape[0]
+image: float32 (n, channels, height, width) in [-1, 1]. vector: float32 (n, length). label: int64 (n,).
+attributes: float32 (n, count) of 0 and 1. sequence: float32 (n, steps, columns). tokens: int64 (n, length).
+row: int64 (n,).
+"""
 
 
 def batch_size(batch: Batch) -> int:
@@ -50,13 +25,45 @@ def batch_size(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def pieces(batch: Batch, at_most: int | None) -> list[Batch]:
-    """Cut a batch into as few micro-batches as `at_most` items allow, of even size; None: leave it whole."""
+def micro_batches(batch: Batch, at_most: int | None) -> list[Batch]:
+    """Cut a batch into as few parts as `at_most` items allow, of even size; None: leave it whole."""
     if at_most is None or batch_size(batch) <= at_most:
         return [batch]
     count = -(-batch_size(batch) // at_most)
-    cut = {role: values.tensor_split(count) for role, values in batch.items()}
-    return [{role: parts[i] for role, parts in cut.items()} for i in range(count)]
+    cut = {name: values.tensor_split(count) for name, values in batch.items()}
+    return [{name: parts[i] for name, parts in cut.items()} for i in range(count)]
+
+
+def to_network(kind: Kind, stored: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
+    """Convert stored values of a kind to what networks see, see `Batch`, on the device where they are."""
+    match kind:
+        case "image":
+            return to_float(stored)
+        case "vector" | "sequence" | "attributes":
+            return stored.float()
+        case "label" | "tokens" | "row":
+            return stored.long()
+
+
+def to_stored(kind: Kind, values: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
+    """Convert what networks give to what is stored, the inverse of `to_network`.
+
+    Images become uint8 (n, height, width, channels), attributes uint8, tokens int32; an attribute is on from 0.5.
+    Raises `TrainingDiverged` for numbers that are not finite.
+    """
+    match kind:
+        case "image":
+            return to_uint8(values)
+        case "vector" | "sequence":
+            _require_finite(values)
+            return values.float()
+        case "attributes":
+            _require_finite(values)
+            return (values >= 0.5).to(torch.uint8)
+        case "tokens":
+            return values.int()
+        case "label" | "row":
+            return values.long()
 
 
 def to_float(pixels: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c h w"]:
@@ -78,3 +85,8 @@ def to_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:
             f"{bad} of {len(images)} generated images hold non-finite pixels", "train again with a lower train.lr"
         )
     return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _require_finite(values: Tensor) -> None:
+    if not torch.isfinite(values).all():
+        raise TrainingDiverged("the generator returns non-finite numbers", "train again with a lower train.lr")

@@ -10,15 +10,18 @@ from torch import nn
 from ganpipe import config
 
 
-def build_optimizer(cfg: config.Optimizer, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-    """Build the configured optimizer; Adam and SGD in torch's fused form, the fastest on CPU and GPU alike."""
+def build_optimizer(cfg: config.Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Build the configured optimizer with a learning rate of 0: the loop sets it before each step.
+
+    Adam and SGD come in torch's fused form, the fastest on CPU and GPU alike.
+    """
     match cfg:
         case config.Adam():
-            return torch.optim.Adam(parameters, lr=lr, betas=cfg.betas, weight_decay=cfg.weight_decay, fused=True)
+            return torch.optim.Adam(parameters, lr=0.0, betas=cfg.betas, weight_decay=cfg.weight_decay, fused=True)
         case config.SGD():
-            return torch.optim.SGD(parameters, lr=lr, momentum=cfg.momentum, fused=True)
+            return torch.optim.SGD(parameters, lr=0.0, momentum=cfg.momentum, fused=True)
         case config.RMSprop():
-            return torch.optim.RMSprop(parameters, lr=lr, alpha=cfg.alpha)
+            return torch.optim.RMSprop(parameters, lr=0.0, alpha=cfg.alpha)
 
 
 def learning_rate(train: config.Train, nimg: int, adversary: bool) -> float:

@@ -27,6 +27,18 @@ VALUES: Mapping[str, str] = {
 """The plural of every kind, for messages."""
 
 
+STORED_TYPES: Mapping[Kind, str] = {
+    "image": "uint8",
+    "vector": "float32",
+    "label": "int64",
+    "attributes": "uint8",
+    "sequence": "float32",
+    "tokens": "int32",
+    "row": "int64",
+}
+"""The NumPy type in which values of a kind are stored; pixels 0..255, attributes 0 or 1."""
+
+
 class Field(Closed):
     """One column of the data."""
 
@@ -36,6 +48,11 @@ class Field(Closed):
         str, ...
     ] = ()  # the classes of a label, the attributes, the columns of a sequence, the words of tokens
     space: str = "items"  # fields of one space travel together by row; spaces are drawn independently
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape of one row as it is stored: (height, width, channels) of an image, `shape` of all others."""
+        return (*self.shape[1:], self.shape[0]) if self.kind == "image" else self.shape
 
     def __str__(self) -> str:
         size = " x ".join(map(str, self.shape))
@@ -63,6 +80,11 @@ class DataSpec(Closed):
                 f"has {there}"
             )
         return found
+
+    def image_shape(self, name: str, system: str) -> tuple[int, int, int]:
+        """Return (channels, height, width) of a field of images; raise `ConfigError` as `field` does."""
+        channels, height, width = self.field(name, "image", system).shape
+        return channels, height, width
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the names that belong to a field, such as the classes of `label`; empty where there is no field."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,13 +12,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config import Closed
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
+from ganpipe.core.inputs import Choice, Constant, Given, Input, Noise
+from ganpipe.core.spec import DataSpec
+from ganpipe.errors import ConfigError
 
 Terms = Mapping[str, Tensor]
 """Named, already weighted summands of a loss: scalar tensors, each the mean over the items it was given."""
 
 Loss = Callable[[Batch], "Terms | tuple[Terms, Mapping[str, Tensor]]"]
-"""Computes the terms of one piece of a batch, and optionally tensors with one row per item to hand back."""
+"""Computes the terms of one micro-batch, and optionally tensors with one row per item to hand back."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,15 @@ class Update:
     player: str
     loss: Loss
     batch: Batch
+    lr: float = 1.0  # factor on the learning rate of params.yaml, for schedules that are functions of `Iteration.kimg`
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `yield Update(...)` returns: the detached terms and kept tensors of the performed update."""
+    """What `yield Update(...)` returns, detached: the terms of the update, and the tensors that its loss returned."""
 
     terms: Mapping[str, Tensor]
-    kept: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor]
 
 
 Updates = Generator[Update, Outcome, None]
@@ -44,75 +49,107 @@ Updates = Generator[Update, Outcome, None]
 class Iteration:
     """What a system may ask for while it plans the updates of one iteration."""
 
-    nimg: int  # real images shown before this iteration, over all ranks
-    draw: Callable[[], Batch]
-    world: int = 1  # processes training together; each draws its own share
+    nimg: int  # real items shown before this iteration, over all processes, counted in rows of the first space
+    fetch: Callable[[int, int], Batch]  # position, count -> that many rows of every space
+    batch: int  # items of a batch, over all processes
+    restart: Callable[[str], None] = lambda player: None
+    """Give a player a fresh optimizer, as at the start of a training: for a new phase or a new level of growth."""
+    rank: int = 0
+    world: int = 1  # processes that train together; each takes its own share of a batch
     shown: int = 0
-    observed: dict[str, list[Tensor]] = field(default_factory=dict)
+    logged: dict[str, list[Tensor]] = field(default_factory=dict)
 
     @property
     def kimg(self) -> float:
-        """Progress at the start of this iteration, in thousands of real images: the clock of every schedule."""
+        """Progress at the start of this iteration, in thousands of real items shown: the clock of every schedule."""
         return self.nimg / 1000
 
-    def next_batch(self) -> Batch:
-        """Return the next real batch and count its images as shown."""
-        batch = self.draw()
-        self.shown += len(next(iter(batch.values()))) * self.world
+    def next_batch(self, n: int | None = None) -> Batch:
+        """Return this process's share of the next `n` real items, and count them as shown; None: of `train.batch`.
+
+        Raises `ConfigError` where they do not divide among the processes.
+        """
+        size = self.batch if n is None else n
+        share, rest = divmod(size, self.world)
+        if rest or not share:
+            raise ConfigError(f"a batch of {size} items does not divide among {self.world} processes")
+        batch = self.fetch(self.nimg + self.shown + self.rank * share, share)
+        self.shown += size
         return batch
 
-    def observe(self, values: Mapping[str, Tensor]) -> None:
-        """Note detached scalars to be averaged into the training history, such as the scores of both players."""
+    def log(self, values: Mapping[str, Tensor]) -> None:
+        """Add scalars to the training history, where their mean is kept, such as the scores of both players."""
         for name, value in values.items():
-            self.observed.setdefault(name, []).append(value.detach())
+            self.logged.setdefault(name, []).append(value.detach())
 
 
 class System(nn.Module):
     """A GAN: its networks, its losses, the order of its updates. Knows no device, precision, optimizer step or file.
 
-    A subclass nests a closed `Config` with the paper's defaults, builds one submodule per player and writes `updates`.
-    All that must survive a restart belongs to its `state_dict`.
+    A subclass names its options (`Config`), builds one submodule per player and writes `updates`. A player may hold
+    several networks that step together, in an `nn.ModuleDict`. All that must survive a restart is in `state_dict`.
+    Networks named in `frozen` belong to no player: they stay in evaluation mode, are neither trained nor averaged, and
+    are in no checkpoint and no published file. The sha256 of their weights is part of the training's fingerprint.
     """
 
     Config: ClassVar[type[Closed]]
     generators: ClassVar[tuple[str, ...]] = ("generator",)  # players trained with train.lr, averaged and published
     adversaries: ClassVar[tuple[str, ...]] = ("discriminator",)  # players trained with train.lr_discriminator
+    frozen: ClassVar[tuple[str, ...]] = ()
+    outputs: Mapping[str, str] = {"image": "image"}  # what is made -> the field of the data that it should look like
 
     def __init__(self, cfg: Any, data: DataSpec) -> None:
         super().__init__()
         self.cfg = cfg
         self.data = data
+        self.register_state_dict_post_hook(_without_frozen)
+        self.register_load_state_dict_post_hook(_expect_no_frozen)
 
     def updates(self, it: Iteration) -> Updates:
         """Yield the updates of one iteration in order. Control flow only; arithmetic lives in named methods."""
         raise NotImplementedError
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n z"]:
-        """Draw `n` standard normal latents of length `cfg.latent`, on the CPU for the same numbers on every device."""
-        return torch.randn(n, self.cfg.latent, generator=generator).to(self.device)
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """What the generator is given for one item, by name, in the order in which it is drawn."""
+        return self.cfg.inputs
 
-    def asked(self, latents: Tensor) -> Batch:
-        """Return what each latent asks for: `label` (n,) or `attributes` (n, K); {}: nothing, the default.
+    def draw(self, name: str, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw the input `name` for `n` items, on the CPU for the same numbers on every device.
 
-        A conditional system keeps the condition in its latents, in the last columns, so that one tensor is all that
-        drawing, interpolation and sampling have to carry.
+        Labels are drawn evenly, attributes by the toss of a coin each. Raises `TypeError` for a `Given` input.
         """
-        return {}
+        match self.inputs[name]:
+            case Noise(shape, "normal"):
+                values = torch.randn(n, *shape, generator=generator)
+            case Noise(shape, "uniform"):
+                values = torch.rand(n, *shape, generator=generator)
+            case Constant(value, shape):
+                values = torch.full((n, *shape), value)
+            case Choice(field):
+                values = self._choices(field, n, generator)
+            case Given(field):
+                raise TypeError(f"input {name!r} of {type(self).__name__} is a row of the field {field!r}: fetch it")
+        return values.to(self.device)
 
-    def ask(self, latents: Tensor, condition: Tensor) -> Tensor:
-        """Return the latents with another condition: labels (n,) or attributes (n, K), as `asked` would return them."""
-        raise TypeError(f"{type(self).__name__} draws what it likes: it has no condition")
+    def generate(self, inputs: Batch) -> Batch:
+        """Return one row of every output for each row of the inputs, in network form, see `Batch`.
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """Turn latents into data: images in [-1, 1] (NCHW) or vectors (N, D)."""
-        return self.get_submodule("generator")(latents)
-
-    def realness(self, batch: Batch) -> Float[Tensor, " n"]:
-        """Return one number per item, the higher the more real: what the first adversary says of images or vectors.
-
-        A system whose adversary also looks at a condition, or answers with more than one number, says here how.
+        The default suits a system of one output: its generator is called with the inputs in their order.
         """
-        return self.get_submodule(self.adversaries[0])(batch[self.data.kind])
+        (output,) = self.outputs
+        return {output: self.get_submodule("generator")(*(inputs[name] for name in self.inputs))}
+
+    def realness(self, batch: Batch) -> Float[Tensor, " n"] | None:
+        """Return one number per item, the higher the more real, as the first adversary says; None: there is none.
+
+        `batch` holds fields by name: real ones, or outputs under the names of the fields they look like with what they
+        were made from beside them. A system whose adversary looks at more than one field, or answers with more than
+        one number, says here how.
+        """
+        if not self.adversaries:
+            return None
+        return self.get_submodule(self.adversaries[0])(batch[next(iter(self.outputs.values()))])
 
     @property
     def ideal(self) -> Mapping[str, float]:
@@ -133,3 +170,49 @@ class System(nn.Module):
     def device(self) -> torch.device:
         """Where the parameters live."""
         return next(self.parameters()).device
+
+    @property
+    def frozen_sha256(self) -> Mapping[str, str]:
+        """The sha256 over names, shapes, types and numbers of each frozen network."""
+        return {name: _sha256(self.get_submodule(name)) for name in self.frozen}
+
+    def train(self, mode: bool = True) -> System:
+        """Switch to training or evaluation mode, frozen networks always to evaluation."""
+        super().train(mode)
+        for name in self.frozen:
+            if hasattr(self, name):
+                self.get_submodule(name).eval()
+        return self
+
+    def _choices(self, field: str, n: int, generator: torch.Generator | None) -> Tensor:
+        count = len(self.data.names(field))
+        if self.data.fields[field].kind == "label":
+            return torch.randint(count, (n,), generator=generator)
+        return torch.randint(2, (n, count), generator=generator).float()
+
+
+def _without_frozen(system: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    """Drop frozen networks from what `state_dict` is about to return."""
+    for name in _frozen_keys(system, state, prefix):
+        del state[name]
+
+
+def _expect_no_frozen(system: nn.Module, incompatible: Any) -> None:
+    """Let `load_state_dict` find nothing missing where frozen networks are left out."""
+    missing = incompatible.missing_keys
+    missing[:] = [key for key in missing if key not in _frozen_keys(system, missing, "")]
+
+
+def _frozen_keys(system: nn.Module, keys: Any, prefix: str) -> list[str]:
+    assert isinstance(system, System)
+    starts = tuple(f"{prefix}{name}." for name in system.frozen)
+    return [key for key in keys if starts and key.startswith(starts)]
+
+
+def _sha256(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        stored = value.detach().cpu().contiguous()
+        digest.update(f"{name}\0{stored.dtype}\0{tuple(stored.shape)}\0".encode())
+        digest.update(stored.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

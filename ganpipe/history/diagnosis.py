@@ -1,18 +1,22 @@
 """Signs of a failing training, found in its history: what failed, when, the numbers that show it, what to do.
 
-A detector looks at the rows of a history, oldest first, and says whether the newest one completes the evidence. So the
-findings of a history are a function of its rows alone: a resumed training neither repeats nor loses one, and a finding
-stays when later rows look better.
+A detector is given the rows of a history, oldest first, and says whether the newest row completes its evidence. The
+findings of a history are thus a function of its rows alone: a resumed training neither repeats nor loses a finding, and
+a finding stays when later rows look better.
+
+A row without the columns of a detector is evidence of nothing: the detector skips it, and is silent where it is the
+newest. A Wasserstein critic has no scores; a discriminator may join when a generator has been trained alone, and then
+its game begins with the first row that has its score.
 
 The thresholds were set between two kinds of real runs: the healthy recipes on digits, Fashion-MNIST and 1010, and the
 GAN of Rashid's book that draws one image for every seed. The hardest healthy run is `digits-mlp`: its discriminator
-wins by 0.97 to 0.03 from 28 to 54 kimg and loses the lead again. Hence nothing counts that does not last.
-A detector whose columns are absent is silent: a Wasserstein critic has no scores.
+wins by 0.97 to 0.03 from 28 to 54 kimg and loses the lead again. Therefore a state counts only if it lasts.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,47 +24,71 @@ from typing import Any, NamedTuple
 
 from ganpipe.history.table import Row
 
-LOST, WON = 0.05, 0.95
-"""Scores of a player that has lost and of one that has won; 0.5 is balance. Healthy runs stay within 0.1 and 0.9."""
-FOOLED = 0.9  # generator score at which the discriminator takes nearly every fake for real; healthy: up to 0.6
-LASTING_ROWS = 10  # rows that a lasting state fills at least ...
-LASTING_SHARE = 0.6  # ... and its share of the training so far; 0.45 in `digits-mlp`, which recovers
+LOST = 0.05
+"""A player whose score is below this has lost. The score of a balanced player is 0.5; healthy ones stay above 0.1."""
+WON = 0.95
+"""A discriminator whose score is above this has won. Healthy ones stay below 0.9."""
+FOOLED = 0.9
+"""A generator whose score is above this fools the discriminator nearly every time. Healthy ones stay below 0.6."""
+LASTING_ROWS = 10
+"""A state must hold in at least this number of the newest rows to count as lasting."""
+LASTING_SHARE = 0.6
+"""A state must have held for this share of the time since its scores began. `digits-mlp` recovers from 0.45."""
 
-COLLAPSED = 0.25  # diversity below which the samples are one image, more or less; healthy: 0.4 and more after 10 kimg
-REPEATED = 0.03  # nearest-neighbour diversity below which they are copies of a few; `digits-mlp`, at its worst: 0.05
-COLLAPSED_PREVIEWS = 3  # in a row, and without the growth by which a young generator leaves its first grey:
-GROWTH = 1.25  # the newest of them against the oldest
+COLLAPSED = 0.25
+"""A `diversity` below this means that all samples are nearly one image. Healthy runs exceed 0.4 after 10 kimg."""
+REPEATED = 0.03
+"""A `diversity_nearest` below this means that the samples are copies of a few. `digits-mlp` comes down to 0.05."""
+COLLAPSED_PREVIEWS = 3
+"""The diversity must be low in this number of successive previews."""
+GROWTH = 1.25
+"""A diversity that grows by more than this factor over these previews belongs to a young generator, not a collapse."""
 
-SWING_LOW, SWING_HIGH = 0.2, 0.8  # generator scores between which an oscillating game swings; healthy: 0.01 to 0.6
-SWINGS, SWING_ROWS = 6, 60  # so many within so many rows
+SWING_LOW = 0.2
+"""A generator score below this is the low end of a swing. Healthy scores lie between 0.01 and 0.6."""
+SWING_HIGH = 0.8
+"""A generator score above this is the high end of a swing."""
+SWINGS = 6
+"""An oscillating game changes between both ends at least this number of times ..."""
+SWING_ROWS = 60
+"""... within this number of the newest rows that have the score."""
 
-VANISHED = 0.01  # norm of the generator's gradient over that of its first rows
+VANISHED = 0.01
+"""A generator gradient below this share of its first norm has vanished."""
 FIRST_ROWS = 5
+"""The first norm of the generator's gradient is the median over this number of rows."""
 
-EVALUATIONS = ("fd", "fid")  # columns with a score that should fall; published failures rise to 2.8 to 5 times the best
-RISE = 1.5  # over the best value ...
-RISEN_EVALUATIONS = 3  # ... for so many evaluations
-FLAT_EVALUATIONS = 10  # before a curve can be called flat
-FLAT_GAIN = 0.05  # share by which the best of the later three quarters must beat the best of the first quarter ...
-FLAT_BAND = 0.1  # share by which the later ones may lie above it in the middle: else the curve rises
-FLAT_LEVEL = 0.5  # ... unless that quarter had already brought it below this share of the first value
+EVALUATIONS = ("fd", "fid")
+"""The columns with a score that falls in a healthy training."""
+RISE = 1.5
+"""A score above this multiple of its best value has risen. Published failures rise to 2.8 to 5 times the best."""
+RISEN_EVALUATIONS = 3
+"""A score must have risen in this number of successive evaluations to count as diverged."""
+FLAT_EVALUATIONS = 10
+"""A curve with fewer evaluations than this is not called flat."""
+FLAT_GAIN = 0.05
+"""A curve is flat if the best of its later three quarters is at most this share below the best of its first quarter."""
+FLAT_BAND = 0.1
+"""A curve whose later median lies more than this share above the best of its first quarter is rising, not flat."""
+FLAT_LEVEL = 0.5
+"""A flat curve is fine if its first quarter came below this share of its first value."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that goes wrong in a training."""
+    """One sign of a failing training."""
 
-    name: str
-    kimg: float  # when the evidence was complete
+    name: str  # of the detector
+    kimg: float  # of the row that completed the evidence
     evidence: str  # a sentence with the numbers
-    remedy: str  # what to do, with keys of params.yaml
+    remedy: str  # what to change, with keys of params.yaml
 
     def __str__(self) -> str:
         return f"{self.name} at {self.kimg:g} kimg: {self.evidence}; {self.remedy}"
 
 
 def diagnose(rows: Sequence[Row]) -> list[Finding]:
-    """Return all findings of a history, each name once, in the order in which they came up."""
+    """Return all findings of a history, each name once, oldest first."""
     found: list[Finding] = []
     seen: list[Row] = []
     for row in rows:
@@ -70,7 +98,7 @@ def diagnose(rows: Sequence[Row]) -> list[Finding]:
 
 
 def news(rows: Sequence[Row], known: Collection[str]) -> list[Finding]:
-    """Return the findings that the newest row completes, except for those whose name is known already."""
+    """Return the findings that the newest row completes; names in `known` are not looked for again."""
     found = []
     for name, (detect, remedy) in DETECTORS.items():
         evidence = None if name in known else detect(rows)
@@ -85,40 +113,44 @@ def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def non_finite(rows: Sequence[Row]) -> str | None:
-    """A number that is none. In a training that one ends, before a row is closed."""
+    """A value is NaN or infinite. The loop stops such a training before it closes a row; other tables may have one."""
     bad = next((name for name, value in rows[-1].items() if not math.isfinite(value)), None)
     return None if bad is None else f"{bad} is {rows[-1][bad]}"
 
 
 def discriminator_dominance(rows: Sequence[Row]) -> str | None:
     """The discriminator tells real from fake without fail, and it lasts: the generator learns little from that."""
-    stretch = _trailing(rows, _discriminator_wins)
-    return f"{_scores(rows)} {_since(stretch)}" if _lasts(rows, stretch) else None
+    since = _lasting_since(rows, _SCORES, _discriminator_wins)
+    return None if since is None else f"{_scores(rows)} (so since {since:g} kimg)"
 
 
 def generator_dominance(rows: Sequence[Row]) -> str | None:
-    """The discriminator takes every fake for real, and it lasts: it is too weak to teach anything."""
-    stretch = _trailing(rows, lambda row: row.get("score_generator", 0) > FOOLED)
-    return f"{_scores(rows)} {_since(stretch)}" if _lasts(rows, stretch) else None
+    """The discriminator takes nearly every fake for real, and it lasts: it is too weak to teach anything."""
+    since = _lasting_since(rows, _SCORES[:1], lambda row: row["score_generator"] > FOOLED)
+    return None if since is None else f"{_scores(rows)} (so since {since:g} kimg)"
 
 
 def vanishing_gradient(rows: Sequence[Row]) -> str | None:
-    """The discriminator wins, and the generator's gradient is gone: it can no longer move."""
+    """The discriminator wins, and the generator's gradient is gone: it can no longer move.
+
+    The first norm is that of the first rows with scores: a gradient of training without a discriminator says nothing.
+    """
     column = "generator/gradient_norm"
-    first = [row[column] for row in rows[:FIRST_ROWS] if column in row]
-    limit = VANISHED * statistics.median(first) if first else 0.0
-    stretch = _trailing(rows, lambda row: _discriminator_wins(row) and row.get(column, math.inf) < limit)
-    if not _lasts(rows, stretch):
+    needed = (*_SCORES, column)
+    first = list(itertools.islice((row[column] for row in rows if row.keys() >= set(needed)), FIRST_ROWS))
+    norm = statistics.median(first) if first else 0.0
+    since = _lasting_since(rows, needed, lambda row: _discriminator_wins(row) and row[column] < VANISHED * norm)
+    if since is None:
         return None
     return (
-        f"the norm of the generator's gradient is {rows[-1][column]:.2g}, at first it was {limit / VANISHED:.2g}, "
-        f"with score_discriminator {rows[-1]['score_discriminator']:.3f}, {_since(stretch)}"
+        f"the norm of the generator's gradient is {rows[-1][column]:.2g}, at first it was {norm:.2g}, "
+        f"with score_discriminator {rows[-1]['score_discriminator']:.3f}, (so since {since:g} kimg)"
     )
 
 
 def oscillation(rows: Sequence[Row]) -> str | None:
     """The players take turns at winning, again and again, instead of settling."""
-    scores = [row["score_generator"] for row in rows[-SWING_ROWS:] if "score_generator" in row]
+    scores = [point.value for point in _curve(rows, "score_generator", SWING_ROWS)]
     sides = [score > SWING_HIGH for score in scores if not SWING_LOW <= score <= SWING_HIGH]
     swings = sum(before != after for before, after in zip(sides, sides[1:], strict=False))
     if swings < SWINGS:
@@ -180,7 +212,7 @@ class _Point(NamedTuple):
 
 
 def _curve(rows: Sequence[Row], column: str, last: int | None = None) -> list[_Point]:
-    """Return the last points of a column that has one in the newest row, oldest first; None: all of them."""
+    """Return the newest `last` points of a column, oldest first, None: all; empty if the newest row lacks it."""
     points: list[_Point] = []
     if column not in rows[-1]:
         return points
@@ -192,31 +224,38 @@ def _curve(rows: Sequence[Row], column: str, last: int | None = None) -> list[_P
     return points[::-1]
 
 
+_SCORES = ("score_generator", "score_discriminator")
+
+
 def _discriminator_wins(row: Row) -> bool:
-    return row.get("score_generator", 1) < LOST and row.get("score_discriminator", 0) > WON
+    return row["score_generator"] < LOST and row["score_discriminator"] > WON
 
 
-def _trailing(rows: Sequence[Row], condition: Callable[[Row], bool]) -> Sequence[Row]:
-    """Return the newest rows, as many as meet the condition without a gap."""
-    count = next((n for n, row in enumerate(reversed(rows)) if not condition(row)), len(rows))
-    return rows[len(rows) - count :]
+def _lasting_since(rows: Sequence[Row], columns: Sequence[str], condition: Callable[[Row], bool]) -> float | None:
+    """Return the kimg since which a condition has held in every row that has the columns.
+
+    None where the newest row lacks a column or does not meet the condition, and where it has not held for long: in
+    `LASTING_ROWS` rows and for `LASTING_SHARE` of the time since the columns began.
+    """
+    needed = set(columns)
+    if not rows[-1].keys() >= needed:
+        return None
+    newest_first = (i for i in reversed(range(len(rows))) if rows[i].keys() >= needed)
+    held = list(itertools.takewhile(lambda i: condition(rows[i]), newest_first))
+    if len(held) < LASTING_ROWS:
+        return None
+    first = next(i for i, row in enumerate(rows) if row.keys() >= needed)
+    held_for, lasted = (rows[-1]["kimg"] - _interval_start(rows, i) for i in (held[-1], first))
+    return rows[held[-1]]["kimg"] if held_for >= LASTING_SHARE * lasted else None
 
 
-def _lasts(rows: Sequence[Row], stretch: Sequence[Row]) -> bool:
-    """Whether the newest rows are enough of them to count."""
-    if len(stretch) < LASTING_ROWS:
-        return False
-    before = rows[-len(stretch) - 1]["kimg"] if len(stretch) < len(rows) else 0.0
-    return rows[-1]["kimg"] - before >= LASTING_SHARE * rows[-1]["kimg"]
-
-
-def _since(stretch: Sequence[Row]) -> str:
-    return f"(so since {stretch[0]['kimg']:g} kimg)"
+def _interval_start(rows: Sequence[Row], index: int) -> float:
+    """Return the kimg at which the log interval of a row began."""
+    return rows[index - 1]["kimg"] if index else 0.0
 
 
 def _scores(rows: Sequence[Row]) -> str:
-    columns = ("score_generator", "score_discriminator")
-    return ", ".join(f"{column} is {rows[-1][column]:.3f}" for column in columns if column in rows[-1])
+    return ", ".join(f"{column} is {rows[-1][column]:.3f}" for column in _SCORES if column in rows[-1])
 
 
 DETECTORS: Mapping[str, tuple[Callable[[Sequence[Row]], str | None], str]] = {
@@ -245,4 +284,4 @@ DETECTORS: Mapping[str, tuple[Callable[[Sequence[Row]], str | None], str]] = {
     ),
     "stagnation": (stagnation, "change train.lr and train.lr_discriminator, or use another system"),
 }
-"""By name: how to recognise it, and what to do about it."""
+"""By the name of a finding: the detector that returns its evidence, and the remedy."""

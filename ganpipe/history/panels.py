@@ -1,6 +1,7 @@
-"""What the curves of a training are to be read against, and their picture: balance, real items, what went wrong.
+"""Which columns of a history belong into one chart, with their reference lines, and the picture `data/curves.png`.
 
-`panels` is the only place that knows it: `data/curves.png` and the pages of `ganpipe report` and `compare` follow it.
+`panels` is the only list of charts: the picture and the pages of `ganpipe report` and `ganpipe compare` follow it. A
+chart is drawn where the history has one of its columns, and a line from the first row on that has a value.
 """
 
 from __future__ import annotations
@@ -24,19 +25,20 @@ _AS_REAL = 1.0
 
 @dataclass(frozen=True)
 class Panel:
-    """What belongs into one chart of a training."""
+    """One chart of a training."""
 
     title: str
-    about: str  # one sentence for a page, where there is room
-    columns: Mapping[str, str]  # of the history, each with its label; drawn where the history has them
-    ideal: Mapping[str, float] = field(default_factory=dict)  # by column, lines across
-    meaning: str = ""  # of the ideal
+    about: str  # one sentence, for a page
+    columns: Mapping[str, str]  # column of the history -> label of its line
+    ideal: Mapping[str, float] = field(default_factory=dict)  # column -> the value of its dashed reference line
+    meaning: str = ""  # what the reference lines stand for
 
 
 def panels(ideal: Mapping[str, float]) -> list[Panel]:
-    """Return the charts of a training in their order; `ideal` are the losses at balance by column, see `System.ideal`.
+    """Return the charts of a training in their order.
 
-    All other columns of the history are terms of these or statistics beside them.
+    `ideal` gives the losses at balance by column, see `System.ideal`. Columns in none of the charts are terms of the
+    losses, or statistics.
     """
     losses, scores = ({f"{kind}_{player}": player for player in _PLAYERS} for kind in ("loss", "score"))
     diversity = {"diversity": "mean distance of two", "diversity_nearest": "distance to the nearest"}
@@ -61,10 +63,10 @@ def panels(ideal: Mapping[str, float]) -> list[Panel]:
 
 
 def draw_curves(path: Path, rows: Sequence[Row], ideal: Mapping[str, float], marks: Mapping[str, float]) -> None:
-    """Draw the history into a PNG: a panel each for losses, scores, diversity and `fd`, if there are any.
+    """Draw a history into a PNG, one panel above the other, atomically.
 
-    `ideal` are the losses at balance by column, dashed; `marks` are findings, name to kimg, as vertical lines.
-    The same content and version of matplotlib give the same bytes.
+    `ideal` gives the losses at balance by column, drawn dashed; `marks` gives the kimg of each finding by name, drawn
+    as vertical lines. The same content and version of matplotlib give the same bytes.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -82,6 +84,7 @@ def draw_curves(path: Path, rows: Sequence[Row], ideal: Mapping[str, float], mar
 
 
 def _draw_panel(axis: Axes, panel: Panel, rows: Sequence[Row]) -> None:
+    meaning = ""
     for number, (column, label) in enumerate(panel.columns.items()):
         points = [(row["kimg"], row[column]) for row in rows if column in row]
         if not points:
@@ -91,7 +94,8 @@ def _draw_panel(axis: Axes, panel: Panel, rows: Sequence[Row]) -> None:
         axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, label=label, **sparse)
         if column in panel.ideal:
             axis.axhline(panel.ideal[column], color=colour, linewidth=0.9, linestyle="--")
-    axis.set_title(f"{panel.title}, dashed: {panel.meaning}" if panel.ideal else panel.title, loc="left", fontsize=10)
+            meaning = f", dashed: {panel.meaning}"
+    axis.set_title(f"{panel.title}{meaning}", loc="left", fontsize=10)
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(panel.columns), fontsize=8, frameon=False)
 

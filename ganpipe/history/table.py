@@ -1,6 +1,8 @@
-"""The training history: means of named scalars between log points, and the CSV file behind every curve.
+"""The training history: the means of all named scalars between two log points, and the CSV file behind every curve.
 
-Nothing in it depends on the clock or on the machine's speed: the same training writes the same bytes.
+A player that took no step between two log points has no loss in that row. The CSV file has a column for the losses and
+scores of both players in any case: DVC draws nothing of a plot for which one column is not in the file. No row depends
+on the clock or on the speed of the machine: the same training writes the same bytes.
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ from ganpipe.errors import DataError
 from ganpipe.files import replacing
 
 Row = dict[str, float]
-"""One log point: `kimg` (thousands of real images shown so far) and the mean of every scalar seen since the last."""
+"""One log point: `kimg` (thousands of real images shown so far) and the mean of every scalar seen since the last one.
+
+A scalar that was not seen since the last log point has no key.
+"""
 
 LEADING = ("kimg", "loss_generator", "loss_discriminator", "score_generator", "score_discriminator")
+"""The columns of every CSV file, in this order before all others; those that a system lacks are blank."""
 
 
 class History:
@@ -64,9 +70,9 @@ class History:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write rows as CSV in one step: the leading columns, then all others by name; a blank cell is an absent value.
+    """Write rows as CSV, atomically: the columns of `LEADING`, then all others by name.
 
-    Every number is written so that reading it back gives the same double.
+    A value that a row lacks is a blank cell. Every number is written so that reading it back gives the same double.
     """
     columns = [*LEADING, *sorted({name for row in rows for name in row} - set(LEADING))]
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
@@ -76,7 +82,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Read what `write_csv` wrote. Raises `DataError` for a missing or damaged file."""
+    """Read what `write_csv` wrote; a blank cell gives no key. Raises `DataError` for a missing or damaged file."""
     try:
         text = path.read_bytes().decode("utf-8")
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -84,11 +90,12 @@ def read_csv(path: Path) -> list[Row]:
         raise DataError(f"{path}: no such file; run `dvc repro train`") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise _damaged(path, str(error)) from None
-    if not lines or tuple(lines[0][: len(LEADING)]) != LEADING or len(set(lines[0])) != len(lines[0]):
-        raise _damaged(path, f"row 1 is not {','.join(LEADING)},...")
+    columns = lines[0] if lines else []
+    if tuple(columns[: len(LEADING)]) != LEADING or len(set(columns)) != len(columns):
+        raise _damaged(path, f"row 1 is not {','.join(LEADING)},... with each name once")
     if not text.endswith("\n"):  # a number cut off in its middle is still a number
         raise _damaged(path, f"row {len(lines)} is cut off")
-    return [_row(path, number, lines[0], cells) for number, cells in enumerate(lines[1:], start=2)]
+    return [_row(path, number, columns, cells) for number, cells in enumerate(lines[1:], start=2)]
 
 
 def read_curves(path: Path) -> list[Row]:

@@ -12,7 +12,7 @@ from ganpipe.losses.precision import at_least_fp32
 
 
 def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
-    """Return the inverse of how far apart images are per distance of their latents: large when modes collapse.
+    """Return the inverse of the distance between images over the distance between their latents: large for few modes.
 
     1 / (|G(z1) - G(z2)| / |z1 - z2| + 1e-5), mean absolute differences (Mao et al. 2019, arXiv:1903.05628, equation 4).
     Deviation: each latent is paired with the one before it in the batch instead of a second draw.
@@ -26,11 +26,11 @@ def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]
 
 
 def class_balance(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
-    """Return log K - H(p), p being the mean class probabilities of a batch of K classes: 0 when all are drawn alike.
+    """Return log K - H(p), with p the mean class probabilities of a batch: 0 when all K classes are equally frequent.
 
-    The entropy of the classes drawn, as categorical GANs maximise it (Springenberg 2016, arXiv:1511.06390, equation 6).
-    The mean is that of a micro-batch: over fewer images than classes it can only be even where each image is of no
-    class, the opposite of what is wanted, so `System.smallest_batch` must ask for more.
+    Categorical GANs maximise the same entropy H (Springenberg 2016, arXiv:1511.06390, equation 6). The mean is over a
+    micro-batch. With fewer images than classes it can be uniform only if every prediction is uncertain, which is not
+    the goal, so `System.smallest_batch` must ask for as many images as there are classes.
     """
     share = torch.softmax(at_least_fp32(logits), dim=1).mean(dim=0)
     return math.log(logits.shape[1]) + torch.special.xlogy(share, share).sum()

@@ -1,6 +1,7 @@
-"""Refuse what cannot be scored honestly, in one line, before any number is computed.
+"""Checks of images and features before they are scored.
 
-The common libraries return NaN, ignore bad rows or give a plausible number here; ganpipe raises `MetricError`.
+For the same input, common libraries return NaN, leave bad rows out, or return a plausible number; ganpipe raises
+`MetricError` with one line.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ from jaxtyping import Float, Shaped, UInt8
 
 from ganpipe.errors import MetricError
 
-_ENOUGH_FOR_INCEPTION = 2048  # the number of its features, and what its users agree on as the least
+_ENOUGH_FOR_INCEPTION = 2048
+"""The number of its features, below which its users advise against the FID."""
 _ENOUGH_PER_FEATURE = 10
+"""Samples per feature of all other extractors."""
 
 
 def check_features(
     real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], least: int = 2, what: str = "a covariance"
 ) -> None:
-    """Raise `MetricError` unless both sets are finite, (N, d) with one d, and hold `least` rows, needed for `what`."""
+    """Raise `MetricError` unless both sets are finite, (N, d) with equal d, and hold at least `least` rows.
+
+    `what` names the score that needs so many rows, for the message.
+    """
     for name, features in (("real", real), ("fake", fake)):
         check_one_set(name, features, least, what)
     if real.shape[1] != fake.shape[1]:
@@ -43,10 +49,10 @@ def check_image_array(images: Shaped[np.ndarray, "*shape"], name: str = "image")
 def check_pixels(images: Shaped[np.ndarray, "*shape"], name: str = "image") -> None:
     """Raise `MetricError` unless `images` is a set of images (see `check_image_array`) that can be scored.
 
-    Rule: a set in which every image is the same picture is refused. All its neighbour distances are 0, so that
-    precision, recall, density and coverage say nothing but how ties are broken (0 with `<`, 1 with `<=`), and its usual
-    origin is a generator that diverged or collapsed to black. Repeated pictures among different ones are scored: mode
-    collapse is what the metrics are there to show. One image is for `check_features` to refuse.
+    A set in which every image is the same picture is refused. All its neighbour distances are 0, so that precision,
+    recall, density and coverage depend on how ties are broken only (0 with `<`, 1 with `<=`); its usual origin is a
+    generator that diverged or collapsed to black. Repeated pictures among different ones are scored, since scores must
+    show mode collapse. A set of one image passes here; `check_features` refuses it.
     """
     check_image_array(images, name)
     if len(images) > 1 and all(np.array_equal(images[0], image) for image in images[1:]):
@@ -60,7 +66,7 @@ def one_picture(name: str, count: int, picture: UInt8[np.ndarray, "h w c"]) -> M
 
 
 def few_samples(extractor: str, n: int, features: int) -> str | None:
-    """Return a warning where `n` samples are few for a Fréchet distance of so many `features`, else None."""
+    """Return a warning where `n` samples are few for a Fréchet distance of `features` numbers each, else None."""
     least = _ENOUGH_FOR_INCEPTION if extractor == "inception" else _ENOUGH_PER_FEATURE * features
     if n >= least:
         return None
@@ -79,7 +85,7 @@ def unequal_counts(counts: Mapping[str, int], n: int) -> str | None:
 
 
 def check_one_set(name: str, features: Float[np.ndarray, "n d"], least: int, what: str) -> None:
-    """Raise `MetricError` unless the set `name` is finite, (N, d), and holds `least` rows, needed for `what`."""
+    """Raise `MetricError` unless the set `name` is finite, (N, d), and holds `least` rows, see `check_features`."""
     if not isinstance(features, np.ndarray):
         raise MetricError(f"{name} features are a {type(features).__name__}, expected a NumPy array (N, d)")
     if features.ndim != 2:

@@ -1,4 +1,4 @@
-"""How generated samples spread over the classes a classifier assigns them to, and whether these were asked for."""
+"""How samples spread over classes, as a classifier assigns them, and how many are of the class chosen for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganpipe.errors import MetricError
 
 
 def class_shares(labels: Int[np.ndarray, " n"], n_classes: int) -> Float64[np.ndarray, " classes"]:
-    """Return the share of each class, summing to 1. Raises `MetricError` for no labels or any not in 0..n_classes-1."""
+    """Return the share of each class, summing to 1. Raises `MetricError` without labels and for one out of range."""
     if labels.ndim != 1 or len(labels) == 0:
         raise MetricError(f"labels have shape {labels.shape}, expected (N,) with at least one")
     if labels.min() < 0 or labels.max() >= n_classes:
@@ -39,9 +39,9 @@ def total_variation(real_shares: Float[np.ndarray, " classes"], fake_shares: Flo
 
 
 def conditional_accuracy(asked: Int[np.ndarray, " n"], found: Int[np.ndarray, " n"]) -> float:
-    """Return the share of samples that the classifier assigns to the class they were asked for.
+    """Return the share of samples for which the classifier `found` the class that was `asked` for.
 
-    Raises `MetricError` for none, or where the two disagree about the number of samples.
+    Raises `MetricError` without samples, and where the two disagree about their number.
     """
     if asked.shape != found.shape or not len(asked):
         raise MetricError(

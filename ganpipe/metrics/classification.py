@@ -1,4 +1,4 @@
-"""What a classifier learns from samples alone: the use of a conditional generator as a source of training data."""
+"""The classification accuracy score: how well a classifier trained on samples alone classifies real images."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from jaxtyping import Int, UInt8
 from ganpipe.metrics.extractors.domain import DomainExtractor
 
 LEAST = 5
-"""Samples of every class that a classifier can be trained on."""
+"""Fewest samples of each class that a classifier can be trained on."""
 
 
 def can_be_learned(labels: Int[np.ndarray, " n"], classes: int) -> bool:
-    """Whether there are enough samples of every class for `classification_accuracy`."""
+    """Return whether there are enough samples of every class for `classification_accuracy`."""
     return bool(np.bincount(labels, minlength=classes).min() >= LEAST)
 
 
@@ -29,7 +29,7 @@ def classification_accuracy(
 
     The classification accuracy score (Ravuri & Vinyals 2019, arXiv:1905.10887, section 3.1). Deviation: the small
     network of the `domain` extractor in place of a ResNet, trained on four fifths of the samples.
-    Raises `MetricError` for samples that no classifier can be trained on, see `can_be_learned`.
+    Raises `MetricError` where `can_be_learned` is False.
     """
     classifier = DomainExtractor.fit(fake, fake_labels, classes, epochs, seed, required_accuracy=0.0)
     probabilities = classifier.extract(real).probabilities

@@ -1,4 +1,4 @@
-"""Classifier score: the inception score (Salimans et al. 2016, arXiv:1606.03498) with a classifier of one's choice."""
+"""Classifier score: the inception score (Salimans et al. 2016, arXiv:1606.03498) with the classes of any classifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPLIT_FROM = 5000
 
 
 class ClassifierScore(NamedTuple):
-    """Mean and population standard deviation over the splits; no deviation with a single split."""
+    """Mean and population standard deviation over the splits; `std` is None for a single split."""
 
     mean: float
     std: float | None
@@ -30,7 +30,7 @@ def classifier_score(probabilities: Float[np.ndarray, "n classes"], splits: int)
 
     The samples must be in random order if there is more than one split. Logarithms are clipped at 1e-300: a class
     with probability 0 contributes 0, where 0 * log 0 would be NaN.
-    Raises `MetricError` for rows that are no distributions and for fewer samples than splits.
+    Raises `MetricError` for rows that are not distributions and for fewer samples than splits.
     """
     _check(probabilities, splits)
     scores = [_score(part) for part in np.array_split(probabilities.astype(np.float64), splits)]

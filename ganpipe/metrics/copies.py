@@ -1,7 +1,8 @@
-"""The memorisation check: how near samples come to the training data, measured in pixels."""
+"""Copies among samples: of each other, and of the training data, in pixels or in the features of an extractor."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,20 @@ from torch.nn.functional import avg_pool2d
 
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError
+from ganpipe.metrics.distances import Neighbourhood, Points, distance_rows, squared_distances
 from ganpipe.progress import progress
 
 NEAREST = 3
-COPYING = 0.5  # twice as near to the training data as real data is to itself
-JUDGED = 100  # samples, and as many real items, of the picture
+"""Training items that are named for each sample."""
+COPYING = 0.5
+"""A sample at less than this share of the median distance between real items counts as a copy."""
+JUDGED = 100
+"""Samples, and real items, that the picture of nearest training items is made from."""
 
-_SIDE = 64  # pixels; larger images are averaged down to at most this
+_SIDE = 64
+"""Largest side in pixels at which images are compared; larger ones are averaged down."""
 _BLOCK_BYTES = 1 << 26
+"""Training items in memory at a time, in float64."""
 
 Items = Shaped[np.ndarray, "n ..."]
 
@@ -30,12 +37,13 @@ Items = Shaped[np.ndarray, "n ..."]
 class Nearness:
     """The nearest training items of each sample, and how near real items are to each other.
 
-    Distances are root mean square differences: grey levels of 255 for images, plain numbers for vectors.
+    Distances are root mean square differences: in grey levels of 255 for images, in units of the data for vectors and
+    sequences.
     """
 
-    rows: Int64[np.ndarray, "n k"]  # of the packed file, nearest first
+    rows: Int64[np.ndarray, "n k"]  # of the field's space in the packed file, nearest first
     distances: Float64[np.ndarray, "n k"]
-    between_real: Float64[np.ndarray, " m"]  # of some training items to their nearest other
+    between_real: Float64[np.ndarray, " m"]  # of some training items, each to its nearest other
 
     @property
     def real(self) -> float:
@@ -49,17 +57,17 @@ class Nearness:
 
     @property
     def ratio(self) -> float | None:
-        """The median sample's distance over the median real item's; None where most real items have an equal."""
+        """`fake` over `real`; None where `real` is 0: most training items have an equal."""
         return self.fake / self.real if self.real > 0 else None
 
     @property
     def memorised_share(self) -> float:
-        """The share of samples that are near enough to a training item to be its copy, by `COPYING`."""
+        """The share of samples that count as copies of a training item, see `COPYING`."""
         return float(np.mean(self.distances[:, 0] < COPYING * self.real))
 
     @property
     def memorised_share_floor(self) -> float:
-        """The same share of real items."""
+        """The share of real items that would count as copies of another one."""
         return float(np.mean(self.between_real < COPYING * self.real))
 
     def described(self) -> dict[str, Any]:
@@ -72,21 +80,27 @@ class Nearness:
 
 
 def nearness(
-    packed: Packed, samples: Items, device: torch.device, mirrored: bool = False, judged: int = JUDGED
+    packed: Packed,
+    field: str,
+    samples: Items,
+    device: torch.device,
+    mirrored: bool = False,
+    judged: int = JUDGED,
 ) -> Nearness:
     """Compare samples, and up to `judged` training items spread evenly, with all training items but themselves.
 
-    Read once, block by block, so that memory does not grow with the set; float64, in which distances of pixels are
-    exact. `mirrored`: the training saw mirror images too, so an item counts as near as the nearer of both.
-    Raises `DataError` for a set of fewer than four training items.
+    Samples and training items are stored rows of `field`. The set is read once, block by block, so that memory does not
+    grow with it. Computed in float64, in which distances of pixels are exact. `mirrored`: the training saw mirror
+    images too, so the nearer of a sample and its mirror image counts. Raises `DataError` for fewer than four training
+    items.
     """
-    train = packed.rows("train")
+    train = packed.rows("train", packed.fields[field].space)
     if len(train) <= NEAREST:
         raise DataError(f"{packed.path}: the nearest training items need {NEAREST + 1} of them, found {len(train)}")
     real = np.unique(np.linspace(train.start, train.stop - 1, min(judged, len(train))).astype(np.int64))
-    queries = np.concatenate([samples, packed.read(real, packed.kind)])
+    queries = np.concatenate([samples, packed.read_rows(field, real)])
     own = torch.as_tensor(np.concatenate([np.full(len(samples), -1), real]), device=device)
-    rows, distances = _search(packed, _views(queries, device, mirrored), own)
+    rows, distances = _search(packed, field, _views(queries, device, mirrored), own)
     return Nearness(rows[: len(samples)], distances[: len(samples)], distances[len(samples) :, 0])
 
 
@@ -103,27 +117,50 @@ def summary(found: Nearness, kind: str) -> str:
     return f"{line}: ratio {found.ratio:.2f}, {verdict}"
 
 
-def _search(packed: Packed, views: Float64[Tensor, "v n d"], own: Int64[Tensor, " n"]) -> tuple[np.ndarray, np.ndarray]:
+def duplicate_share(items: Items) -> float:
+    """Return the share of items that equal an earlier one, number for number: 0 when all differ."""
+    return 1 - len(different(items)) / len(items)
+
+
+def different(items: Items) -> set[bytes]:
+    """Return the sha256 of the items: one for each different item."""
+    return {hashlib.sha256(item.tobytes()).digest() for item in items}
+
+
+def copied_share(real: Neighbourhood, fake: Points) -> float:
+    """Return the share of fakes that lie nearer to a real than that real lies to any other real.
+
+    One minus the authenticity of Alaa et al. 2022, arXiv:2102.08921, section 4.3; 1 for copies of these reals. New data
+    of the same distribution score about a half (less in few dimensions), so that the value has a meaning only beside
+    that of held-out reals. A real that exists twice has distance 0 to another, and no fake counts as its copy.
+    """
+    room = real.radii(1)
+    copied = []
+    for _, rows in distance_rows(fake, real.points):
+        nearest = rows.min(dim=1)
+        copied.append(nearest.values < room[nearest.indices])
+    return float(torch.cat(copied).double().mean())
+
+
+def _search(
+    packed: Packed, field: str, views: Float64[Tensor, "v n d"], own: Int64[Tensor, " n"]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return rows (n, k) and distances (n, k) of the nearest training items of the queries, `own` rows left out."""
     count, dimensions = views.shape[1:]
     best = torch.full((count, NEAREST), torch.inf, dtype=torch.float64, device=views.device)
     found = torch.full((count, NEAREST), -1, device=views.device)
-    train = packed.rows("train")
+    space = packed.fields[field].space
+    train = packed.rows("train", space)
     with progress("Nearest training items", total=len(train), unit="img") as bar:
-        for block in _blocks(train, packed.row_bytes, dimensions):
-            items = _points(packed.all(packed.kind, block), views.device)
+        for block in _blocks(train, packed.row_bytes(space), dimensions):
+            items = _points(packed.slice(field, block), views.device)
             rows = torch.arange(block.start, block.stop, device=views.device)
-            squares = _squared_distances(views, items).masked_fill(own[:, None] == rows, torch.inf)
+            squares = torch.stack([squared_distances(view, items) for view in views]).amin(dim=0)
+            squares.masked_fill_(own[:, None] == rows, torch.inf)
             best, places = torch.cat([best, squares], dim=1).topk(NEAREST, largest=False)
             found = torch.cat([found, rows.expand(count, -1)], dim=1).gather(1, places)
             bar.advance(len(block))
     return found.cpu().numpy(), (best / dimensions).sqrt().cpu().numpy()
-
-
-def _squared_distances(views: Float64[Tensor, "v n d"], items: Float64[Tensor, "m d"]) -> Float64[Tensor, "n m"]:
-    """Return the smallest squared distance over the views of each query to each item."""
-    lengths = views.square().sum(dim=2, keepdim=True) + items.square().sum(dim=1)
-    return (lengths - 2 * views @ items.T).clamp(min=0).amin(dim=0)
 
 
 def _views(queries: Items, device: torch.device, mirrored: bool) -> Float64[Tensor, "v n d"]:
@@ -132,7 +169,7 @@ def _views(queries: Items, device: torch.device, mirrored: bool) -> Float64[Tens
 
 
 def _points(items: Items, device: torch.device) -> Float64[Tensor, "n d"]:
-    """Return images, averaged down where they are large, or vectors as points."""
+    """Return items as points: one flat row each, images averaged down to `_SIDE` pixels first."""
     points = torch.as_tensor(items, device=device).double()
     if points.dim() == 4 and (factor := -(-max(points.shape[1:3]) // _SIDE)) > 1:
         points = avg_pool2d(points.permute(0, 3, 1, 2), factor, ceil_mode=True)

@@ -1,4 +1,4 @@
-"""Fréchet distance between two feature sets, seen as Gaussians (Heusel et al. 2017, arXiv:1706.08500, eq. 6)."""
+"""Fréchet distance of two sets of features, each taken as normal (Heusel et al. 2017, arXiv:1706.08500, eq. 6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ def frechet_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m 
     """Return |mu_r - mu_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^(1/2)) in squared feature units, >= 0, in float64.
 
     Covariances have the N - 1 denominator. The estimate is biased upwards by about 2d/N + d(d+1)/(2N) for unit
-    covariances: compare values at equal sample sizes only. Raises `MetricError` for input `check_features` refuses.
+    covariances: compare values at equal sample sizes only. Raises `MetricError` for input that `check_features`
+    refuses.
 
     Deviation from the reference implementation: no matrix square root. Where a covariance is singular by sample size
     (min(n, m) <= d) the cross term is the nuclear norm of the product of the centred features, which is exact and

@@ -1,9 +1,10 @@
-"""Anybody's images to be scored: a folder of pictures, or a packed HDF5 file."""
+"""Sets of images for `ganpipe score`: a folder of pictures, or a packed HDF5 file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ _AS_THEY_ARE = Transform(crop=None, size=None, channels=3)
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images in a fixed order; `read` returns a copy of any of them, (n, height, width, channels)."""
+    """Images in a fixed order; `read` takes row numbers and returns copies, (n, height, width, channels)."""
 
     path: Path
     count: int
@@ -46,10 +47,19 @@ def open_images(path: Path) -> ImageSet:
         packed.verify()
     except DataError as problem:
         raise MetricError(str(problem)) from None
-    if packed.kind != "image":
-        raise MetricError(f"{path}: holds {packed.kind}s, no images")
-    channels, height, width = packed.shape
-    return ImageSet(path, len(packed), (height, width, channels), lambda rows: packed.read(rows, "image"))
+    fields = [name for name, field in sorted(packed.fields.items()) if field.kind == "image"]
+    if len(fields) != 1:
+        raise MetricError(_not_one_field(path, packed, fields))
+    field = packed.fields[fields[0]]
+    height, width, channels = field.stored_shape
+    shape = height, width, channels
+    return ImageSet(path, packed.count(field.space), shape, partial(packed.read_rows, fields[0]))
+
+
+def _not_one_field(path: Path, packed: Packed, images: list[str]) -> str:
+    if not images:
+        return f"{path}: holds {', '.join(f'{name} ({field})' for name, field in packed.fields.items())}, no images"
+    return f"{path}: holds images in {', '.join(images)}; give a folder of images or a file with one field of them"
 
 
 def _folder(path: Path) -> ImageSet:

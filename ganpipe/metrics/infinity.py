@@ -10,21 +10,23 @@ from ganpipe.metrics.frechet import frechet_distance
 
 POINTS = 15
 LEAST = 5000
-"""Fewer samples than this, or than `LEAST_PER_DIMENSION` times the features, give no line worth following."""
+"""Fewest samples that a line is fitted to."""
 LEAST_PER_DIMENSION = 5
+"""Fewest samples for each feature."""
 
 
 def can_be_extrapolated(samples: int, dimensions: int) -> bool:
-    """Whether there are enough samples for `frechet_at_infinity`."""
+    """Return whether there are enough samples for `frechet_at_infinity`."""
     return samples >= LEAST and samples > LEAST_PER_DIMENSION * dimensions
 
 
 def frechet_at_infinity(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], seed: int = 2020) -> float:
     """Return the intercept at 1/N = 0 of a line through the Fréchet distances of N of the fakes, in float64.
 
-    15 sizes evenly from a tenth of the fakes to all of them, each subset drawn anew with `seed`. The bias of a finite
-    sample falls as 1/N; what is left is that of the reals, which are used whole each time. Deviation from the paper: a
-    random subset of a fixed set where the authors draw new samples along a Sobol sequence. May be slightly negative.
+    The 15 sizes N lie evenly between a tenth of the fakes and all of them; each subset is drawn with `seed`. The bias
+    of a finite set of fakes falls as 1/N and is 0 at the intercept. The bias of the reals remains: all of them are used
+    each time. May be slightly negative. Deviation from the paper: random subsets of a fixed set, where the authors draw
+    new samples along a Sobol sequence.
     Raises `MetricError` for too few samples.
     """
     if not can_be_extrapolated(len(fake), fake.shape[1]):

@@ -20,7 +20,7 @@ Members = Float64[np.ndarray, "subsets _"]
 
 
 class KernelDistance(NamedTuple):
-    """The distance, and the spread of the same estimate over random subsets (at their size, not that of the set)."""
+    """The distance, and its standard deviation over random subsets, which are smaller than the set."""
 
     value: float
     std: float
@@ -29,11 +29,11 @@ class KernelDistance(NamedTuple):
 def kernel_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], seed: int = 2020) -> KernelDistance:
     """Return the unbiased estimate of MMD^2 under k(x, y) = (x.y / d + 1)^3, in float64; it may be negative.
 
-    Up to `FULL_UP_TO` samples per set the value is the full U-statistic, which has no randomness and less variance than
-    the mean over 100 subsets of 1000, which the paper uses and larger sets get. `std` is the population standard
-    deviation over 100 subsets of min(1000, N // 2), drawn with `seed` as torch-fidelity draws them.
+    Up to `FULL_UP_TO` samples per set the value is the full U-statistic: it has no randomness, and less variance than
+    the paper's mean over 100 subsets of 1000. Larger sets get that mean. `std` is the population standard deviation
+    over 100 subsets of min(1000, N // 2), drawn with `seed` as torch-fidelity draws them.
     Never clipped: between equal distributions half of the estimates are negative.
-    Raises `MetricError` for fewer than 4 samples and for what `check_features` refuses.
+    Raises `MetricError` for fewer than 4 samples and for input that `check_features` refuses.
     """
     check_features(real, fake, 4, "a kernel distance")
     x, y = real.astype(np.float64), fake.astype(np.float64)

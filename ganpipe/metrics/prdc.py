@@ -1,4 +1,4 @@
-"""Scores by nearest neighbours: how far the fakes lie among the reals, and the reals among the fakes.
+"""Precision, recall, density and coverage: which fakes lie near reals, and which reals near fakes.
 
 Precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1-2. Density and coverage: Naeem et al. 2020,
 arXiv:2002.09797, eq. 4 and 6.
@@ -28,10 +28,10 @@ class Prdc(NamedTuple):
 
 
 def prdc(real: Neighbourhood, fake: Neighbourhood, neighbours: Collection[int]) -> dict[int, Prdc]:
-    """Judge by balls that reach from each sample to its k-th nearest neighbour in the same set, for each k at once.
+    """Return the scores for each k of `neighbours`, by balls around each sample up to its k-th nearest in the same set.
 
     precision: share of fakes inside the ball of some real; recall: share of reals inside the ball of some fake;
-    density: mean number of real balls a fake lies in, over k; coverage: share of reals whose ball holds a fake.
+    density: mean number of real balls that hold a fake, divided by k; coverage: share of reals whose ball holds a fake.
     Inside means strictly nearer than the radius, as in the code of Naeem et al. (Kynkäänniemi et al. include the rim):
     copies of one sample have radius 0 and hold nothing. Memory is linear in the number of samples.
     """
@@ -43,7 +43,7 @@ def prdc(real: Neighbourhood, fake: Neighbourhood, neighbours: Collection[int]) 
 
 
 class _Tally:
-    """Counts what lies inside the balls of one k."""
+    """Counts the samples inside the balls of one k."""
 
     def __init__(self, real: Neighbourhood, fake: Neighbourhood, k: int) -> None:
         self._k, self._radii_x, self._radii_y = k, real.radii(k), fake.radii(k)
@@ -52,14 +52,14 @@ class _Tally:
         self._covered: list[Tensor] = []
 
     def count(self, start: int, distances: Tensor) -> None:
-        """Take in the distances of some reals, number `start` first, to all fakes."""
+        """Count the distances of some reals to all fakes; `start` is the number of the first of these reals."""
         inside = distances < self._radii_x[start : start + len(distances), None]
         self._balls_holding_fake += inside.sum(dim=0)
         self._covered.append(inside.any(dim=1))
         self._recalled.append((distances < self._radii_y).any(dim=1))
 
     def scores(self) -> Prdc:
-        """Return the shares once all reals were counted."""
+        """Return the scores, after all reals were counted."""
         return Prdc(
             precision=_share(self._balls_holding_fake > 0),
             recall=_share(torch.cat(self._recalled)),

@@ -1,7 +1,7 @@
-"""What the real data looks like to the extractors: computed once for all experiments on the same data.
+"""The features of the real data, computed once for all experiments on the same data.
 
-The training split of the packed data is shuffled by `evaluate.seed` and cut into halves A and B, of which at most
-`LARGEST_HALF` are looked at.
+The training split is shuffled by `evaluate.seed` and cut into halves A and B. At most `LARGEST_HALF` rows of each are
+used.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,10 +19,13 @@ from safetensors.numpy import save
 
 from ganpipe import paths
 from ganpipe.config import Evaluate, Params
+from ganpipe.core.spec import DataSpec
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.order import subset
 from ganpipe.errors import MetricError
 from ganpipe.files import write_bytes
-from ganpipe.metrics.extractors import load_extractor_class
+from ganpipe.metrics.extractors import EXTRACTORS, comparable_fields, fitting_fields, load_extractor_class, unmet_need
+from ganpipe.metrics.extractors.committed import committed_folder
 from ganpipe.metrics.extractors.domain import DomainExtractor
 from ganpipe.metrics.extractors.extraction import advancing, extract
 from ganpipe.metrics.extractors.interface import Extractor
@@ -29,58 +33,71 @@ from ganpipe.progress import progress
 
 FEATURES = "features.safetensors"
 LARGEST_HALF = 10_000
-"""Most samples of each half, and so most that are compared: Inception takes a quarter of an hour for them."""
+"""Most rows of each half, and so most samples that are compared: Inception takes a quarter of an hour for them."""
 
-_BYTES_LEARNED = 1 << 31  # of the images that the domain extractor learns from, all in memory: 2 GiB
+_BYTES_LEARNED = 1 << 31
+"""Most bytes of images that the domain extractor is trained on: all of them are in memory."""
 _FEWEST_LEARNED = 1000
+"""Images that it is trained on in any case."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What an extractor makes of both halves of the real data."""
+    """An extractor and the features of both halves of the real data."""
 
     extractor: Extractor
     half_a: np.ndarray  # float64 features (n, d)
     half_b: np.ndarray
 
 
-def prepare_reference(params: Params) -> None:
-    """Fit the extractors that must be fitted, and write them with the features of both halves to data/reference.
+def prepare_reference(params: Params, packed_folder: Path, into: Path) -> None:
+    """Write the features of both halves of every field that an extractor can look at, below the folder `into`.
 
-    Depends on the packed data and the extractors alone, so that all experiments on the same data share it.
-    Raises `MetricError` where an extractor cannot be had from this data.
+    Extractors that have no weights yet are trained first. Depends on the packed data and `evaluate` only, so that all
+    experiments on the same data share it. Raises `MetricError` where an extractor can look at no field of the data.
     """
     torch.set_num_threads(1)  # more of them change the last bits of the extractor
-    packed = Packed.open(paths.PACKED_FILE)
+    packed = Packed.open(packed_folder / paths.PACKED_FILE.name)
     packed.verify()
-    rows = _halves(packed.rows("train"), params.evaluate.seed)
-    for name in params.evaluate.extractors:
-        extractor = _fitted(name, packed, params.evaluate)
-        read = partial(packed.read, role=packed.kind)
+    wanted = [(name, field) for name in params.evaluate.extractors for field in _required_fields(name, packed.spec)]
+    for name, field in wanted:
+        folder = reference_folder(into, name, packed.spec, field)
+        extractor = _made(name, packed, field, params.evaluate, folder)
+        rows = _halves(packed.rows("train", packed.fields[field].space), params.evaluate.seed)
+        read = partial(packed.read_rows, field)
         features = extract(extractor, read, rows, f"Features of real data ({name})").features
         half_a, half_b = np.split(features, 2)
         content = save({"half_a": half_a, "half_b": half_b}, _made_from(packed, extractor, params.evaluate.seed))
-        write_bytes(paths.REFERENCE / name / FEATURES, content)
+        write_bytes(folder / FEATURES, content)
 
 
-def compared(samples: int, packed: Packed) -> int:
-    """Return how many of so many samples are compared with real data: at most half of it, and `LARGEST_HALF`."""
-    return min(samples, len(packed.rows("train")) // 2, LARGEST_HALF)
+def compared(samples: int, packed: Packed, field: str) -> int:
+    """Return how many of so many samples are compared with real rows of `field`: half of these, and `LARGEST_HALF`."""
+    return min(samples, len(packed.rows("train", packed.fields[field].space)) // 2, LARGEST_HALF)
 
 
-def load_reference(name: str, packed: Packed, seed: int) -> Reference:
-    """Load what `prepare_reference` wrote for an extractor.
+def reference_folder(root: Path, name: str, spec: DataSpec, field: str) -> Path:
+    """Return the folder of an extractor below data/reference: one for each field where it looks at several."""
+    folder = root / name
+    return folder if len(fitting_fields(name, spec)) == 1 else folder / field
 
-    Raises `MetricError` where it is missing, or was made of other data, by another extractor or with another seed.
+
+def load_reference(root: Path, name: str, packed: Packed, field: str, seed: int) -> Reference:
+    """Load the features of a field that `prepare_reference` wrote below `root`, with the extractor that made them.
+
+    Raises `MetricError` where they are missing, or were made of other data, by another extractor or with another seed.
     """
-    folder = paths.REFERENCE / name
+    folder = reference_folder(root, name, packed.spec, field)
     if not (folder / FEATURES).is_file():
         raise MetricError(f"{folder}: no features of the real data; run `dvc repro reference`")
     with safe_open(folder / FEATURES, framework="numpy") as file:
         features = {half: file.get_tensor(half) for half in ("half_a", "half_b")}
         found = file.metadata() or {}
     cls = load_extractor_class(name)
-    extractor = cls.load(folder) if issubclass(cls, DomainExtractor) else cls()
+    if issubclass(cls, DomainExtractor):
+        extractor: Extractor = cls.load(committed_folder(packed.spec, field) or folder)
+    else:
+        extractor = cls()
     for what, value in _made_from(packed, extractor, seed).items():
         if found.get(what) != value:
             raise MetricError(
@@ -91,38 +108,59 @@ def load_reference(name: str, packed: Packed, seed: int) -> Reference:
 
 
 def _made_from(packed: Packed, extractor: Extractor, seed: int) -> dict[str, str]:
-    """All that the features of the real data depend on."""
+    """Return everything that the features of the real data depend on."""
     return {"extractor": extractor.identity, "data": packed.content_sha256, "evaluate.seed": str(seed)}
 
 
-def _fitted(name: str, packed: Packed, cfg: Evaluate) -> Extractor:
+def _required_fields(name: str, spec: DataSpec) -> tuple[str, ...]:
+    fields = fitting_fields(name, spec)
+    if not fields:
+        reasons = "; ".join(f"it {unmet_need(name, spec, field)}" for field in comparable_fields(spec))
+        able = ", ".join(other for other in EXTRACTORS if fitting_fields(other, spec))
+        raise MetricError(f"evaluate.extractors: {name} cannot look at {spec.name}: {reasons}; use {able}")
+    return fields
+
+
+def _made(name: str, packed: Packed, field: str, cfg: Evaluate, folder: Path) -> Extractor:
+    """Return an extractor for a field; save a classifier that has to be trained in `folder`."""
     cls = load_extractor_class(name)
     if not issubclass(cls, DomainExtractor):
-        return cls()
-    if not packed.classes:
-        raise MetricError(
-            f"evaluate.extractors: domain needs labels, but {packed.name} has none; "
-            "use lite0 or pixel, or pattern for data.name = pattern"
+        own: Extractor = cls()
+        return own
+    if own_folder := committed_folder(packed.spec, field):
+        committed = cls.load(own_folder)
+        print(
+            f"domain: uses {committed.identity}, which comes with ganpipe for {packed.name}; evaluate.extractor_epochs "
+            "and evaluate.extractor_accuracy do not apply",
+            flush=True,
         )
-    most = max(_FEWEST_LEARNED, _BYTES_LEARNED // math.prod(packed.shape))
-    learned = packed.some("train", most, cfg.seed)
-    images, labels = (packed.read(learned, role) for role in ("image", "label"))
+        return committed
+    trained = _trained(cls, packed, field, cfg)
+    trained.save(folder)
+    return trained
+
+
+def _trained(cls: type[DomainExtractor], packed: Packed, field: str, cfg: Evaluate) -> DomainExtractor:
+    spec = packed.spec
+    label = spec.beside(field, "label")
+    assert label is not None, "fitting_fields demands labels"
+    most = max(_FEWEST_LEARNED, _BYTES_LEARNED // math.prod(spec.fields[field].shape))
+    learned = subset(packed.rows("train", spec.fields[field].space), most, cfg.seed)
+    images, labels = packed.read_rows(field, learned), packed.read_rows(label, learned)
     with progress("Domain extractor", unit="img") as bar:
-        extractor = cls.fit(
+        return cls.fit(
             images,
             labels,
-            packed.classes,
+            spec.names(label),
             cfg.extractor_epochs,
             cfg.seed,
             cfg.extractor_accuracy,
             advancing(bar),
         )
-    extractor.save(paths.REFERENCE / name)
-    return extractor
 
 
 def _halves(rows: range, seed: int) -> Int64[np.ndarray, " n"]:
-    """Return the rows of half A and, after as many, those of half B."""
+    """Return the rows of half A followed by as many rows of half B."""
     order = rows.start + np.random.default_rng(np.random.SeedSequence([seed, len(rows)])).permutation(len(rows))
     half, kept = len(rows) // 2, min(len(rows) // 2, LARGEST_HALF)
     return np.concatenate([order[:kept], order[half : half + kept]])

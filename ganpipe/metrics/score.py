@@ -1,4 +1,4 @@
-"""What two sets of features say about each other, and `ganpipe score`: the same for anybody's images."""
+"""All scores of two sets of features, and `ganpipe score`: the same scores of any two sets of images."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
 from ganpipe.config import choose
+from ganpipe.core.spec import VALUES
 from ganpipe.errors import ConfigError, MetricError
 from ganpipe.metrics.checks import check_features, few_samples, one_picture, unequal_counts
 from ganpipe.metrics.classifier_score import classifier_score, default_splits
+from ganpipe.metrics.copies import copied_share, different
 from ganpipe.metrics.distances import Neighbourhood, as_points
 from ganpipe.metrics.extractors import EXTRACTORS, load_extractor_class, require_packages
 from ganpipe.metrics.extractors.batches import as_colour
@@ -23,17 +25,19 @@ from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.images import ImageSet, open_images
 from ganpipe.metrics.infinity import can_be_extrapolated, frechet_at_infinity
 from ganpipe.metrics.kernel import kernel_distance
-from ganpipe.metrics.memorisation import copied_share, different
 from ganpipe.metrics.prdc import FIRST_K, prdc
 
 Scores = dict[str, Any]
 
-NEIGHBOURS_AMONG = 5000
-"""Items of each set that neighbours are sought among: more take minutes, and change the scores little."""
+AMONG = 5000
+"""Items of each set that nearest neighbours are sought among: more take minutes, and change the scores little."""
 
-_SMALLEST = 32  # pixels a side that an ImageNet network can make something of
-_ROUNDING = 1e-9  # a floor below this share of the variance is that of equal sets
-_SEED = 0  # of the choice of images from the larger set
+_SMALLEST = 32
+"""Side in pixels from which on an ImageNet network is the default."""
+_ROUNDING = 1e-9
+"""A floor below this share of the variance is 0 but for rounding: the two halves are equal."""
+_SEED = 0
+"""Of the random order in which the images of a set are compared."""
 
 
 def compare(
@@ -42,13 +46,14 @@ def compare(
     neighbours: int | None,
     other: Float[np.ndarray, "m d"] | None = None,
 ) -> Scores:
-    """Return all scores of fakes against reals that need nothing but what an extractor made of them.
+    """Return all scores of fakes against reals that are computed from features and class probabilities alone.
 
-    `other` are more reals, for the floor; `neighbours` None leaves out what is found by nearest neighbours.
-    Raises `MetricError` for what `check_features` and `Neighbourhood` refuse.
+    `neighbours` is k of precision, recall, density and coverage; None leaves out all scores by nearest neighbours.
+    `other` are more reals, for the floor. Raises `MetricError` for input that `check_features` or `Neighbourhood`
+    refuses.
     """
     check_features(real, fake.features)
-    near = {} if neighbours is None else _by_neighbours(real, fake.features, neighbours, other)
+    near = {} if neighbours is None else _nearest_neighbour_scores(real, fake.features, neighbours, other)
     kernel = kernel_distance(real, fake.features)
     scores: Scores = {
         "fd": frechet_distance(real, fake.features),
@@ -67,7 +72,7 @@ def compare(
 
 
 def named(identity: str, scores: Scores) -> Scores:
-    """Return scores under the names that the extractor `identity` gives them, `extractor` among them.
+    """Return scores with the entry `extractor`, under the names that belong to the extractor `identity`.
 
     Only Inception with its published weights gives `fid`, `kid`, `is_mean` and `is_std`.
     """
@@ -77,29 +82,29 @@ def named(identity: str, scores: Scores) -> Scores:
 
 
 def rounded(scores: Scores) -> Scores:
-    """Round floats to six significant digits: what follows differs between machines and would only make noise."""
+    """Round floats to six significant digits: further digits differ between machines."""
     return {name: _rounded(value) for name, value in scores.items()}
 
 
 def score_images(
     real: Path, fake: Path, extractor: str | None, at_most: int | None, neighbours: int
 ) -> tuple[Scores, list[str]]:
-    """Score the images of `fake` against those of `real`, each a folder or a packed HDF5 file, with equally many.
+    """Score equally many images of `fake` and `real`, each a folder or a packed HDF5 file.
 
-    Where the real ones are twice as many, as many others of them give the floor. Returns what `metrics.json` would
-    hold, with the sha256 of the pixels compared, and remarks for a person. `extractor` None: lite0 for colour images of
-    at least 32 pixels, else pixel. Raises `MetricError`, `ConfigError`.
+    Returns a content like that of `metrics.json`, with the sha256 of the pixels compared, and remarks for a person.
+    Where the real images are at least twice as many as those compared, others of them give the floor. `extractor` None:
+    lite0 for colour images of at least 32 pixels, else pixel. Raises `MetricError`, `ConfigError`.
     """
     if extractor is not None:
         _check_extractor(extractor)
     sets = {"real": open_images(real), "fake": open_images(fake)}
     counts = {f"{name} ({found.path})": len(found) for name, found in sets.items()}
     n = min(*counts.values(), at_most or max(counts.values()))
-    shown = {role: Shown(found, f"{role} ({found.path})", n) for role, found in sets.items()}
+    shown = {role: ComparedImages(found, f"{role} ({found.path})", n) for role, found in sets.items()}
     _check_sizes(sets)
     for images in shown.values():
         images.check()
-    name = extractor or _suitable(shown["real"])
+    name = extractor or _default_extractor(shown["real"])
     network = load_extractor_class(name)()
     found = {role: images.extracted(network, f"Features of {role} images ({name})") for role, images in shown.items()}
     other = shown["real"].others(network, f"Features of other real images ({name})")
@@ -111,10 +116,10 @@ def score_images(
     return result, [remark for remark in remarks if remark]
 
 
-class Shown:
-    """The images of a set that are compared, in random order, read part by part; notes what an extractor was shown.
+class ComparedImages:
+    """The images of a set that are compared: `n` in random order, read part by part, hashed as an extractor sees them.
 
-    In random order, because the first ones may all be of one class, and classifier scores are means over parts.
+    In random order, because the first images may all be of one class, and classifier scores are means over parts.
     """
 
     def __init__(self, images: ImageSet, name: str, n: int) -> None:
@@ -126,16 +131,16 @@ class Shown:
 
     @property
     def sha256(self) -> str:
-        """Of the size and all pixels that were shown, in their order."""
+        """The sha256 of their number, their size and the pixels an extractor has seen, in order."""
         return self._pixels.hexdigest()
 
     @property
     def duplicate_share(self) -> float:
-        """The share of the images shown that repeat one before them, see `memorisation.duplicate_share`."""
+        """The share of the images an extractor has seen that equal an earlier one, see `copies.duplicate_share`."""
         return 1 - len(self._seen) / len(self._rows)
 
     def check(self) -> None:
-        """Raise `MetricError` where all images are the same picture (see `check_pixels`): reads on until two differ."""
+        """Raise `MetricError` where all images are the same picture, see `check_pixels`. Reads until two differ."""
         picture = self.colour(self._rows[:1])[0]
         for start in range(0, len(self._rows), ROWS):
             if (self.colour(self._rows[start : start + ROWS]) != picture).any():
@@ -152,16 +157,16 @@ class Shown:
         return self.colour(self._rows[:ROWS])
 
     def extracted(self, extractor: Extractor, title: str) -> Extracted:
-        """Return what an extractor makes of the images."""
-        return extract(extractor, self._noted, self._rows, title)
+        """Return the features of the images."""
+        return extract(extractor, self._hashed, self._rows, title)
 
     def others(self, extractor: Extractor, title: str) -> np.ndarray | None:
-        """Return the features of as many images that are not compared; None where there are fewer."""
+        """Return the features of as many other images of the set; None where it has fewer."""
         if len(self._others) < len(self._rows):
             return None
         return extract(extractor, self.colour, self._others, title).features
 
-    def _noted(self, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
+    def _hashed(self, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w 3"]:
         images = self.colour(rows)
         self._pixels.update(images.tobytes())
         self._seen |= different(images)
@@ -174,16 +179,16 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _by_neighbours(
+def _nearest_neighbour_scores(
     real: Float[np.ndarray, "n d"],
     fake: Float[np.ndarray, "m d"],
     neighbours: int,
     other: Float[np.ndarray, "l d"] | None,
 ) -> Scores:
-    """What the nearest neighbours say, among the first `NEIGHBOURS_AMONG` of each set: their cost is quadratic."""
+    """Return the scores by nearest neighbours among the first `AMONG` items of each set: their cost is quadratic."""
     furthest = max(neighbours, FIRST_K)
-    reals = Neighbourhood(real[:NEIGHBOURS_AMONG], furthest, "real")
-    fakes = Neighbourhood(fake[:NEIGHBOURS_AMONG], furthest, "fake")
+    reals = Neighbourhood(real[:AMONG], furthest, "real")
+    fakes = Neighbourhood(fake[:AMONG], furthest, "fake")
     found = prdc(reals, fakes, {FIRST_K, neighbours})
     scores: Scores = {
         **found[neighbours]._asdict(),
@@ -192,12 +197,12 @@ def _by_neighbours(
         "copied_share": copied_share(reals, fakes.points),
     }
     if other is not None:
-        scores["copied_share_floor"] = copied_share(reals, as_points(other[:NEIGHBOURS_AMONG]))
+        scores["copied_share_floor"] = copied_share(reals, as_points(other[:AMONG]))
     return scores
 
 
 def _floor(real: Float[np.ndarray, "n d"], other: Float[np.ndarray, "m d"], fd: float) -> Scores:
-    """What other reals score: the same bias of a finite sample, and no fault of a generator."""
+    """Return the scores of more reals, which have the same bias of a finite sample and no fault of a generator."""
     floor = frechet_distance(real, other)
     ratio = {"fd_ratio": fd / floor} if floor > _ROUNDING * float(np.var(real, axis=0).sum()) else {}
     return {"fd_floor": floor, "kd_floor_x1000": 1000 * kernel_distance(real, other).value, **ratio}
@@ -219,8 +224,8 @@ def _check_sizes(sets: Mapping[str, ImageSet]) -> None:
         )
 
 
-def _suitable(images: Shown) -> str:
-    """Choose by the first of the images, which are in random order."""
+def _default_extractor(images: ComparedImages) -> str:
+    """Choose by the first part of the images, which are in random order."""
     first = images.first()
     grey = bool((first == first[..., :1]).all())
     return "pixel" if grey or min(first.shape[1:3]) < _SMALLEST else "lite0"
@@ -228,8 +233,9 @@ def _suitable(images: Shown) -> str:
 
 def _check_extractor(name: str) -> None:
     """Raise `ConfigError` unless the extractor looks at images, needs no labels, and has its package."""
-    able = {other: entry for other, entry in EXTRACTORS.items() if entry.kind == "image" and not entry.labels}
+    able = {other: entry for other, entry in EXTRACTORS.items() if "image" in entry.kinds and not entry.labels}
     if name in EXTRACTORS and name not in able:
-        why = "is trained on labels" if EXTRACTORS[name].labels else "looks at vectors"
+        looks = " or ".join(VALUES[kind] for kind in EXTRACTORS[name].kinds)
+        why = "is trained on labels" if EXTRACTORS[name].labels else f"looks at {looks}"
         raise ConfigError(f"--extractor {name} {why}, which only `dvc repro` has; use {', '.join(able)}")
     require_packages(choose("extractor", name, able, "--extractor"))

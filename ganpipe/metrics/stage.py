@@ -1,184 +1,79 @@
-"""The evaluate stage: how far the samples are from the real data.
+"""The evaluate stage: how far the outputs of the generator are from the real data.
 
-Samples are compared with as many items of half A of the real data (see `ganpipe.metrics.reference`); the floor compares
-as many of half B with the same of A, so that it carries the same sample-size bias.
+An output is compared with as many rows of half A of its field (see `ganpipe.metrics.reference`). The floor compares as
+many rows of half B with the same rows of A, so that it carries the same sample-size bias.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int64
 
 from ganpipe import paths, systems
 from ganpipe.config import Params
+from ganpipe.core.spec import DataSpec
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_json
-from ganpipe.metrics.checks import check_pixels, few_samples
-from ganpipe.metrics.classes import (
-    class_shares,
-    classes_covered,
-    conditional_accuracies,
-    conditional_accuracy,
-    total_variation,
-)
-from ganpipe.metrics.classification import can_be_learned, classification_accuracy
-from ganpipe.metrics.copies import nearness
-from ganpipe.metrics.extractors.domain import DomainExtractor
-from ganpipe.metrics.extractors.extraction import Items, extract
-from ganpipe.metrics.extractors.interface import Extracted, Extractor
-from ganpipe.metrics.extractors.pattern import PatternExtractor, valid_pattern_share
-from ganpipe.metrics.frechet import frechet_distance
-from ganpipe.metrics.memorisation import duplicate_share
+from ganpipe.metrics.checks import check_pixels
+from ganpipe.metrics.copies import duplicate_share, nearness
+from ganpipe.metrics.extractors import unmet_need
+from ganpipe.metrics.judge import SHARES, Judge
+from ganpipe.metrics.outputs import RESAMPLE, SPACE, Output, draw_outputs, fields_of_outputs, read_outputs
+from ganpipe.metrics.paired import paired_scores
 from ganpipe.metrics.per_class import write_per_class
-from ganpipe.metrics.reference import compared, load_reference
-from ganpipe.metrics.score import Scores, compare, named, rounded
-from ganpipe.sampling.draw import draw_latents, render
+from ganpipe.metrics.reference import compared
+from ganpipe.metrics.score import Scores, named, rounded
+from ganpipe.sampling.draw import given_fields
 
 SOUGHT = 500
-"""Samples, and as many real images, whose nearest training image is sought."""
-_RESAMPLE = "run `dvc repro sample`"
-_SHARES = "shares_by_class"  # goes to the table of classes, not among the scores
+"""Images of an output, and as many real ones, whose nearest training image is sought."""
+
+Judged = dict[str, dict[str, tuple[str, Scores]]]
+"""By extractor and output: the identity of the extractor, and the scores."""
 
 
-def evaluate(params: Params) -> None:
-    """Score data/samples with every extractor; write data/metrics.json, nested by extractor, and data/per_class.csv.
+def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folder: Path, into: Path) -> None:
+    """Score samples.h5 with every extractor that fits; write metrics.json and per_class.csv in the folder `into`.
 
-    Raises `MetricError` rather than write a number that means nothing.
+    `reference` is the folder that `prepare_reference` wrote. metrics.json is nested by extractor, and by output below
+    that where there are several. Raises `MetricError` where scores would have no meaning, and where no extractor can
+    look at any output.
     """
-    packed, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE, _RESAMPLE)
+    packed = Packed.open(packed_folder / paths.PACKED_FILE.name)
+    samples = Packed.open(samples_folder / paths.SAMPLES_FILE.name, RESAMPLE)
     samples.verify()
-    if (packed.kind, packed.shape) != (samples.kind, samples.shape):
-        raise MetricError(
-            f"samples are {samples.kind}s of {samples.shape}, real data {packed.kind}s of {packed.shape}: {_RESAMPLE}"
-        )
-    if samples.classes not in ((), packed.classes):
-        raise MetricError(f"samples were asked for other classes than the real data has: {_RESAMPLE}")
-    n = compared(len(samples), packed)
-    fake = Drawn.of(samples, n)
-    if samples.kind == "image":
-        check_pixels(fake.items, "sample")
-    judge = Judge(packed, params, fake, _untrained(params, packed, n), _copies(params, packed, fake.items))
-    judged = {name: judge.scores(name) for name in params.evaluate.extractors}
-    shares, asked = _by_class([scores for _, scores in judged.values()])
-    write_per_class(paths.PER_CLASS, rounded(shares), asked)
-    blocks = {name: rounded(named(identity, scores)) for name, (identity, scores) in judged.items()}
-    write_json(paths.METRICS, {"schema": 1, "n_fake": n, "n_real": n, **blocks})
-    for name, (_, scores) in judged.items():
-        print(summary(name, scores), flush=True)
+    spec = packed.spec
+    fields = fields_of_outputs(samples, spec)
+    n = min(compared(samples.count(SPACE), packed, field) for field in fields.values())
+    outputs = {output.name: output for output in read_outputs(samples, spec, n)}
+    for output in outputs.values():
+        if spec.fields[output.field].kind == "image":
+            check_pixels(output.items, "sample" if len(outputs) == 1 else f"sample {output.name}")
+    fitting = _fitting_outputs(params.evaluate.extractors, spec, fields)
+    system = systems.build(params.system, spec, params.train.seed).eval()
+    untrained = draw_outputs(system, packed, n, params.sample.seed)
+    judges = {
+        name: Judge(packed, reference, params.evaluate, output, untrained.get(name), _copies(params, packed, output))
+        for name, output in outputs.items()
+    }
+    judged = {name: {output: judges[output].scores(name) for output in found} for name, found in fitting.items()}
+    paired = {name: paired_scores(packed, output, given_fields(system)) for name, output in outputs.items()}
+    _write(judged, {name: scores for name, scores in paired.items() if scores}, n, len(outputs) > 1, into)
     print(
-        f"Look at the pictures in {paths.SAMPLES}, at {paths.METRICS}, and at all experiments with `ganpipe ui`.",
+        f"Look at the pictures in {samples_folder}, at {into / paths.METRICS.name}, and at all experiments with "
+        "`ganpipe ui`.",
         flush=True,
     )
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What a generator drew, and what it was asked for."""
-
-    items: Items
-    labels: Int64[np.ndarray, " n"] | None  # None: it takes no label
-
-    @classmethod
-    def of(cls, samples: Packed, n: int) -> Drawn:
-        """Read the first `n` of data/samples."""
-        rows = range(n)
-        return cls(samples.all(samples.kind, rows), samples.all("label", rows) if "label" in samples.roles else None)
-
-    def extracted(self, extractor: Extractor, title: str) -> Extracted:
-        """Return what an extractor makes of them."""
-        return extract(extractor, lambda rows: self.items[rows], np.arange(len(self.items)), title)
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Scores one set of samples, and the untrained generator's beside it, with one extractor after another."""
-
-    packed: Packed
-    params: Params
-    fake: Drawn
-    untrained: Drawn
-    copies: Scores  # of each other and of the training data, which no extractor decides
-
-    def scores(self, name: str) -> tuple[str, Scores]:
-        """Return the identity of the extractor `name`, and the scores that it gives."""
-        reference = load_reference(name, self.packed, self.params.evaluate.seed)
-        extractor, n = reference.extractor, len(self.fake.items)
-        real, other = reference.half_a[:n], reference.half_b[:n]
-        fake = self.fake.extracted(extractor, f"Features of samples ({name})")
-        untrained = self.untrained.extracted(extractor, f"Features of the untrained generator ({name})")
-        if remark := few_samples(name, n, real.shape[1]):
-            print(remark, flush=True)
-        is_pattern = isinstance(extractor, PatternExtractor)
-        scores = compare(real, fake, None if is_pattern else self.params.evaluate.neighbours, other)
-        scores["fd_untrained"] = frechet_distance(real, untrained.features)
-        scores |= self.copies
-        if is_pattern:
-            scores |= {
-                "valid_share": valid_pattern_share(self.fake.items),
-                "valid_share_untrained": valid_pattern_share(self.untrained.items),
-            }
-        if isinstance(extractor, DomainExtractor) and fake.probabilities is not None:
-            scores |= self._class_scores(fake.probabilities)
-            scores |= self._conditional_scores(extractor, fake, untrained)
-        return extractor.identity, scores
-
-    def _class_scores(self, probabilities: np.ndarray) -> Scores:
-        """How the samples spread over the classes compared with the real labels."""
-        classes = len(self.packed.classes)
-        real = class_shares(self.packed.all("label", self.packed.rows("train")), classes)
-        fake = class_shares(probabilities.argmax(axis=1), classes)
-        return {
-            "classes": classes,
-            "classes_covered": classes_covered(real, fake),
-            "class_tv": total_variation(real, fake),
-            _SHARES: {
-                name: {"real": float(real[label]), "fake": float(fake[label])}
-                for label, name in enumerate(self.packed.classes)
-            },
-        }
-
-    def _conditional_scores(self, extractor: DomainExtractor, fake: Extracted, untrained: Extracted) -> Scores:
-        """Whether the samples are of the classes they were asked for; nothing for a generator that takes no label."""
-        asked, asked_untrained = self.fake.labels, self.untrained.labels
-        if asked is None or asked_untrained is None:
-            return {}
-        found = _classified(fake)
-        return {
-            **self._learned_from(asked),
-            "conditional_accuracy": conditional_accuracy(asked, found),
-            "conditional_accuracy_by_class": conditional_accuracies(asked, found, self.packed.classes),
-            "conditional_accuracy_real": extractor.card.accuracy,
-            "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
-        }
-
-    def _learned_from(self, asked: Int64[np.ndarray, " n"]) -> Scores:
-        """How well real images are classified by what can be learned from the samples."""
-        classes, cfg = self.packed.classes, self.params.evaluate
-        if not can_be_learned(asked, len(classes)):
-            return {}
-        split = self.packed.rows("test" if "test" in self.packed.splits else "train")
-        real, labels = (self.packed.all(role, split) for role in ("image", "label"))
-        accuracy = classification_accuracy(
-            real, labels, self.fake.items, asked, classes, cfg.extractor_epochs, cfg.seed
-        )
-        return {"classification_accuracy": accuracy}
-
-
-def _by_class(blocks: list[Scores]) -> tuple[Scores, Scores]:
-    """Take the shares of classes out of the scores; return those of the first classifier, and its accuracies."""
-    found = [(one.pop(_SHARES), one.get("conditional_accuracy_by_class", {})) for one in blocks if _SHARES in one]
-    return found[0] if found else ({}, {})
-
-
-def summary(name: str, scores: Scores) -> str:
+def summary(title: str, scores: Scores) -> str:
     """Return one line for a person: the distance between its floor and where it began, and what else says most."""
-    parts = [
-        f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}, before training: {scores['fd_untrained']:.3g})"
-    ]
+    before = f", before training: {scores['fd_untrained']:.3g}" if "fd_untrained" in scores else ""
+    parts = [f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}{before})"]
     if "classes_covered" in scores:
         parts.append(f"{scores['classes_covered']} of {scores['classes']} classes")
     if "conditional_accuracy" in scores:
@@ -188,29 +83,70 @@ def summary(name: str, scores: Scores) -> str:
         )
     if "valid_share" in scores:
         parts.append(f"{scores['valid_share']:.0%} valid patterns")
-    return f"{name}: {', '.join(parts)}"
+    return f"{title}: {', '.join(parts)}"
 
 
-def _copies(params: Params, packed: Packed, items: Items) -> Scores:
-    """How many samples repeat each other, and how many of the first `SOUGHT` images repeat a training image."""
-    scores: Scores = {"duplicate_share": duplicate_share(items)}
-    if packed.kind == "image":
-        found = nearness(packed, items[:SOUGHT], torch.device("cpu"), params.data.flip, judged=SOUGHT)
+def paired_summary(output: str, scores: Mapping[str, float]) -> str:
+    """Return one line for a person: both paired scores, each with those of the trivial predictions."""
+    parts = []
+    for score in ("l1", "psnr"):
+        beside = [("mean image", f"{score}_mean_image"), ("copy of the input", f"{score}_copy")]
+        trivial = ", ".join(f"{title}: {scores[key]:.3g}" for title, key in beside if key in scores)
+        parts.append(f"{score} {scores[score]:.3g} ({trivial})")
+    return f"paired, {output}: {', '.join(parts)}"
+
+
+def _fitting_outputs(extractors: Sequence[str], spec: DataSpec, fields: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the outputs that each extractor can look at; print why it cannot look at others.
+
+    Raises `MetricError` where none fits.
+    """
+    fitting: dict[str, list[str]] = {}
+    reasons = []
+    for name in extractors:
+        for output, field in fields.items():
+            if reason := unmet_need(name, spec, field):
+                reasons.append(f"{name}: {reason}, skipped for output {output}")
+            else:
+                fitting.setdefault(name, []).append(output)
+    if not fitting:
+        raise MetricError(f"evaluate.extractors: none can look at any output: {'; '.join(reasons)}")
+    for reason in reasons:
+        print(reason, flush=True)
+    return fitting
+
+
+def _copies(params: Params, packed: Packed, output: Output) -> Scores:
+    """Return the share of items that repeat each other, and of images that repeat a training image."""
+    scores: Scores = {"duplicate_share": duplicate_share(output.items)}
+    if packed.fields[output.field].kind == "image":
+        sought = output.items[:SOUGHT]
+        found = nearness(packed, output.field, sought, torch.device("cpu"), params.data.flip, judged=SOUGHT)
         if found.ratio is not None:
             scores["memorised_share"] = found.memorised_share
             scores["memorised_share_floor"] = found.memorised_share_floor
     return scores
 
 
-def _classified(found: Extracted) -> Int64[np.ndarray, " n"]:
-    assert found.probabilities is not None, "a classifier gives probabilities"
-    return found.probabilities.argmax(axis=1)
+def _write(judged: Judged, paired: Mapping[str, Scores], n: int, several: bool, into: Path) -> None:
+    """Write both files, and print a line for every block of scores."""
+    shares, accuracies = _by_class([scores for blocks in judged.values() for _, scores in blocks.values()])
+    write_per_class(into / paths.PER_CLASS.name, rounded(shares), accuracies)
+    content: dict[str, Any] = {"schema": 1, "n_fake": n, "n_real": n}
+    for name, blocks in judged.items():
+        by_output = {output: rounded(named(identity, scores)) for output, (identity, scores) in blocks.items()}
+        content[name] = by_output if several else next(iter(by_output.values()))
+    if paired:
+        content["paired"] = rounded(dict(paired))
+    write_json(into / paths.METRICS.name, content)
+    for name, blocks in judged.items():
+        for output, (_, scores) in blocks.items():
+            print(summary(f"{name}, {output}" if several else name, scores), flush=True)
+    for output, scores in paired.items():
+        print(paired_summary(output, scores), flush=True)
 
 
-def _untrained(params: Params, packed: Packed, n: int) -> Drawn:
-    """Return what the very generator that was trained draws before its first step."""
-    system = systems.build(params.system, packed.spec, params.train.seed).eval()
-    latents = draw_latents(system, n, params.sample.seed)
-    labels = system.asked(latents).get("label")
-    items = render(system, latents)
-    return Drawn(items, None if labels is None else labels.numpy())
+def _by_class(blocks: Sequence[Scores]) -> tuple[Scores, Scores]:
+    """Take the shares of classes out of all blocks; return those of the first that has them, with its accuracies."""
+    found = [(one.pop(SHARES), one.get("conditional_accuracy_by_class", {})) for one in blocks if SHARES in one]
+    return found[0] if found else ({}, {})

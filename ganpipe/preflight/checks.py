@@ -3,60 +3,83 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
+from torch import nn
 
 from ganpipe import config, paths
-from ganpipe.core.batch import Batch
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.spec import VALUES
 from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, PreflightError
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
-from ganpipe.preflight.one_sided import Noise, Rehearsal, Side, Verdict, ranked
-from ganpipe.training import checks as start
+from ganpipe.preflight.one_sided import Fetch, Rehearsal, Side, UniformNoise, Verdict, inputs_from, ranked
+from ganpipe.sampling.draw import given_spaces
+from ganpipe.training.checks import drawn_outputs, require_disk_space, require_fitting_output
+from ganpipe.training.checks import statistics as output_statistics
+from ganpipe.training.forecast import WARM_UP, duration
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import prepared
+from ganpipe.training.stage import Prepared, prepare
 
-ENOUGH = 0.9  # of the pairs in the right order: this is learning, not luck
-_PAIRS = 10_000  # Rashid's, for the recipes with batches of one;
-_ITERATIONS = 200  # for all others
+ENOUGH = 0.9
+"""A side has learned, and was not lucky, when this share of the pairs is in the right order."""
+_PAIRS = 10_000
+"""Pairs that a side may see in recipes with batches of one, as in Rashid's book."""
+_ITERATIONS = 200
+"""Iterations that a side may take in all other recipes."""
 _MEASURED_SECONDS = 3.0
 _MEASURED_ITERATIONS = 3  # at least
+_FALLEN = 0.9
+"""A loss has fallen when it is below this share of its first value."""
 
 
-def preflight(params: config.Params) -> Iterator[str]:
+def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]:
     """Yield one line for each thing that is right about the training that `params` asks for, the cheap ones first.
 
-    Raises `DataError` where the packed data is missing or not that of `params`, `PreflightError` where the training
-    cannot succeed, `OutOfMemory`.
+    A check that does not apply to the system says so. Raises `DataError` where the packed data is missing or not that
+    of `params`, `PreflightError` where the training cannot succeed, `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
-    packed = Packed.open(paths.PACKED_FILE)
+    packed = Packed.open(data / paths.PACKED_FILE.name)
     if packed.name != params.data.name:
         raise DataError(
             f"{packed.path} holds {packed.name!r}, but params.yaml: data.name = {params.data.name!r}: "
             "run `dvc repro pack`"
         )
     with memory_explained(params.train):
-        system, sampler = prepared(params, packed, device)
-        batch, kind = next(sampler.batches(0)), packed.kind
-        output = start.describe_output(system)
-        yield f"output: {kind}s {system.data.shape}, {output}; data {start.statistics(batch[kind])}"
+        prepared = prepare(params, packed, device)
+        system, fetch = prepared.system, prepared.sampler.fetch
+        batch = fetch(0, params.train.batch)
+        require_fitting_output(system, prepared.given)
+        yield from describe_outputs(prepared, batch)
         untrained = copy.deepcopy(system)
-        trainer = Trainer(system, params.train, sampler.batches)
-        yield f"disk: {start.describe_disk(trainer, paths.state_dir() / 'checkpoints')}"
+        trainer = Trainer(system, params.train, fetch)
+        yield f"disk: {require_disk_space(trainer, paths.state_dir() / 'checkpoints')}"
         yield f"cost: {describe_cost(trainer)}"
-        yield f"noise: {describe_noise_test(untrained, params.train, sampler.batches)}"
+        yield f"noise: {describe_noise_test(untrained, params.train, fetch)}"
         yield f"one batch: {describe_one_batch(untrained, params.train, batch)}"
+
+
+def describe_outputs(prepared: Prepared, batch: Batch) -> Iterator[str]:
+    """Yield a line for each output: its shape, its numbers before training, and those of the data beside."""
+    system = prepared.system
+    for name, values in drawn_outputs(system, prepared.given).items():
+        wanted = system.data.fields[system.outputs[name]]
+        what = "output" if len(system.outputs) == 1 else f"output {name}"
+        shape = tuple(values.shape[1:])
+        grows = "" if shape == wanted.shape else f", to grow to {wanted.shape}"
+        data = output_statistics(batch[system.outputs[name]])
+        yield f"{what}: {VALUES[wanted.kind]} {shape}{grows}, {output_statistics(values)}; data {data}"
 
 
 def describe_cost(trainer: Trainer) -> str:
     """Train for some seconds; return how long the whole training will take, and the most memory that was in use."""
-    forecast = start.duration(trainer.total_nimg, measured_rate(trainer))
+    forecast = duration(trainer.total_nimg, measured_rate(trainer))
     device = trainer.system.device
     peak = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak_memory(device).items())
     return f"{forecast} on the {device.type}; peak: {peak}"
@@ -64,7 +87,7 @@ def describe_cost(trainer: Trainer) -> str:
 
 def measured_rate(trainer: Trainer) -> float:
     """Return images per second: the median of some iterations after a warm-up."""
-    for _ in range(start.WARM_UP):
+    for _ in range(WARM_UP):
         trainer.iterate()
     rates: list[float] = []
     end = time.monotonic() + _MEASURED_SECONDS
@@ -81,27 +104,37 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def describe_noise_test(system: System, train: config.Train, batches: Callable[[int], Iterator[Batch]]) -> str:
+def describe_noise_test(system: System, train: config.Train, fetch: Fetch) -> str:
     """Let the discriminator alone learn to tell data from uniform noise, and return how well it does.
 
     Rashid's pre-test ("Make Your First GAN with PyTorch", 2020): a discriminator that fails it can teach no generator.
     Raises `PreflightError` unless it tells 90 % of the pairs apart within 10,000 pairs or 200 iterations.
     """
-    rehearsal = against_noise(system, train, batches)
+    if not system.adversaries:
+        return _no_adversary(system)
+    networks = [system.get_submodule(name) for name in system.generators]
+    if len(system.outputs) != 1 or any(isinstance(one, nn.ModuleDict | nn.ModuleList) for one in networks):
+        return f"does not apply: {type(system).__name__} has several generators, and noise can stand for one only"
+    rehearsal = against_noise(system, train, fetch)
     verdict, iterations = rehearsal.learn(most(train), until=lambda verdict: verdict.ranked >= ENOUGH)
+    if not rehearsal.moved:
+        return _waits("discriminator")
     if verdict.ranked < ENOUGH:
         raise PreflightError(f"noise: the discriminator cannot tell data from it{_advice(verdict, iterations, train)}")
     return f"the discriminator alone, {iterations} iterations against uniform noise: {verdict}"
 
 
-def against_noise(system: System, train: config.Train, batches: Callable[[int], Iterator[Batch]]) -> Rehearsal:
+def against_noise(system: System, train: config.Train, fetch: Fetch) -> Rehearsal:
     """Return the rehearsal of a copy of `system` whose generators draw noise, uniform between the ends of the data."""
     rehearsed = copy.deepcopy(system)
-    real = next(batches(0))[system.data.kind]
-    low, high = (-1.0, 1.0) if system.data.kind == "image" else (float(real.min()), float(real.max()))
+    ((output, field),) = system.outputs.items()
+    batch = fetch(0, train.batch)
+    real = batch[field]
+    low, high = (-1.0, 1.0) if system.data.fields[field].kind == "image" else (float(real.min()), float(real.max()))
+    shape = _drawn_shape(system, output, batch)
     for name in system.generators:
-        setattr(rehearsed, name, Noise(system.data.shape, low, high))
-    return Rehearsal(rehearsed, "adversaries", train, batches)
+        setattr(rehearsed, name, UniformNoise(shape, low, high))
+    return Rehearsal(rehearsed, "adversaries", train, fetch)
 
 
 def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str:
@@ -109,29 +142,74 @@ def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str
 
     First the discriminator: 90 % of the pairs of the batch and what the untrained generator draws must be told apart.
     Then the generator: 90 % of what it draws must be judged more real than what it drew before. So gradients reach
-    both, and steps of this size are of use to both. Raises `PreflightError` where either fails within 10,000 images or
+    both, and steps of this size are of use to both. A system without an adversary, or whose adversary waits for a
+    later phase, must lower its loss on the batch; so may one that makes its items from given rows, for it is also held
+    to them. Raises `PreflightError` where a side fails within 10,000 images or
     200 iterations.
     """
     rehearsed = copy.deepcopy(system)
 
-    def learn(side: Side, until: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
-        rehearsal = Rehearsal(rehearsed, side, train, lambda nimg: itertools.repeat(batch), [batch])
-        return rehearsal.learn(most(train), until)
+    def rehearsal(side: Side) -> Rehearsal:
+        return Rehearsal(rehearsed, side, train, lambda position, count: _repeated(batch, count), [batch])
 
-    judge, first = learn("adversaries", until=lambda verdict: verdict.ranked >= ENOUGH)
+    adversaries = rehearsal("adversaries") if system.adversaries else None
+    if adversaries is None:
+        return _falling_loss(rehearsal("generators"), train)
+    judge, first = adversaries.learn(most(train), until=lambda verdict: verdict.ranked >= ENOUGH)
+    if not adversaries.moved:
+        return _falling_loss(rehearsal("generators"), train)
     if judge.ranked < ENOUGH:
         raise PreflightError(f"one batch: the discriminator cannot learn it by heart{_advice(judge, first, train)}")
-    drawn, second = learn("generators", until=lambda verdict: ranked(verdict.fake, judge.fake) >= ENOUGH)
+    learned = f"the discriminator learns it in {first} iterations ({judge.ranked:.0%} of pairs told apart)"
+    generators = rehearsal("generators")
+    drawn, second = generators.learn(most(train), until=lambda verdict: ranked(verdict.fake, judge.fake) >= ENOUGH)
+    if not generators.moved:
+        return f"{learned}; the generator waits for a later phase of the training"
     better = ranked(drawn.fake, judge.fake)
+    if better < ENOUGH and given_spaces(system) and (fallen := generators.fallen) < _FALLEN:
+        return f"{learned}, then the generator lowers its loss to {fallen:.0%} of what it was in {second}"
     if better < ENOUGH:
         raise PreflightError(
             f"one batch: the generator does not learn from a resting discriminator: {better:.0%} of what it draws "
             f"is judged more real than before{_advice(drawn, second, train)}"
         )
-    return (
-        f"the discriminator learns it in {first} iterations ({judge.ranked:.0%} of pairs told apart), then the "
-        f"generator what it asks for in {second} ({better:.0%} judged more real than before)"
-    )
+    return f"{learned}, then the generator what it asks for in {second} ({better:.0%} judged more real than before)"
+
+
+def _falling_loss(rehearsal: Rehearsal, train: config.Train) -> str:
+    """Return how the generators' loss falls on one batch. Raises `PreflightError` where it does not."""
+    rehearsal.trainer.iterate()
+    done = 1
+    while done < most(train) and rehearsal.fallen >= _FALLEN:
+        rehearsal.trainer.iterate()
+        done += 1
+    first, last = rehearsal.losses[0], rehearsal.losses[-1]
+    if rehearsal.fallen >= _FALLEN:
+        raise PreflightError(
+            f"one batch: the generator does not learn it: its loss is {last:.4g} after {done} iterations alone, "
+            f"{first:.4g} at first: try another train.lr (now {train.lr:g}) or `ganpipe recipe diff`"
+        )
+    return f"the generator's loss falls from {first:.4g} to {last:.4g} in {done} iterations; no adversary moves yet"
+
+
+def _repeated(batch: Batch, count: int) -> Batch:
+    """Return `count` rows of a batch, again from the first after the last."""
+    wanted = torch.arange(count) % batch_size(batch)
+    return {name: values[wanted.to(values.device)] for name, values in batch.items()}
+
+
+@torch.no_grad()
+def _drawn_shape(system: System, output: str, batch: Batch) -> tuple[int, ...]:
+    with torch.random.fork_rng(devices=[]):
+        return tuple(system.generate(inputs_from(system, batch))[output].shape[1:])
+
+
+def _no_adversary(system: System) -> str:
+    return f"does not apply: {type(system).__name__} has no adversary"
+
+
+def _waits(side: str) -> str:
+    return f"does not apply: the {side} waits for a later phase of the training"
 
 
 def _advice(verdict: Verdict, iterations: int, train: config.Train) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -13,26 +12,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe import config
-from ganpipe.core.batch import Batch
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.system import Iteration, Outcome, System, Update, Updates
 from ganpipe.training.loop import Trainer
 
 Side = Literal["generators", "adversaries"]
+Fetch = Callable[[int, int], Batch]
 
 _JUDGED = 64  # items of either kind, at least, that a verdict rests on
 _FIRST_VERDICT = 5  # iterations; the next after twice as many, and so on
 
 
-class Noise(nn.Module):
-    """Takes the place of a generator: numbers uniform in [low, high), whatever it is asked for."""
+class UniformNoise(nn.Module):
+    """Takes the place of a generator: numbers uniform in [low, high), whatever it is given."""
 
     def __init__(self, shape: tuple[int, ...], low: float, high: float) -> None:
         super().__init__()
         self.shape, self.low, self.high = shape, low, high
 
-    def forward(self, latents: Tensor, *conditions: Tensor) -> Tensor:
-        """Return one item per latent."""
-        uniform = torch.rand(len(latents), *self.shape, device=latents.device)
+    def forward(self, first: Tensor, *others: object) -> Tensor:
+        """Return one item per row of the first argument."""
+        uniform = torch.rand(len(first), *self.shape, device=first.device)
         return self.low + (self.high - self.low) * uniform
 
 
@@ -48,9 +49,9 @@ class OneSided(System):
     def __init__(self, system: System, side: Side) -> None:
         super().__init__(system.cfg, system.data)
         self.system, self._side = system, side
-        names = system.generators if side == "generators" else system.adversaries
-        self._names = names
-        self.add_module(self.players[0], nn.ModuleList(system.get_submodule(name) for name in names))
+        self.losses: list[float] = []
+        self._names = system.generators if side == "generators" else system.adversaries
+        self.add_module(self.players[0], nn.ModuleList(system.get_submodule(name) for name in self._names))
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -59,12 +60,20 @@ class OneSided(System):
 
     def updates(self, it: Iteration) -> Updates:
         """The updates of the system, those of the resting side left out."""
+        restart = it.restart
+
+        def restart_side(player: str) -> None:
+            if player in self._names:
+                restart(self.players[0])
+
+        it.restart = restart_side
         steps = self.system.updates(it)
         with contextlib.suppress(StopIteration):
             update = next(steps)
             while True:
                 if update.player in self._names:
-                    outcome = yield Update(self.players[0], update.loss, update.batch)
+                    outcome = yield replace(update, player=self.players[0])
+                    self.losses.append(sum(value.item() for value in outcome.terms.values()))
                 else:
                     outcome = _not_performed(update)
                 update = steps.send(outcome)
@@ -72,8 +81,8 @@ class OneSided(System):
 
 def _not_performed(update: Update) -> Outcome:
     result = update.loss(update.batch)
-    terms, kept = result if isinstance(result, tuple) else (result, {})
-    return Outcome(*({name: value.detach() for name, value in found.items()} for found in (terms, kept)))
+    terms, tensors = result if isinstance(result, tuple) else (result, {})
+    return Outcome(*({name: value.detach() for name, value in found.items()} for found in (terms, tensors)))
 
 
 @dataclass(frozen=True)
@@ -106,34 +115,48 @@ def ranked(upper: Float[Tensor, " n"], lower: Float[Tensor, " m"]) -> float:
 
 
 class Rehearsal:
-    """Lets one side of `system` learn, and asks its discriminator for verdicts after 5, 10, 20, ... iterations.
+    """Lets one side of `system` learn, and asks its adversary for verdicts after 5, 10, 20, ... iterations.
 
     `system` is changed: hand over a copy. `judged` are the real batches of which the verdicts are made; the others are
-    what the generator draws for as many latents.
+    what the generator makes of as many inputs, rows that it is given taken from these batches.
     """
 
     def __init__(
-        self,
-        system: System,
-        side: Side,
-        train: config.Train,
-        batches: Callable[[int], Iterator[Batch]],
-        judged: list[Batch] | None = None,
+        self, system: System, side: Side, train: config.Train, fetch: Fetch, judged: Sequence[Batch] | None = None
     ) -> None:
         self._system = system
-        self.trainer = Trainer(OneSided(system, side), train.model_copy(update={"ema_half_life_kimg": 0.0}), batches)
+        self._one_sided = OneSided(system, side)
+        self.trainer = Trainer(self._one_sided, train.model_copy(update={"ema_half_life_kimg": 0.0}), fetch)
         count = -(-_JUDGED // train.batch)
-        self._real = judged or list(itertools.islice(batches(0), count))
-        self._batch, self._count = train.batch, count
+        self._real = judged or [fetch(number * train.batch, train.batch) for number in range(count)]
+        self._fakes_of = [self._real[number % len(self._real)] for number in range(count)]
+
+    @property
+    def moved(self) -> bool:
+        """Whether the side has taken a step: it may have to wait for a later phase."""
+        return len(self.losses) > 0
+
+    @property
+    def losses(self) -> Sequence[float]:
+        """The loss of the side at each of its steps."""
+        return self._one_sided.losses
+
+    @property
+    def fallen(self) -> float:
+        """The last loss as a share of the first one; 1 before the side has moved twice."""
+        return self.losses[-1] / self.losses[0] if len(self.losses) > 1 and self.losses[0] > 0 else 1.0
 
     def learn(self, iterations: int, until: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
-        """Perform at most `iterations`, fewer where a verdict is good; return the last verdict and how many."""
+        """Perform at most `iterations`; return the last verdict and how many were performed.
+
+        A good verdict ends them early, and so does a side that has not moved when the first verdict is due.
+        """
         due = _FIRST_VERDICT
         for done in range(1, iterations):
             self.trainer.iterate()
             if done == due:
                 due *= 2
-                if until(verdict := self.verdict()):
+                if until(verdict := self.verdict()) or not self.moved:
                     return verdict, done
         self.trainer.iterate()
         return self.verdict(), iterations
@@ -141,9 +164,25 @@ class Rehearsal:
     @torch.no_grad()
     def verdict(self) -> Verdict:
         """Judge real items and others in batches of the training's size, in training mode, as in training."""
-        real = [self._system.realness(batch) for batch in self._real]
-        return Verdict(torch.cat(real), torch.cat([self._judge_fakes() for _ in range(self._count)]))
+        real = [self._judged(batch) for batch in self._real]
+        return Verdict(torch.cat(real), torch.cat([self._judged(self._fake(batch)) for batch in self._fakes_of]))
 
-    def _judge_fakes(self) -> Tensor:
-        system, latents = self._system, self._system.latents(self._batch)
-        return system.realness({**system.asked(latents), system.data.kind: system.generate(latents)})
+    def _judged(self, batch: Batch) -> Tensor:
+        realness = self._system.realness(batch)
+        assert realness is not None  # there is an adversary: see `checks`
+        return realness
+
+    def _fake(self, batch: Batch) -> Batch:
+        """Return outputs under the names of the fields they look like, with what they were made from."""
+        inputs = inputs_from(self._system, batch)
+        made = self._system.generate(inputs)
+        used = {one.field: inputs[name] for name, one in self._system.inputs.items() if isinstance(one, Choice | Given)}
+        return {**used, **{field: made[output] for output, field in self._system.outputs.items()}}
+
+
+def inputs_from(system: System, batch: Batch) -> Batch:
+    """Return inputs for as many items as a real batch has: rows that are given are those of the batch."""
+    return {
+        name: batch[one.field] if isinstance(one, Given) else system.draw(name, batch_size(batch))
+        for name, one in system.inputs.items()
+    }

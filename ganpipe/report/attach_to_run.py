@@ -1,4 +1,4 @@
-"""Keeping a written page with the MLflow row it shows. An MLflow out of reach never loses a page: it costs a line."""
+"""Attaching a written page to the MLflow run it shows. The page stays where it is if MLflow cannot be reached."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ganpipe.tracking.api import keep_file, run_of_workspace
 from ganpipe.tracking.experiment import Experiment
 
 
-def keep_with_workspace(page: Path) -> str:
-    """Keep a report with the row of the current folder, if there is one; return in one line what was done."""
+def attach_to_workspace_run(page: Path) -> str:
+    """Attach a report to the run of the current folder, if there is one. Returns one line that says what was done."""
     try:
-        row = run_of_workspace(load())
-        if row is None:
-            return "MLflow has no row of this workspace to keep it with: `ganpipe track sync` makes one."
-        keep_file(row.id, page)
+        run = run_of_workspace(load())
+        if run is None:
+            return "MLflow has no run of this workspace to attach it to: `ganpipe track sync` makes one."
+        keep_file(run.id, page)
     except GanpipeError as error:
-        return f"Not kept with an MLflow row: {error}"
-    return f"Kept with the MLflow row {row.name}."
+        return f"Not attached to an MLflow run: {error}"
+    return f"Attached to the MLflow run {run.name}."
 
 
-def keep_with_first(page: Path, experiments: Sequence[Experiment]) -> str:
-    """Keep a comparison with the first of its experiments that is a row; return in one line what was done."""
-    row = next((experiment for experiment in experiments if experiment.run_id), None)
-    if row is None:
-        return "Kept with no MLflow row: none of these is one."
+def attach_to_first_run(page: Path, experiments: Sequence[Experiment]) -> str:
+    """Attach a comparison to the first of its experiments that is a run. Returns one line that says what was done."""
+    run = next((experiment for experiment in experiments if experiment.run_id), None)
+    if run is None:
+        return "Attached to no MLflow run: none of these experiments is one."
     try:
-        keep_file(row.run_id, page)
+        keep_file(run.run_id, page)
     except GanpipeError as error:
-        return f"Not kept with an MLflow row: {error}"
-    return f"Kept with the MLflow row {row.name}."
+        return f"Not attached to an MLflow run: {error}"
+    return f"Attached to the MLflow run {run.name}."

@@ -1,4 +1,4 @@
-"""`ganpipe compare`: experiments side by side on one page, and whether their scores may be compared at all."""
+"""`ganpipe compare`: experiments side by side on one page, with a warning where their scores are not comparable."""
 
 from __future__ import annotations
 
@@ -9,47 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe.errors import ConfigError
-from ganpipe.report import curves, experiments, rendering, scores
-from ganpipe.report import params_table as settings
-from ganpipe.report import read_files as material
-from ganpipe.report.scores import Score
+from ganpipe.report import curves, experiments, params_table, read_files, rendering, scores
+from ganpipe.report.read_files import EmbeddedPicture
+from ganpipe.report.scores import Block, Score
 from ganpipe.tracking.experiment import Experiment
 
 _CONDITIONS = {"evaluate.neighbours": "neighbours", "evaluate.seed": "evaluate.seed"}
-"""Params that scores are computed under, and what a page calls them."""
+"""Params that decide scores: the key, and the name on the page."""
 
 
 @dataclass(frozen=True)
-class Column:
+class Contestant:
     """One experiment of the comparison with all that is read from its files."""
 
     experiment: Experiment
     label: str
     colour: str
     found: Mapping[str, Any]  # metrics.json
-    pictures: Sequence[material.Shown]
-    findings: Sequence[Mapping[str, Any]] | None  # None: nobody looked for them
+    pictures: Sequence[EmbeddedPicture]
+    findings: Sequence[Mapping[str, Any]] | None  # None: there is no file of them
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One score of all experiments; `best` marks the best of comparable ones."""
+class ScoreLine:
+    """One score of all experiments."""
 
     title: str
     about: str
     better: str
-    cells: Sequence[Score | None]
-    best: Sequence[bool]
+    cells: Sequence[Score | None]  # None: this experiment lacks the score
+    best: Sequence[bool]  # False for all if the experiments are not comparable
 
 
 @dataclass(frozen=True)
-class Table:
-    """The scores of all experiments through one extractor, and why they must not be compared, if so."""
+class ScoreTable:
+    """The same block of scores of all experiments, and the reasons not to compare them."""
 
-    extractor: str
-    protocol: Sequence[tuple[str, Sequence[str]]]  # what all numbers below depend on
-    rows: Sequence[Compared]
-    obstacles: Sequence[tuple[str, Sequence[str]]]
+    name: str  # of the block
+    protocol: Sequence[tuple[str, Sequence[str]]]  # a condition of all scores in the table, and its values
+    lines: Sequence[ScoreLine]
+    obstacles: Sequence[tuple[str, Sequence[str]]]  # a condition that differs, and its values
 
 
 def write_comparison(names: Sequence[str], out: Path) -> list[Experiment]:
@@ -61,75 +60,76 @@ def write_comparison(names: Sequence[str], out: Path) -> list[Experiment]:
         raise ConfigError(f"ganpipe compare needs two or more different names, got: {', '.join(names) or 'none'}")
     with tempfile.TemporaryDirectory(prefix="ganpipe-compare-") as folder:
         found = experiments.find(names, Path(folder))
-        columns = [_column(index, experiment) for index, experiment in enumerate(_told_apart(found, names))]
-        histories = {column.label: material.read_history(column.experiment.folder) for column in columns}
+        contestants = [_contestant(index, experiment) for index, experiment in enumerate(_told_apart(found, names))]
+        histories = {one.label: read_files.read_history(one.experiment.folder) for one in contestants}
     rendering.write_page(
         "compare.html",
         out,
-        columns=columns,
-        differing=settings.differing([column.experiment.params for column in columns]),
-        tables=score_tables(columns),
+        contestants=contestants,
+        differing=params_table.differing([one.experiment.params for one in contestants]),
+        tables=score_tables(contestants),
         charts=curves.overlaid_charts(histories),
-        pictures=_pictures(columns),
-        facts=_facts(columns),
-        missing=_missing(columns, histories),
+        pictures=_pictures(contestants),
+        facts=_facts(contestants),
+        missing=_missing(contestants, histories),
     )
     return found
 
 
-def score_tables(columns: Sequence[Column]) -> list[Table]:
-    """Arrange scores by extractor and flag those that were computed under unequal conditions."""
-    judged = [{one.extractor: one for one in scores.judged(column.found)} for column in columns]
-    tables = []
-    for extractor in dict.fromkeys(name for found in judged for name in found):
-        found = [one.get(extractor) for one in judged]
-        identities = [one.identity if one else "" for one in found]
-        scored = [column if one else None for column, one in zip(columns, found, strict=True)]
-        obstacles = _obstacles(scored, identities)
-        named = [{score.name: score for score in one.scores} if one else {} for one in found]
-        order = dict.fromkeys(score.name for one in found if one for score in one.scores)
-        rows = [_compared([scores_of.get(name) for scores_of in named], bool(obstacles)) for name in order]
-        tables.append(Table(extractor, _written(_protocol(scored, identities)), rows, obstacles))
-    return tables
+def score_tables(contestants: Sequence[Contestant]) -> list[ScoreTable]:
+    """Return a table for each block of scores that any experiment has."""
+    blocks = [{block.name: block for block in scores.read_blocks(one.found)} for one in contestants]
+    names = dict.fromkeys(name for found in blocks for name in found)
+    return [_score_table(name, contestants, [found.get(name) for found in blocks]) for name in names]
 
 
-def _compared(cells: Sequence[Score | None], incomparable: bool) -> Compared:
+def _score_table(name: str, contestants: Sequence[Contestant], blocks: Sequence[Block | None]) -> ScoreTable:
+    identities = [block.identity if block else "" for block in blocks]
+    scored = [one if block else None for one, block in zip(contestants, blocks, strict=True)]
+    obstacles = _obstacles(scored, identities)
+    named = [{score.name: score for score in block.scores} if block else {} for block in blocks]
+    order = dict.fromkeys(score.name for block in blocks if block for score in block.scores)
+    lines = [_score_line([found.get(score) for found in named], bool(obstacles)) for score in order]
+    return ScoreTable(name, _written(_protocol(scored, identities)), lines, obstacles)
+
+
+def _score_line(cells: Sequence[Score | None], incomparable: bool) -> ScoreLine:
     first = next(score for score in cells if score)
     best = [False] * len(cells) if incomparable else scores.best(cells)
-    return Compared(first.title, first.about, first.better, cells, best)
+    return ScoreLine(first.title, first.about, first.better, cells, best)
 
 
-def _obstacles(columns: Sequence[Column | None], identities: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
-    """Return what differs among the experiments with scores that must be equal, with the value of each."""
+def _obstacles(scored: Sequence[Contestant | None], identities: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    """Return the conditions that differ between the experiments with scores, each with all its values."""
     conditions: dict[str, Sequence[Any]] = {
-        "data": [column and (column.experiment.data_sha256[:12] or "unknown") for column in columns],
-        **_protocol(columns, identities),
+        "data": [one and (one.experiment.data_sha256[:12] or "unknown") for one in scored],
+        **_protocol(scored, identities),
     }
     for key, name in _CONDITIONS.items():
-        conditions[name] = [column and column.experiment.params.get(key) for column in columns]
+        conditions[name] = [one and one.experiment.params.get(key) for one in scored]
     differing: dict[str, Sequence[Any]] = {}
     for name, values in conditions.items():
-        present = [value for value, column in zip(values, columns, strict=True) if column]
+        present = [value for value, one in zip(values, scored, strict=True) if one]
         if any(value != present[0] for value in present) or "unknown" in present:
             differing[name] = values
-    return _written(differing) if sum(column is not None for column in columns) > 1 else []
+    return _written(differing) if sum(one is not None for one in scored) > 1 else []
 
 
-def _protocol(columns: Sequence[Column | None], identities: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Return what scored each experiment, and how many items were scored; None for one without scores."""
+def _protocol(scored: Sequence[Contestant | None], identities: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Return the extractor and the numbers of items for each experiment; None for one without scores."""
     return {
-        "extractor": identities,
-        "samples": [column and column.found.get("n_fake") for column in columns],
-        "real items": [column and column.found.get("n_real") for column in columns],
+        **({"extractor": identities} if any(identities) else {}),
+        "samples": [one and one.found.get("n_fake") for one in scored],
+        "real items": [one and one.found.get("n_real") for one in scored],
     }
 
 
-def _written(rows: Mapping[str, Sequence[Any]]) -> list[tuple[str, Sequence[str]]]:
-    return [(name, ["" if value is None else str(value) for value in values]) for name, values in rows.items()]
+def _written(conditions: Mapping[str, Sequence[Any]]) -> list[tuple[str, Sequence[str]]]:
+    return [(name, ["" if value is None else str(value) for value in values]) for name, values in conditions.items()]
 
 
 def _told_apart(found: Sequence[Experiment], names: Sequence[str]) -> list[Experiment]:
-    """Return the experiments; those of the same name get what they were asked for by."""
+    """Return the experiments; those with the same name get the name by which they were found behind it."""
     taken = [experiment.name for experiment in found]
     return [
         experiment
@@ -139,43 +139,43 @@ def _told_apart(found: Sequence[Experiment], names: Sequence[str]) -> list[Exper
     ]
 
 
-def _column(index: int, experiment: Experiment) -> Column:
-    return Column(
+def _contestant(index: int, experiment: Experiment) -> Contestant:
+    return Contestant(
         experiment,
         label=experiment.name,
         colour=curves.COLOURS[index % len(curves.COLOURS)],
-        found=material.read_scores(experiment.folder),
-        pictures=material.read_samples(experiment.folder),
-        findings=material.read_findings(experiment.folder),
+        found=read_files.read_scores(experiment.folder),
+        pictures=read_files.read_samples(experiment.folder),
+        findings=read_files.read_findings(experiment.folder),
     )
 
 
-def _pictures(columns: Sequence[Column]) -> list[tuple[str, list[material.Shown | None]]]:
-    """Return what the sample stage drew, each kind of picture with that of each experiment."""
-    captions = dict.fromkeys(picture.caption for column in columns for picture in column.pictures)
-    by_caption = [{picture.caption: picture for picture in column.pictures} for column in columns]
+def _pictures(contestants: Sequence[Contestant]) -> list[tuple[str, list[EmbeddedPicture | None]]]:
+    """Return every caption with the picture that each experiment has under it."""
+    captions = dict.fromkeys(picture.caption for one in contestants for picture in one.pictures)
+    by_caption = [{picture.caption: picture for picture in one.pictures} for one in contestants]
     return [(caption, [found.get(caption) for found in by_caption]) for caption in captions]
 
 
-def _facts(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
-    rows = [
-        ("data (sha256)", [column.experiment.data_sha256[:12] or "unknown" for column in columns]),
-        ("recorded", [column.experiment.recorded for column in columns]),
+def _facts(contestants: Sequence[Contestant]) -> list[tuple[str, list[str]]]:
+    facts = [
+        ("data (sha256)", [one.experiment.data_sha256[:12] or "unknown" for one in contestants]),
+        ("recorded", [one.experiment.recorded for one in contestants]),
     ]
-    for name in dict.fromkeys(name for column in columns for name in column.experiment.facts):
-        rows.append((name, [column.experiment.facts.get(name, "") for column in columns]))
-    return rows
+    for name in dict.fromkeys(name for one in contestants for name in one.experiment.facts):
+        facts.append((name, [one.experiment.facts.get(name, "") for one in contestants]))
+    return facts
 
 
-def _missing(columns: Sequence[Column], histories: Mapping[str, Sequence[Any]]) -> list[str]:
-    said = []
-    for column in columns:
+def _missing(contestants: Sequence[Contestant], histories: Mapping[str, Sequence[Any]]) -> list[str]:
+    lines = []
+    for one in contestants:
         parts = {
-            "curves": histories[column.label],
-            "diagnostics": column.findings is not None,
-            "scores": column.found,
-            "samples": column.pictures,
+            "curves": histories[one.label],
+            "diagnostics": one.findings is not None,
+            "scores": one.found,
+            "samples": one.pictures,
         }
         if gone := [name for name, content in parts.items() if not content]:
-            said.append(f"{column.label}: no {', no '.join(gone)} to be found")
-    return said
+            lines.append(f"{one.label}: no {', no '.join(gone)} to be found")
+    return lines

@@ -1,7 +1,9 @@
-"""Curves as charts that need no library: a path in a stretched SVG, with ticks as texts that keep their size.
+"""Curves as charts for a page: a path in a stretched SVG, with its ticks as texts beside it.
 
-The SVG fills its box at any width (`preserveAspectRatio="none"`), so that a chart is as readable on a phone as on a
-desk; positions of ticks are per cent of the box.
+This is a second drawing engine beside `ganpipe.history.panels.draw_curves`, for two reasons. Under the pointer the page
+reads out the values of all lines (`script.js`), which a picture or an SVG of matplotlib cannot. And the SVG fills its
+box at any width (`preserveAspectRatio="none"`) while texts keep their size, so that a chart is as readable on a phone
+as on a desk. Libraries that do both put megabytes into every page. Both engines draw the charts of `panels`.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from ganpipe.history.panels import panels
 from ganpipe.history.table import Row
 
 WIDTH, HEIGHT = 1000, 400  # of the viewBox
-MOST_POINTS = 600  # of one line; of more, the least and the greatest of each stretch are drawn
+MOST_POINTS = 600  # of one line; of a longer one the least and the greatest value of each section are drawn
 COLOURS = ("#1f6fb2", "#c8571b", "#2b8a57", "#8c4fa8", "#b3892b", "#c23b5e", "#4b5d73", "#1f9aa0")
-"""For lines, in turn; told apart by most colour-blind people in pairs of neighbours."""
+"""The colours of lines, in turn. Most colour-blind people tell neighbours apart."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -52,16 +54,16 @@ class Ideal:
 
 @dataclass(frozen=True)
 class Guides:
-    """What the lines of a chart are to be read against."""
+    """The reference lines of a chart."""
 
-    ideal: Mapping[str, float] = field(default_factory=dict)  # by label of the line
-    meaning: str = ""  # of the ideal
-    marks: Mapping[str, float] = field(default_factory=dict)  # what went wrong, name to kimg
+    ideal: Mapping[str, float] = field(default_factory=dict)  # label of a line -> its value
+    meaning: str = ""  # what these values stand for
+    marks: Mapping[str, float] = field(default_factory=dict)  # name of a finding -> its kimg
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What the template draws."""
+    """All that the template draws of one chart."""
 
     title: str
     about: str  # one sentence, may be empty
@@ -69,12 +71,12 @@ class Chart:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     ideals: Sequence[Ideal]
-    marks: Sequence[Tick]  # lines down
+    marks: Sequence[Tick]  # vertical lines
     values: str  # JSON for the read-out under the pointer: the range of kimg, and each line's points
 
 
 def training_charts(rows: Sequence[Row], ideal: Mapping[str, float], marks: Mapping[str, float]) -> list[Chart]:
-    """Return the charts of `ganpipe.history.panels.panels`, to be read against what `draw_curves` shows."""
+    """Return the charts of `ganpipe.history.panels.panels`; `ideal` and `marks` are those of `draw_curves`."""
     charts: list[Chart] = []
     for panel in panels(ideal):
         labels = panel.columns.items()
@@ -85,7 +87,7 @@ def training_charts(rows: Sequence[Row], ideal: Mapping[str, float], marks: Mapp
 
 
 def other_charts(rows: Sequence[Row]) -> list[Chart]:
-    """Return a chart for each other group of columns: the terms of each player, and whatever was measured beside."""
+    """Return a chart for each group of the remaining columns: the terms of each player, and other statistics."""
     elsewhere = {"kimg"}.union(*(panel.columns for panel in panels({})))
     named = sorted({name for row in rows for name in row} - elsewhere)
     groups: dict[str, list[str]] = {}
@@ -129,7 +131,7 @@ def line(label: str, colour: str, rows: Sequence[Row], column: str) -> Line:
 
 
 def _drawn(title: str, about: str, lines: Sequence[Line], guides: Guides = Guides()) -> list[Chart]:
-    """Return one chart, or none where no line has two finite values."""
+    """Return one chart of the lines with two finite values or more, or no chart where there is no such line."""
     lines = [line for line in lines if sum(math.isfinite(value) for _, value in line.points) >= 2]
     return [draw(title, about, lines, guides)] if lines else []
 
@@ -189,15 +191,15 @@ def _path(points: Points, x: tuple[float, float], y: tuple[float, float]) -> str
 
 
 def _thinned(points: Points) -> Points:
-    """Keep the least and the greatest value of each stretch, so that no spike is lost."""
+    """Keep the least and the greatest value of each section, so that no spike is lost."""
     if len(points) <= MOST_POINTS:
         return points
     size = -(-len(points) // (MOST_POINTS // 2))
     kept: list[tuple[float, float]] = []
     for start in range(0, len(points), size):
-        stretch = sorted(points[start : start + size], key=lambda point: (not math.isfinite(point[1]), point[1]))
-        finite = [point for point in stretch if math.isfinite(point[1])]
-        kept += sorted({finite[0], finite[-1]} if finite else {stretch[0]})
+        section = sorted(points[start : start + size], key=lambda point: (not math.isfinite(point[1]), point[1]))
+        finite = [point for point in section if math.isfinite(point[1])]
+        kept += sorted({finite[0], finite[-1]} if finite else {section[0]})
     return kept
 
 

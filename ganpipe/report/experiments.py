@@ -1,4 +1,4 @@
-"""Finding experiments by name: the workspace, rows of MLflow, experiments of DVC, revisions of git."""
+"""Finding experiments by name: the workspace, runs of MLflow, experiments of DVC, revisions of git."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORKSPACE = "workspace"
 """The name of the current folder among experiments, as in DVC."""
 
 NOW = "now, when this page was written"
-"""Who recorded the facts of a workspace that has no row."""
+"""When the facts of a workspace without an MLflow run were recorded."""
 
 _DATA = paths.HISTORY.parent
 _READ = (paths.HISTORY, paths.METRICS, paths.FINDINGS, paths.MANIFEST)
@@ -30,9 +30,9 @@ _NEEDED = ("data.name", "system.name")  # params that a page calls an experiment
 
 
 def workspace() -> Experiment:
-    """Return what the stages left in the current folder, with the facts of its MLflow row, if there is one.
+    """Return the experiment of the current folder, with the facts of its MLflow run, if there is one.
 
-    Raises `DataError` where the stages left nothing at all, or for params that are none of ganpipe; `ConfigError`.
+    Raises `DataError` where the stages have left nothing, or where the params are not those of ganpipe; `ConfigError`.
     """
     proofs = (paths.HISTORY, paths.METRICS, *paths.PREVIEWS.glob("*.png"), *paths.SAMPLES.glob("*.png"))
     if not any(path.is_file() for path in proofs):
@@ -53,29 +53,29 @@ def workspace() -> Experiment:
 def find(names: Sequence[str], into: Path) -> list[Experiment]:
     """Return the experiments of these names, their files copied to folders below `into`.
 
-    A name is looked for as `workspace`, then as a row of MLflow, then as an experiment of DVC or a revision of git. An
-    MLflow that is out of reach costs one line on stderr. Raises `ConfigError` for a name that nothing has, `DataError`
-    for one whose params are none of ganpipe.
+    A name is looked for as `workspace`, then as a run of MLflow, then as an experiment of DVC or a revision of git. An
+    MLflow that is out of reach costs one line on stderr. Raises `ConfigError` for an unknown name, `DataError`
+    for an experiment whose params are not those of ganpipe.
     """
-    rows: dict[str, Experiment] = {}
+    runs: dict[str, Experiment] = {}
     known: list[str] = []
     try:
-        rows = find_runs([name for name in names if name != WORKSPACE], into)
-        known = run_names() if set(names) - set(rows) else []
+        runs = find_runs([name for name in names if name != WORKSPACE], into)
+        known = run_names() if set(names) - set(runs) else []
     except DataError:
         raise
     except GanpipeError as error:
         print(f"{error}: looking at DVC and git alone", file=sys.stderr, flush=True)
-    return [_checked(rows[name]) if name in rows else _find_elsewhere(name, into, known) for name in names]
+    return [_checked(runs[name]) if name in runs else _find_elsewhere(name, into, known) for name in names]
 
 
-def _find_elsewhere(name: str, into: Path, rows: Sequence[str]) -> Experiment:
+def _find_elsewhere(name: str, into: Path, runs: Sequence[str]) -> Experiment:
     if name == WORKSPACE:
         return workspace()
     experiments = dvc_experiments()
     revision = experiments.get(name) or git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
     if not revision or name.startswith("-"):
-        raise ConfigError(_unknown(name, [WORKSPACE, *rows, *experiments, *_branches_and_tags()]))
+        raise ConfigError(_unknown(name, [WORKSPACE, *runs, *experiments, *_branches_and_tags()]))
     origin = "DVC experiment" if name in experiments else "git revision"
     return read_revision(name, f"{origin} {revision[:8]}", revision, into / revision)
 
@@ -91,7 +91,7 @@ def dvc_experiments() -> dict[str, str]:
 
 
 def read_revision(name: str, origin: str, revision: str, into: Path) -> Experiment:
-    """Copy the results of a commit, from git or from DVC's cache, to `into`. What the cache lacks is missing there.
+    """Copy the results of a commit, from git or from DVC's cache, to `into`. A file that the cache lacks is left out.
 
     Raises `DataError` for a commit that is no experiment of ganpipe.
     """
@@ -119,16 +119,16 @@ def read_revision(name: str, origin: str, revision: str, into: Path) -> Experime
 
 
 def _facts_of_workspace() -> tuple[dict[str, str], str]:
-    """Return the facts that the row of the workspace recorded, else those of now, and which of both they are."""
+    """Return the facts recorded by the run of the workspace, else those of now, and who recorded them."""
     try:
-        row = run_of_workspace(load())
-    except GanpipeError:  # params without a row, files of which it has others, or an MLflow out of reach
-        row = None
-    return (run_facts(row.tags, row.metrics), recorded_by(row.name)) if row else (environment(), NOW)
+        run = run_of_workspace(load())
+    except GanpipeError:  # params that no run can have, other files than those of the run, or an MLflow out of reach
+        run = None
+    return (run_facts(run.tags, run.metrics), recorded_by(run.name)) if run else (environment(), NOW)
 
 
 def _checked(experiment: Experiment) -> Experiment:
-    """Return the experiment. Raises `DataError` for one that a page has no name for."""
+    """Return the experiment. Raises `DataError` where its params lack a name that pages need."""
     if lacking := [key for key in _NEEDED if not isinstance(experiment.params.get(key), str)]:
         raise DataError(
             f"{experiment.name} ({experiment.origin}): its params have no {' and no '.join(lacking)}: "

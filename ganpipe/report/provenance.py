@@ -1,36 +1,28 @@
-"""Where an experiment comes from: versions, commit, what dvc.lock vouches for and what has changed since."""
+"""Where the results of the current folder come from: versions, commit, hashes of outputs, and what is out of date."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ganpipe import __version__, paths
-from ganpipe.config import flatten, read_yaml
+from ganpipe.config import read_yaml
 from ganpipe.errors import DataError
+from ganpipe.tracking.api import finished_stages
 from ganpipe.tracking.run_metadata import CHANGED, code_diff, git
+from ganpipe.tracking.stage_outputs import STAGES
 
 
 @dataclass(frozen=True)
 class Locked:
-    """What a stage wrote or read, by the hash that DVC knows it by."""
+    """An output of a stage, by the hash that DVC knows it by."""
 
     stage: str
     path: str
     digest: str
-
-
-@dataclass(frozen=True)
-class Outdated:
-    """A stage that ran on `path` as it was before the stage `producer` wrote it anew."""
-
-    stage: str
-    path: str
-    producer: str
 
 
 def environment() -> dict[str, str]:
@@ -42,41 +34,22 @@ def environment() -> dict[str, str]:
 
 
 def locked_outputs(lock: Path = paths.LOCK) -> list[Locked]:
-    """Return the outputs of all stages in dvc.lock, empty where there is none. Raises `DataError`, `ConfigError`."""
-    return _entries(lock, "outs")
-
-
-def outdated(lock: Path = paths.LOCK) -> list[Outdated]:
-    """Return which stages in dvc.lock ran on what another stage has replaced since. Raises `DataError`."""
-    written = {out.path: out for out in locked_outputs(lock)}
-    return [
-        Outdated(read.stage, read.path, written[read.path].stage)
-        for read in _entries(lock, "deps")
-        if read.path in written and read.digest != written[read.path].digest
-    ]
-
-
-def changed_since(lock: Path = paths.LOCK, params: Path = paths.PARAMS) -> list[str]:
-    """Return the params, by dotted key, that some stage in dvc.lock ran with other values of. Raises `DataError`."""
-    now = flatten(read_yaml(params))
-    ran: dict[str, Any] = {}
-    for stage in _stages(lock).values():
-        ran |= flatten(stage.get("params", {}).get(params.name, {}))
-    return sorted(key for key, value in ran.items() if now.get(key) != value)
-
-
-def _entries(lock: Path, kind: str) -> list[Locked]:
-    return [
-        Locked(name, entry["path"], entry[entry.get("hash", "md5")])
-        for name, stage in _stages(lock).items()
-        for entry in stage.get(kind, [])
-    ]
-
-
-def _stages(lock: Path) -> Mapping[str, Mapping[str, Any]]:
-    if not lock.is_file():
-        return {}
-    stages = read_yaml(lock).get("stages", {})
+    """Return the outputs of all stages in dvc.lock, empty where there is no such file. Raises `DataError`."""
+    stages = read_yaml(lock).get("stages", {}) if lock.is_file() else {}
     if not isinstance(stages, dict):
         raise DataError(f"{lock}: no stages in it; restore it with `git checkout {lock}`")
-    return stages
+    return [
+        Locked(name, out["path"], out[out.get("hash", "md5")])
+        for name, stage in stages.items()
+        for out in stage.get("outs", [])
+    ]
+
+
+def outdated_stages(outputs: Sequence[Locked]) -> list[str]:
+    """Return the stages that left these outputs and do not belong to the present params, code and data any more.
+
+    Asks DVC, which takes seconds. Raises `DataError` where DVC cannot say.
+    """
+    ran = {output.stage for output in outputs}
+    finished = finished_stages() if ran.intersection(STAGES) else []
+    return [stage for stage in STAGES if stage in ran and stage not in finished]

@@ -1,4 +1,4 @@
-"""What the files of an experiment hold, read for a page: a missing file gives nothing, a damaged one an error."""
+"""Reading the files of an experiment for a page. A missing file gives empty content, a damaged one an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ganpipe import paths
 from ganpipe.errors import DataError
 from ganpipe.history.table import Row, read_csv
 
-MOST_PREVIEWS = 48  # on one page; of more, so many are shown, evenly spread, the first and the last among them
+MOST_PREVIEWS = 48  # on one page; of more, this many are shown, evenly spread, with the first and the last
 LARGE = 400_000  # bytes; a larger PNG is shown as WebP of nearly the same look
 
 CAPTIONS = {
@@ -28,13 +28,14 @@ CAPTIONS = {
     "line": "Along a line through latent space",
     "arithmetic": "Sums and differences of latents",
     "truncation": "Latents drawn nearer and nearer to the mean",
+    "translations": "What the generator was given, what it made of it, and the target where there is one",
     "nearest": "Samples beside their nearest items of the training data",
 }
-"""What the pictures of the sample stage show, by the name of the file, in the order of the page."""
+"""The captions of the pictures of the sample stage by the name of the file, in the order of the page."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class EmbeddedPicture:
     """A picture inside a page."""
 
     uri: str  # `data:image/...`
@@ -45,7 +46,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class PerClass:
-    """How many of the samples a classifier takes for one class, as shares."""
+    """One class: its share of the real data, and of the samples by the verdict of a classifier."""
 
     name: str
     real_share: float
@@ -75,7 +76,7 @@ def read_scores(folder: Path) -> dict[str, Any]:
 
 
 def read_findings(folder: Path) -> list[dict[str, Any]] | None:
-    """Return the signs of a failing training, oldest first; None where nobody looked for them. Raises `DataError`."""
+    """Return the findings of a training, oldest first; None where there is no file of them. Raises `DataError`."""
     path = folder / paths.FINDINGS.name
     content = _read_json(path, None)
     fields = {"name", "kimg", "evidence", "remedy"}
@@ -87,15 +88,16 @@ def read_findings(folder: Path) -> list[dict[str, Any]] | None:
 
 
 def read_ideal(model: Path) -> Mapping[str, float]:
-    """Return the losses at balance by column, as the published system says; empty where there is none or it knows none.
+    """Return the losses at balance by column, from the description of the published generator.
 
-    Raises `CheckpointError` for damaged files.
+    Empty where there is no generator, or where nothing is known about its balance. Raises `DataError`.
     """
-    if not all((model / f"generator.{kind}").is_file() for kind in ("json", "safetensors")):
-        return {}
-    from ganpipe.sampling.published import load_generator  # torch takes seconds
-
-    return load_generator(model).system.ideal
+    path = model / "generator.json"
+    content = _read_json(path, {})
+    ideal = content.get("ideal", {}) if isinstance(content, dict) else None
+    if not isinstance(ideal, dict) or not all(isinstance(value, int | float) for value in ideal.values()):
+        raise DataError(f"{path}: no description of a generator; run `dvc checkout`")
+    return ideal
 
 
 def read_per_class(folder: Path) -> list[PerClass]:
@@ -118,22 +120,35 @@ def read_data_sha256(folder: Path) -> str:
     return str(manifest.get("content_sha256", "")) if isinstance(manifest, dict) else ""
 
 
-def read_previews(folder: Path) -> list[Shown]:
-    """Return what the same latents gave during training, oldest first, at most `MOST_PREVIEWS`. Raises `DataError`."""
+def read_previews(folder: Path) -> list[EmbeddedPicture]:
+    """Return the outputs for the same inputs during training, oldest first, at most `MOST_PREVIEWS`.
+
+    Raises `DataError`.
+    """
     named = [(re.fullmatch(r"kimg-(\d+(?:\.\d+)?)", path.stem), path) for path in _pngs(folder / paths.PREVIEWS.name)]
     found = sorted((float(kimg[1]), path) for kimg, path in named if kimg)
-    return [show(path, f"{kimg:g} kimg") for kimg, path in _thinned(found)]
+    return [embed(path, f"{kimg:g} kimg") for kimg, path in _thinned(found)]
 
 
-def read_samples(folder: Path) -> list[Shown]:
+def read_samples(folder: Path) -> list[EmbeddedPicture]:
     """Return the pictures of the sample stage: those of `CAPTIONS` first, then all others. Raises `DataError`."""
-    order = list(CAPTIONS)
-    pngs = _pngs(folder / paths.SAMPLES.name)
-    pngs.sort(key=lambda path: order.index(path.stem) if path.stem in order else len(order))
-    return [show(path, CAPTIONS.get(path.stem, path.stem.replace("_", " "))) for path in pngs]
+    order = [*CAPTIONS, ""]
+    pngs = sorted(_pngs(folder / paths.SAMPLES.name), key=lambda path: order.index(_known_name(path.stem)))
+    return [embed(path, caption_of(path.stem)) for path in pngs]
 
 
-def show(path: Path, caption: str) -> Shown:
+def caption_of(name: str) -> str:
+    """Return the caption of a picture by the name of its file.
+
+    `grid_fake_b`, the grid of one of several outputs, has the caption of `grid` with the name of the output. An unknown
+    name is its own caption.
+    """
+    known = _known_name(name)
+    rest = name.removeprefix(known).strip("_").replace("_", " ")
+    return ": ".join(part for part in (CAPTIONS.get(known, ""), rest) if part)
+
+
+def embed(path: Path, caption: str) -> EmbeddedPicture:
     """Put a picture into a page. Raises `DataError` for a file that is no picture."""
     content = path.read_bytes()
     try:
@@ -143,9 +158,14 @@ def show(path: Path, caption: str) -> Shown:
             if len(content) > LARGE and max(image.size) < 16_384:  # the longest side WebP knows
                 kind, content = "webp", _as_webp(image)
             text = base64.b64encode(content).decode("ascii")
-            return Shown(f"data:image/{kind};base64,{text}", *image.size, caption)
+            return EmbeddedPicture(f"data:image/{kind};base64,{text}", *image.size, caption)
     except (OSError, SyntaxError) as error:  # what Pillow raises for damaged PNGs
         raise DataError(f"{path}: no picture ({error}); restore it with `dvc checkout`") from None
+
+
+def _known_name(name: str) -> str:
+    """Return the key of `CAPTIONS` that a name is or begins with, empty where there is none."""
+    return next((known for known in CAPTIONS if re.match(rf"{known}(?![a-z0-9])", name)), "")
 
 
 def _as_webp(image: Image.Image) -> bytes:

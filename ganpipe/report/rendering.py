@@ -1,4 +1,4 @@
-"""Filling the templates: one HTML file with its style and script inside, and nothing to fetch."""
+"""Filling the templates: one HTML file with its style and script inside, which fetches nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(template: str, out: Path, **content: Any) -> None:
-    """Write a page atomically; the same content gives the same bytes. All texts are escaped: names come from users."""
+    """Write a page atomically; the same content gives the same bytes. All texts are escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

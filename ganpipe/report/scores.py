@@ -1,13 +1,20 @@
-"""The scores of metrics.json arranged for people: what each means, what real data and the untrained generator reach."""
+"""The scores of metrics.json arranged for people: what each means, and what real data and simple baselines reach.
+
+Scores come in blocks. A block holds what one extractor says of one output of the system, or how one output compares
+with its targets, row by row (`PAIRED`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Better = Literal["lower", "higher", ""]
+
+PAIRED = "paired"
+"""The key of metrics.json under which outputs are compared with their targets; no extractor is involved."""
 
 _MEASURES: dict[str, tuple[str, Better, str]] = {
     "fid": ("FID", "lower", "Fréchet distance between features of Inception, with its verified weights"),
@@ -35,11 +42,24 @@ _MEASURES: dict[str, tuple[str, Better, str]] = {
     "memorised_share": ("Memorised", "lower", "share at most half as far from a training item as real items are apart"),
     "copied_share": ("Copied", "", "share of samples nearer to a real item than the next real one"),
 }
-"""name -> title, which way is better, what it is. A score that is not here is shown under its own name."""
+"""name -> title, which way is better, what it is. A score that is in no table is shown under its own name."""
 
-HEADLINES = ("fid", "fd", "kid_x1000", "kd_x1000", "valid_share", "precision", "recall", "coverage", "classes_covered")
-_BESIDE = ("floor", "untrained", "std", "real")  # what a name may end in that describes another score
+_PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
+    "l1": ("Distance to the target, L1", "lower", "mean absolute difference from the target"),
+    "psnr": ("PSNR", "higher", "peak signal-to-noise ratio against the target, in dB"),
+}
+"""The same for scores that compare an output with its target."""
+
+_KNOWN = _MEASURES | _PAIRED_MEASURES
+HEADLINES = (
+    "fid", "fd", "kid_x1000", "kd_x1000", "valid_share", "precision", "recall", "coverage", "classes_covered",
+    "l1", "psnr",
+)  # fmt: skip
+_BASELINES = {"mean_image": "mean image", "copy": "copy of the input", "bicubic": "bicubic"}
+"""What needs no training: the ending of a score's name, and what a page calls it."""
+_BESIDE = ("floor", "untrained", "std", "real", *_BASELINES)  # endings of the names of what describes another score
 _PROTOCOL = ("extractor", "classes")
+FLOOR, UNTRAINED = "real data (floor)", "untrained"
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,7 @@ class Score:
     untrained: float | None
     std: float | None
     out_of: int | None = None
+    baselines: Mapping[str, float] = field(default_factory=dict)  # by the name on the page
 
     @property
     def place(self) -> float | None:
@@ -64,30 +85,56 @@ class Score:
         whole = math.log(self.untrained / self.floor)
         return None if whole <= 0 else min(100.0, max(0.0, 100 * math.log(self.untrained / self.value) / whole))
 
+    @property
+    def beaten_by(self) -> Sequence[str]:
+        """The baselines that score better than the generator."""
+        sign = {"lower": 1, "higher": -1, "": 0}[self.better]
+        return [name for name, value in self.baselines.items() if sign * value < sign * self.value]
+
+    def beside(self, reference: str) -> float | None:
+        """Return what a reference of `Block.references` reaches, None where it was not measured."""
+        return {FLOOR: self.floor, UNTRAINED: self.untrained, **self.baselines}.get(reference)
+
 
 @dataclass(frozen=True)
-class Judged:
-    """All scores that one extractor gave."""
+class Block:
+    """All scores of one output by one extractor, or by its targets."""
 
-    extractor: str
-    identity: str  # name and sha
+    extractor: str  # the key in metrics.json
+    identity: str  # name and sha of the extractor; empty where none was used
     scores: Sequence[Score]
+    output: str = ""  # empty for a system with one output
+
+    @property
+    def name(self) -> str:
+        """What a page calls the block."""
+        return f"{self.extractor} · {self.output}" if self.output else self.extractor
+
+    @property
+    def references(self) -> Sequence[str]:
+        """The columns beside the values: floor and untrained generator of an extractor, and all baselines there are."""
+        measured = dict.fromkeys(name for score in self.scores for name in score.baselines)
+        usual = [
+            name for name in (FLOOR, UNTRAINED) if self.identity or any(s.beside(name) is not None for s in self.scores)
+        ]
+        return [*usual, *measured]
 
 
-def judged(content: Mapping[str, Any]) -> list[Judged]:
-    """Arrange the content of metrics.json, extractor by extractor."""
+def read_blocks(content: Mapping[str, Any]) -> list[Block]:
+    """Arrange the content of metrics.json, block by block in its order."""
     return [
-        Judged(name, str(found.get("extractor", name)), arranged(found))
+        _block(name, found, output, scores)
         for name, found in content.items()
         if isinstance(found, Mapping)
+        for output, scores in _by_output(found).items()
     ]
 
 
 def arranged(found: Mapping[str, Any]) -> list[Score]:
-    """Return the scores of one extractor, the known ones first; floors and the like beside those they belong to."""
+    """Return the scores of one block, the known ones first; floors and baselines beside those they belong to."""
     numbers = {name: float(value) for name, value in found.items() if _is_number(value) and name not in _PROTOCOL}
     own = [name for name in numbers if not any(_belongs(name, ending, numbers) for ending in _BESIDE)]
-    order = list(_MEASURES)
+    order = list(_KNOWN)
     own.sort(key=lambda name: (order.index(name) if name in order else len(order), name))
     return [_score(name, numbers, found) for name in own]
 
@@ -99,16 +146,18 @@ def headlines(scores: Sequence[Score]) -> list[Score]:
 
 
 def shown(value: float | None) -> str:
-    """Return a number with three or four digits that count."""
+    """Return a number with three or four significant digits."""
     if value is None:
         return ""
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e6:
         return f"{value:.0f}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def best(scores: Sequence[Score | None]) -> list[bool]:
-    """Return which of one score's values are the best; none where all are equal or no way is better."""
+    """Return which of one score's values are the best; no value is if all are equal or neither way is better."""
     values = [score.value for score in scores if score]
     way = next((score.better for score in scores if score), "")
     if not way or len(values) < 2 or min(values) == max(values):
@@ -117,16 +166,31 @@ def best(scores: Sequence[Score | None]) -> list[bool]:
     return [score is not None and score.value == target for score in scores]
 
 
+def _by_output(found: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the scores of each output by its name; the name is empty where a system has one output."""
+    inner = {name: value for name, value in found.items() if isinstance(value, Mapping)}
+    has_scores = any(_is_number(value) for name, value in found.items() if name not in _PROTOCOL)
+    return {"": found} if has_scores or not inner else inner
+
+
+def _block(name: str, found: Mapping[str, Any], output: str, scores: Mapping[str, Any]) -> Block:
+    identity = "" if name == PAIRED else str(scores.get("extractor", found.get("extractor", name)))
+    return Block(name, identity, arranged(scores), output)
+
+
 def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) -> Score:
-    title, better, about = _MEASURES.get(name, (name.replace("_", " "), "", ""))
+    title, better, about = _KNOWN.get(name, (name.replace("_", " "), "", ""))
     beside = {ending: numbers.get(_companion(name, ending)) for ending in _BESIDE}
     floor = beside["floor"] if beside["floor"] is not None else beside["real"]
+    baselines = {called: value for ending, called in _BASELINES.items() if (value := beside[ending]) is not None}
     classes = found.get("classes") if name == "classes_covered" else None
-    return Score(name, title, about, better, numbers[name], floor, beside["untrained"], beside["std"], classes)
+    return Score(
+        name, title, about, better, numbers[name], floor, beside["untrained"], beside["std"], classes, baselines
+    )
 
 
 def _companion(name: str, ending: str) -> str:
-    """Return where what belongs to a score is kept: its floor or the like.
+    """Return the name of a number that describes a score, such as its floor.
 
     `fd` -> `fd_floor`, `kd_x1000` -> `kd_floor_x1000`, `is_mean` -> `is_std`.
     """

@@ -2,56 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
-from ganpipe.core.batch import to_uint8
+from ganpipe.core.batch import Batch, batch_size, to_stored
+from ganpipe.core.inputs import Choice, Constant, Given, Noise
 from ganpipe.core.system import System
-from ganpipe.errors import TrainingDiverged
 
-BLOCK = 64  # latents are drawn and generated in blocks of this many: the first 10 of 100 are the same as 10 of 10
+BLOCK = 64
+"""Items are drawn and generated in blocks of this many, so that the first 10 of 100 are the same as 10 of 10."""
 
-
-def draw_latents(system: System, n: int, seed: int) -> Tensor:
-    """Return the first `n` latents of this seed."""
-    return torch.cat(list(latent_blocks(system, n, seed)))
+Items = Mapping[str, Shaped[np.ndarray, "n ..."]]
+"""Stored values by name, one row per item, see `ganpipe.core.batch.to_stored`."""
 
 
-def latent_blocks(system: System, n: int, seed: int) -> Iterator[Tensor]:
-    """Yield the first `n` latents of this seed, `BLOCK` at a time."""
+@runtime_checkable
+class GivenSource(Protocol):
+    """Where the rows come from that outputs are made from."""
+
+    def count(self, space: str) -> int:
+        """Return how many rows of a space there are."""
+
+    def fetch(self, field: str, start: int, count: int) -> Tensor:
+        """Return `count` rows of a field from `start` on, in network form; after the last comes the first again."""
+
+
+def given_fields(system: System) -> tuple[str, ...]:
+    """Return the fields of the data that the generator makes its outputs from, in the order of the inputs."""
+    return tuple(one.field for one in system.inputs.values() if isinstance(one, Given))
+
+
+def given_spaces(system: System) -> tuple[str, ...]:
+    """Return the spaces of the fields that the generator makes its outputs from, each once, in alphabetical order."""
+    return tuple(sorted({system.data.fields[field].space for field in given_fields(system)}))
+
+
+def makes_different_items(system: System) -> bool:
+    """Return whether any input differs from item to item: a generator that is fed constants has no diversity."""
+    return any(not isinstance(one, Constant) for one in system.inputs.values())
+
+
+def most_items(system: System, n: int, given: GivenSource | None) -> int:
+    """Return how many of `n` items there are to draw.
+
+    A generator that has neither noise nor a choice makes one item of each given row.
+    """
+    spaces = given_spaces(system)
+    if given is None or not spaces or any(isinstance(one, Noise | Choice) for one in system.inputs.values()):
+        return n
+    return min(n, *(given.count(space) for space in spaces))
+
+
+def draw_inputs(system: System, n: int, seed: int, given: GivenSource | None = None) -> Iterator[Batch]:
+    """Yield the inputs of the first `n` items of this seed, at most `BLOCK` items at a time, on the system's device.
+
+    Noise and choices come from the seed, in the order in which the system declares them. Rows that are given come from
+    `given`, in order, again from the first after the last. Raises `ValueError` where they are needed and missing.
+    """
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, n, BLOCK):
-        yield system.latents(BLOCK, generator)[: n - start]
+        count = min(BLOCK, n - start)
+        yield {name: _drawn(system, name, start, generator, given)[:count] for name in system.inputs}
 
 
-def render(system: System, latents: Tensor) -> np.ndarray:
-    """Return what the system generates from latents, see `render_block`."""
-    return np.concatenate([render_block(system, block) for block in latents.split(BLOCK)])
+def all_inputs(system: System, n: int, seed: int, given: GivenSource | None = None) -> Batch:
+    """Return the inputs of the first `n` items of this seed together, see `draw_inputs`."""
+    return joined(draw_inputs(system, n, seed, given))
 
 
-def render_block(system: System, latents: Tensor) -> np.ndarray:
-    """Return what the system generates from `BLOCK` latents or fewer: uint8 NHWC images or float32 vectors.
+def joined(batches: Iterable[Batch]) -> Batch:
+    """Lay batches of the same names end to end."""
+    parts = list(batches)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def rows(batch: Batch, start: int, stop: int) -> Batch:
+    """Return the items [start, stop) of a batch."""
+    return {name: values[start:stop] for name, values in batch.items()}
+
+
+def render(system: System, inputs: Batch) -> Items:
+    """Return what the system makes of any number of inputs, by output, as it is stored."""
+    parts = [render_block(system, rows(inputs, at, at + BLOCK)) for at in range(0, batch_size(inputs), BLOCK)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def render_block(system: System, inputs: Batch) -> Items:
+    """Return what the system makes of at most `BLOCK` inputs, by output, as it is stored.
 
     A block is filled up to the same size, since results may differ in the last bit between batch sizes. The system
-    must be in evaluation mode. Raises `TrainingDiverged` for non-finite output.
+    must be in evaluation mode. Raises `TrainingDiverged` for numbers that are not finite.
     """
-    full = torch.cat([latents, latents[:1].expand(BLOCK - len(latents), *latents.shape[1:])])
+    count = batch_size(inputs)
     with torch.no_grad():
-        return _finished(system.generate(full))[: len(latents)].cpu().numpy()
+        outputs = system.generate({name: _filled(values) for name, values in inputs.items()})
+    kinds = {name: system.data.fields[field].kind for name, field in system.outputs.items()}
+    return {name: to_stored(kinds[name], outputs[name])[:count].cpu().numpy() for name in system.outputs}
 
 
-def draw(system: System, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the first `n` items of this seed, block by block."""
-    for latents in latent_blocks(system, n, seed):
-        yield render_block(system, latents)
+def items(system: System, n: int, seed: int, given: GivenSource | None = None) -> Iterator[tuple[Batch, Items]]:
+    """Yield inputs and outputs of the first `n` items of this seed, block by block."""
+    for inputs in draw_inputs(system, n, seed, given):
+        yield inputs, render_block(system, inputs)
 
 
-def _finished(generated: Tensor) -> Tensor:
-    if generated.dim() == 4:
-        return to_uint8(generated)
-    if not torch.isfinite(generated).all():
-        raise TrainingDiverged("the generator returns non-finite numbers", "train again with a lower train.lr")
-    return generated.float()
+def all_items(system: System, n: int, seed: int, given: GivenSource | None = None) -> tuple[Batch, Items]:
+    """Return inputs and outputs of the first `n` items of this seed together."""
+    blocks = list(items(system, n, seed, given))
+    names = blocks[0][1]
+    outputs = {name: np.concatenate([made[name] for _, made in blocks]) for name in names}
+    return joined(inputs for inputs, _ in blocks), outputs
+
+
+def choices(system: System, inputs: Batch) -> Items:
+    """Return what was chosen for each item, by field, as it is stored: labels, attributes."""
+    chosen = {one.field: inputs[name] for name, one in system.inputs.items() if isinstance(one, Choice)}
+    kinds = {field: system.data.fields[field].kind for field in chosen}
+    return {field: to_stored(kinds[field], values).cpu().numpy() for field, values in chosen.items()}
+
+
+def _drawn(system: System, name: str, start: int, generator: torch.Generator, given: GivenSource | None) -> Tensor:
+    """Return the input `name` of `BLOCK` items from the item `start` on."""
+    declared = system.inputs[name]
+    if not isinstance(declared, Given):
+        return system.draw(name, BLOCK, generator)
+    if given is None:
+        raise ValueError(f"input {name!r} of {type(system).__name__} needs rows of the field {declared.field!r}")
+    return given.fetch(declared.field, start, BLOCK).to(system.device)
+
+
+def _filled(values: Tensor) -> Tensor:
+    return torch.cat([values, values[:1].expand(BLOCK - len(values), *values.shape[1:])])

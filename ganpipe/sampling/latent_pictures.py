@@ -1,25 +1,36 @@
-"""Latents for the seed experiments: walks, sums and differences, truncation, every condition. Rows of pictures, flat.
+"""Inputs for the seed experiments: walks, sums and differences, truncation, a row for every class.
 
-A conditional system keeps what it was asked for in the last columns of its latents (`System.asked`); the columns before
-are its noise. What happens here happens to the noise: a condition is asked for, never interpolated.
+Walks, sums and truncation change the inputs that are `Noise`. All other inputs stay those of the start: a class is
+asked for, never interpolated. Each function returns inputs row by row of the picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.inputs import Choice, Noise
 from ganpipe.core.system import System
-from ganpipe.errors import ConfigError
+from ganpipe.sampling.draw import joined
 
-Curve = Callable[[Tensor, Tensor, float], Tensor]
-"""From a start to an end, (n, z) each: the latents at a place between 0 and 1."""
+
+@runtime_checkable
+class Curve(Protocol):
+    """A way from a start to an end, (n, length) each."""
+
+    def __call__(self, start: Tensor, end: Tensor, place: float) -> Tensor:
+        """Return the noise at a place between 0, the start, and 1, the end."""
+
 
 THRESHOLDS = (2.0, 1.5, 1.0, 0.7, 0.5, 0.3)
-_REDRAWS = 200  # a normal number passes the lowest threshold once in four draws: none is left after these
+_REDRAWS = 200
+"""A normal number passes the lowest threshold once in four draws, so none is left after these."""
 
 
 def slerp(start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], place: float) -> Float[Tensor, "n z"]:
@@ -35,95 +46,79 @@ def slerp(start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], place: float) 
     return torch.where(parallel, torch.lerp(start, end, place), arc)
 
 
-def walk(
-    system: System, start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], places: Sequence[float], curve: Curve
-) -> Float[Tensor, "steps z"]:
-    """Walk along `curve` (`slerp` or `torch.lerp`): all places of the first pair, then of the second, and so on.
+def line(start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], place: float) -> Float[Tensor, "n z"]:
+    """Interpolate along the straight line from `start` to `end`, row by row."""
+    return torch.lerp(start, end, place)
 
-    The condition stays that of the start.
+
+def walk(system: System, start: Batch, end: Batch, places: Sequence[float], curve: Curve) -> Batch:
+    """Walk along `curve` (`slerp` or `line`): all places of the first pair, then of the second, and so on."""
+    steps = [_combined(system, start, end, partial(curve, place=place)) for place in places]
+    return {name: torch.stack([step[name] for step in steps], dim=1).flatten(0, 1) for name in start}
+
+
+def arithmetic(system: System, first: Batch, second: Batch) -> Batch:
+    """Return s1, s2, s1 + s2 and s1 - s2 (Rashid, "Make Your First GAN with PyTorch", 2020, notebook 09).
+
+    Deviation: sum and difference are divided by the square root of 2. Then they are as long as any other latents;
+    those of the book are longer than what the generator was trained on.
     """
-    length = noise_length(system, start)
-    steps = [_with_noise(start, curve(start[:, :length], end[:, :length], place)) for place in places]
-    return torch.stack(steps, dim=1).flatten(0, 1)
+    rows: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
+        lambda one, two: one,
+        lambda one, two: two,
+        lambda one, two: (one + two) / 2**0.5,
+        lambda one, two: (one - two) / 2**0.5,
+    )
+    return joined(_combined(system, first, second, row) for row in rows)
 
 
-def arithmetic(
-    system: System, first: Float[Tensor, "n z"], second: Float[Tensor, "n z"]
-) -> Float[Tensor, "four_times_n z"]:
-    """Return s1, s2, s1 + s2 and s1 - s2, all under the condition of s1 (Rashid, "Make Your First GAN", notebook 09).
-
-    Deviation: sum and difference are divided by the square root of 2, which makes them latents as any other: those of
-    the book are longer than what the generator was trained on.
-    """
-    length = noise_length(system, first)
-    one, two = first[:, :length], second[:, :length]
-    rows = (one, two, (one + two) / 2**0.5, (one - two) / 2**0.5)
-    return torch.cat([_with_noise(first, noise) for noise in rows])
-
-
-def truncation(system: System, latents: Float[Tensor, "n z"], seed: int) -> Float[Tensor, "rows z"]:
-    """Return the latents as they are, then truncated at each of `THRESHOLDS`, row by row (Brock et al. 2019,
+def truncation(system: System, inputs: Batch, seed: int) -> Batch:
+    """Return the inputs as they are, then truncated at each of `THRESHOLDS`, row by row (Brock et al. 2019,
     arXiv:1809.11096, section 3.1): numbers beyond the threshold are drawn again until they lie within.
 
     Each row continues the one before, so that a column changes as little as can be.
     """
-    length = noise_length(system, latents)
     generator = torch.Generator().manual_seed(seed)
-    rows = [latents]
+    rows = [inputs]
     for threshold in THRESHOLDS:
-        rows.append(_with_noise(latents, _truncated(system, rows[-1][:, :length], threshold, generator)))
-    return torch.cat(rows)
+        noise = {name: _truncated(system, name, rows[-1][name], threshold, generator) for name in _noise(system)}
+        rows.append({**inputs, **noise})
+    return joined(rows)
 
 
-def per_condition(system: System, latents: Float[Tensor, "n z"]) -> Float[Tensor, "rows z"]:
-    """Ask for each class, or each attribute alone, with the same noise: `n` rows for the first, then for the second.
+def per_choice(system: System, inputs: Batch) -> Mapping[str, Batch]:
+    """Return the inputs once for each class, or for each attribute alone, by the name of the class or attribute.
 
-    Raises `ConfigError` where the system has no condition.
+    Raises `ValueError` where the system has no `Choice`.
     """
-    conditions = _conditions(system, latents)
-    if not len(conditions):
-        raise ConfigError(
-            f"sample.pictures: classes needs a conditional system, but {type(system).__name__} takes no condition; "
-            "leave it out"
-        )
-    return torch.cat([system.ask(latents, one.expand(len(latents), *one.shape)) for one in conditions])
+    chosen = next(((name, one.field) for name, one in system.inputs.items() if isinstance(one, Choice)), None)
+    if chosen is None:
+        raise ValueError(f"{type(system).__name__} has no choice among its inputs")
+    name, field = chosen
+    names = system.data.names(field)
+    device, n = inputs[name].device, batch_size(inputs)
+    if system.data.fields[field].kind == "label":
+        values = torch.arange(len(names), device=device)
+    else:
+        values = torch.eye(len(names), device=device)
+    return {word: {**inputs, name: value.expand(n, *value.shape)} for word, value in zip(names, values, strict=True)}
 
 
-def condition_names(system: System, latents: Float[Tensor, "n z"]) -> tuple[str, ...]:
-    """Return what `per_condition` asks for, row by row: the names of the classes or of the attributes."""
-    return system.data.classes if "label" in system.asked(latents[:1]) else system.data.attributes
+def _noise(system: System) -> list[str]:
+    return [name for name, declared in system.inputs.items() if isinstance(declared, Noise)]
 
 
-def noise_length(system: System, latents: Float[Tensor, "n z"]) -> int:
-    """Return how many columns of the latents are noise: those before the first that another condition changes."""
-    conditions = _conditions(system, latents)
-    if not len(conditions):
-        return latents.shape[1]
-    opposites = torch.cat([conditions, torch.zeros_like(conditions[:1])])  # one attribute alone has no other to compare
-    asked = torch.cat([system.ask(latents[:1], one[None]) for one in opposites])
-    changing = (asked != asked[:1]).any(dim=0).nonzero()
-    return int(changing[0]) if len(changing) else latents.shape[1]
+def _combined(system: System, first: Batch, second: Batch, how: Callable[[Tensor, Tensor], Tensor]) -> Batch:
+    """Return the first inputs, the noise in them combined with that of the second."""
+    noise = {name: how(first[name].flatten(1), second[name].flatten(1)).view_as(first[name]) for name in _noise(system)}
+    return {**first, **noise}
 
 
-def _conditions(system: System, latents: Tensor) -> Tensor:
-    """Return each label, (classes,), or each attribute alone, (attributes, attributes); nothing for no condition."""
-    asked = system.asked(latents[:1])
-    if "label" in asked:
-        return torch.arange(len(system.data.classes), device=latents.device)
-    if "attributes" in asked:
-        return torch.eye(len(system.data.attributes), device=latents.device)
-    return latents.new_empty(0)
-
-
-def _with_noise(latents: Tensor, noise: Tensor) -> Tensor:
-    return torch.cat([noise, latents[:, noise.shape[1] :]], dim=1)
-
-
-def _truncated(system: System, noise: Tensor, threshold: float, generator: torch.Generator) -> Tensor:
-    """Latents of another distribution than the normal one are redrawn from theirs, clamped where that never fits."""
+def _truncated(system: System, name: str, noise: Tensor, threshold: float, generator: torch.Generator) -> Tensor:
+    """Draw numbers beyond the threshold again; clamp those that their distribution never lets in."""
     for _ in range(_REDRAWS):
         beyond = noise.abs() > threshold
         if not beyond.any():
             return noise
-        noise = torch.where(beyond, system.latents(len(noise), generator)[:, : noise.shape[1]], noise)
+        noise = torch.where(beyond, system.draw(name, len(noise), generator), noise)
     return noise.clamp(-threshold, threshold)

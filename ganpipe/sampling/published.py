@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -15,18 +16,20 @@ from torch import Tensor
 
 from ganpipe import systems
 from ganpipe.config import SystemSection, parse
-from ganpipe.core.batch import DataSpec
+from ganpipe.core.batch import to_network
+from ganpipe.core.inputs import Choice
+from ganpipe.core.spec import STORED_TYPES, DataSpec, Field, Kind
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError
 from ganpipe.files import write_bytes, write_json
-from ganpipe.sampling.draw import draw_latents, render
+from ganpipe.sampling.draw import all_inputs, given_fields, render
 
-FORMAT = "ganpipe/generator/1"
-_KEYS = {"system", "data", "sha256"}
+FORMAT = "ganpipe/generator/2"
+_KEYS = {"system", "data", "sha256", "frozen", "train_fingerprint"}
 
 
 def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
-    """Write the generators of `system` as they are to `generator.safetensors`, with `generator.json` beside it.
+    """Write the generators of `system` and its own buffers to `generator.safetensors`, with `generator.json` beside it.
 
     The same weights give the same bytes: neither file holds a time or a machine's name.
     """
@@ -37,6 +40,8 @@ def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
         "system": {"name": _name_of(system), **options},
         "data": system.data.model_dump(mode="json"),
         "train_fingerprint": fingerprint,
+        "frozen": system.frozen_sha256,
+        "ideal": dict(system.ideal),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_bytes(folder / "generator.safetensors", weights)
@@ -51,28 +56,50 @@ class Generator:
 
     @property
     def data(self) -> DataSpec:
-        """What the generator was trained on: name, kind, shape and classes."""
+        """What the generator was trained on: its name and its fields."""
         return self.system.data
 
-    def sample(self, n: int, seed: int = 0, label: SupportsIndex | str | None = None) -> np.ndarray:
-        """Return `n` uint8 images (n, height, width, channels), or float32 vectors (n, length).
+    def sample(
+        self,
+        n: int | None = None,
+        seed: int = 0,
+        label: SupportsIndex | str | None = None,
+        attributes: Mapping[str, bool] | None = None,
+        **given: np.ndarray,
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Return `n` items: uint8 images (n, height, width, channels), float32 vectors (n, length) or sequences.
 
         The same seed gives the same items in the same order, and more of them when `n` is larger. `label`, a class by
-        name or number, is what a generator that was trained on labels shall draw; None: each its own, drawn evenly.
-        Raises `ValueError` for less than one item, an unknown class, or a generator that takes no label.
+        name or number, is what a generator that was trained on labels shall draw; `attributes` says which are on and
+        which are off. What they leave open is drawn evenly. A generator that makes its items from rows of the data
+        takes them by the name of their field, as they are stored: `sample(source=images)` with uint8 images. It makes
+        one item of each row; where `n` is larger, rows are taken again from the first.
+        A generator of several outputs returns them by name. Raises `ValueError` for less than one item, an unknown
+        class, attribute or field, rows of another shape, and what the generator does not take.
         """
-        if n < 1:
+        source = _ArraySource(self.system, given)
+        count = source.most if n is None else n
+        if count < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
-        latents = draw_latents(self.system, n, seed)
+        inputs = dict(all_inputs(self.system, count, seed, source))
         if label is not None:
-            labels = torch.full((n,), self._class_number(label, latents), device=latents.device)
-            latents = self.system.ask(latents, labels)
-        return render(self.system, latents)
+            name, field = self._choice("label", f"label = {label!r}")
+            inputs[name] = torch.full_like(inputs[name], self._class_number(label, field))
+        for attribute, on in (attributes or {}).items():
+            name, field = self._choice("attributes", f"attributes = {attributes!r}")
+            inputs[name][:, self._attribute_number(attribute, field)] = float(on)
+        made = render(self.system, inputs)
+        return dict(made) if len(made) > 1 else next(iter(made.values()))
 
-    def _class_number(self, label: SupportsIndex | str, latents: Tensor) -> int:
-        classes = self.data.classes
-        if "label" not in self.system.asked(latents[:1]):
-            raise ValueError(f"label = {label!r}: this generator takes no label ({type(self.system).__name__})")
+    def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
+        """Return the input that chooses a field of this kind, and the field."""
+        for name, declared in self.system.inputs.items():
+            if isinstance(declared, Choice) and self.data.fields[declared.field].kind == kind:
+                return name, declared.field
+        raise ValueError(f"{asked}: this generator takes no {kind} ({type(self.system).__name__})")
+
+    def _class_number(self, label: SupportsIndex | str, field: str) -> int:
+        classes = self.data.names(field)
         if isinstance(label, str) and label in classes:
             return classes.index(label)
         number = -1 if isinstance(label, str | bool | np.bool_) else operator.index(label)
@@ -80,11 +107,53 @@ class Generator:
             return number
         raise ValueError(f"label = {label!r} is unknown; the classes 0..{len(classes) - 1} are {', '.join(classes)}")
 
+    def _attribute_number(self, attribute: str, field: str) -> int:
+        names = self.data.names(field)
+        if attribute in names:
+            return names.index(attribute)
+        raise ValueError(f"attribute {attribute!r} is unknown; there are {', '.join(names)}")
+
+
+class _ArraySource:
+    """Rows that a person gives, by field, as they are stored."""
+
+    def __init__(self, system: System, arrays: Mapping[str, np.ndarray]) -> None:
+        fields = given_fields(system)
+        wrong, missing = sorted(arrays.keys() - set(fields)), [name for name in fields if name not in arrays]
+        if wrong or missing:
+            takes = f"takes {', '.join(fields)}" if fields else "takes no rows"
+            what = f"{wrong[0]} is not known" if wrong else f"{missing[0]} is missing"
+            raise ValueError(f"{what}: this generator ({type(system).__name__}) {takes}")
+        self._rows = {name: _network_rows(name, system.data.fields[name], arrays[name]) for name in fields}
+        if len({len(rows) for rows in self._rows.values()}) > 1:
+            sizes = ", ".join(f"{len(rows)} of {name}" for name, rows in self._rows.items())
+            raise ValueError(f"equally many rows of every field are needed, got {sizes}")
+
+    @property
+    def most(self) -> int:
+        """How many rows there are; 0 where the generator takes no rows."""
+        return min((len(rows) for rows in self._rows.values()), default=0)
+
+    def count(self, space: str) -> int:
+        return self.most
+
+    def fetch(self, field: str, start: int, count: int) -> Tensor:
+        rows = self._rows[field]
+        return rows[torch.arange(start, start + count) % len(rows)]
+
+
+def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:
+    dtype, row = STORED_TYPES[field.kind], field.stored_shape
+    if array.dtype != dtype or array.shape[1:] != row or not len(array):
+        raise ValueError(f"{name}: rows of {dtype} {row} are needed, got {array.dtype} {array.shape}")
+    return to_network(field.kind, torch.from_numpy(array))
+
 
 def load_generator(path: str | Path) -> Generator:
     """Load a published generator from its folder, or from either of its two files.
 
-    Raises `CheckpointError` when a file is missing, of another format, or not the one that was described.
+    Raises `CheckpointError` when a file is missing, of another format, or not the one that was described, and when
+    frozen networks of the system have other weights here.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     description = _read_description(folder / "generator.json")
@@ -94,28 +163,36 @@ def load_generator(path: str | Path) -> Generator:
     system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
-    _adopt(system, load(weights))
+    for name, sha256 in system.frozen_sha256.items():
+        if sha256 != description["frozen"].get(name):
+            raise CheckpointError(
+                f"{where}: the frozen network {name} has other weights here (sha256 {sha256[:8]}...) than in training"
+            )
+    found = load(weights)
+    if found.keys() != _published(system).keys():
+        raise CheckpointError(f"{where}: not the weights of this {description['system']['name']}; train again")
+    system.load_state_dict(found, strict=False)  # what else a system remembers is of use in training only
     return Generator(system)
 
 
-def _published(system: System) -> dict:
-    return {
+def train_fingerprint(folder: Path) -> str:
+    """Return the fingerprint of the training that published the generator in a folder. Raises `CheckpointError`."""
+    return str(_read_description(folder / "generator.json")["train_fingerprint"])
+
+
+def _published(system: System) -> dict[str, Tensor]:
+    """Return the weights of the generators, and the system's own buffers, such as a level of growth."""
+    networks = {
         f"{player}.{name}": value
         for player in system.generators
         for name, value in system.get_submodule(player).state_dict().items()
     }
-
-
-def _adopt(system: System, weights: dict) -> None:
-    """Give the generators what `_published` took from them; what else a system remembers was of use in training."""
-    for player in system.generators:
-        start = f"{player}."
-        mine = {name.removeprefix(start): value for name, value in weights.items() if name.startswith(start)}
-        system.get_submodule(player).load_state_dict(mine)
+    own = {name: value for name, value in system.state_dict().items() if "." not in name and torch.is_tensor(value)}
+    return networks | own
 
 
 def _name_of(system: System) -> str:
-    return type(system).__module__.rpartition(".")[2]
+    return next(name for name, cls in systems.SYSTEMS.items() if cls == type(system).__name__)
 
 
 def _read_description(path: Path) -> dict:

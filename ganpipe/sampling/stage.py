@@ -2,137 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
 from ganpipe import paths
-from ganpipe.config import Params, Sample
-from ganpipe.core.batch import DataSpec
+from ganpipe.config import Params
+from ganpipe.core.batch import batch_size
+from ganpipe.core.inputs import Choice
+from ganpipe.core.spec import Field
 from ganpipe.core.system import System
-from ganpipe.data.packed.columns import ROLES
-from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
+from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import DataError
 from ganpipe.files import write_json
 from ganpipe.machine import prepare_device
 from ganpipe.metrics.copies import JUDGED, nearness, summary
-from ganpipe.pictures import as_images, grid, labelled, save_png, sheet
-from ganpipe.progress import progress
-from ganpipe.sampling.draw import draw_latents, latent_blocks, render, render_block
-from ganpipe.sampling.latent_pictures import (
-    THRESHOLDS,
-    arithmetic,
-    condition_names,
-    per_condition,
-    slerp,
-    truncation,
-    walk,
-)
+from ganpipe.pictures import as_images, grid, labelled, save_png
+from ganpipe.progress import progress, say
+from ganpipe.sampling.draw import Items, all_items, choices, given_spaces, items, most_items
+from ganpipe.sampling.pictures import COMPARED, draw_plan, plans, side_by_side
 from ganpipe.sampling.published import Generator, load_generator
-from ganpipe.training.checkpoint import Checkpoints
+
+SPACE = "items"
 
 
-def sample(params: Params, train_fingerprint: str) -> None:
-    """Draw `sample.count` items from the published generator into data/samples.
+def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
+    """Draw `sample.count` items from the generator in the folder `model` into `samples.h5` in the folder `into`.
 
-    Pixels are quantised here, once, and evaluated as written. By now DVC has recorded the generator, so the finished
-    checkpoint of its training is deleted. Raises `ConfigError` for pictures that this system cannot draw, before
-    anything is written.
+    Pixels are quantised here, once, and evaluated as written. A generator that makes its items from rows of the data
+    takes them from the held-out rows of `packed`, in order; without noise or a choice it makes one item of each.
+    Raises `CheckpointError` for a generator that cannot be loaded, `DataError` for data it was not trained on.
     """
-    device = prepare_device(params.runtime)
-    generator = load_generator(paths.MODEL)
-    generator.system.to(device)
-    plans = _plans(generator.system, params.sample)
-    _write_samples(generator, params)
-    _draw_pictures(generator, plans, params)
-    Checkpoints(paths.state_dir(), train_fingerprint).discard()
+    generator = load_generator(model)
+    generator.system.to(prepare_device(params.runtime))
+    data = Packed.open(packed / paths.PACKED_FILE.name)
+    _require_same_fields(generator, data)
+    given = GivenRows(data)
+    _write_samples(generator.system, given, params, into / paths.SAMPLES_FILE.name)
+    _draw_pictures(generator.system, given, params, into)
+    if "nearest" in params.sample.pictures:
+        _draw_nearest(generator.system, data, given, params, into)
 
 
-def _write_samples(generator: Generator, params: Params) -> None:
-    system, spec, count, seed = generator.system, generator.data, params.sample.count, params.sample.seed
-    asked = system.asked(draw_latents(system, 1, seed))
+def _require_same_fields(generator: Generator, packed: Packed) -> None:
+    """Raise `DataError` where the packed data has not the fields that the generator was trained on."""
+    system = generator.system
+    used = {*system.outputs.values(), *(one.field for one in system.inputs.values() if hasattr(one, "field"))}
+    for name in sorted(used):
+        mine, found = generator.data.fields[name], packed.fields.get(name)
+        if found is None or (mine.kind, mine.shape, mine.space) != (found.kind, found.shape, found.space):
+            raise DataError(f"{packed.path}: not what the generator was trained on; run `dvc repro`")
+
+
+def _write_samples(system: System, given: GivenRows, params: Params, path: Path) -> None:
+    count = most_items(system, params.sample.count, given)
+    if count < params.sample.count:
+        say(f"{count} samples instead of {params.sample.count}: the generator makes one of each held-out row")
+    trained_on, seed = system.data.name, params.sample.seed
     about = About(
-        name=f"{params.system.name} on {spec.name}",
-        kind=spec.kind,
-        source=f"{count} samples of a {params.system.name} generator trained on {spec.name}, seed {seed}",
+        name=f"{params.system.name} on {trained_on}",
+        source=f"{count} samples of a {params.system.name} generator trained on {trained_on}, seed {seed}",
         licence="as the training data",
         citation="",
         transform="none",
-        classes=spec.classes if "label" in asked else (),
-        attributes=spec.attributes if "attributes" in asked else (),
+        extra={"outputs": json.dumps(dict(system.outputs), sort_keys=True)},
     )
-    write_packed(paths.SAMPLES_FILE, about, count, _blocks(system, spec, count, seed))
+    blocks = _blocks(system, count, seed, given)
+    write_packed(path, about, _sample_fields(system), {SPACE: SpaceRows(count, blocks)})
 
 
-def _blocks(system: System, spec: DataSpec, count: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yield generated items with what each was asked for beside it."""
+def _sample_fields(system: System) -> dict[str, Field]:
+    """Return the fields of samples.h5: the outputs, what was chosen for each item, which row it was made from."""
+    known = system.data.fields
+    made = {output: known[field] for output, field in system.outputs.items()}
+    chosen = {one.field: known[one.field] for one in system.inputs.values() if isinstance(one, Choice)}
+    fields = {name: field.model_copy(update={"space": SPACE}) for name, field in (made | chosen).items()}
+    return fields | {f"row_{space}": Field(kind="row", shape=(), space=SPACE) for space in given_spaces(system)}
+
+
+def _blocks(system: System, count: int, seed: int, given: GivenRows) -> Iterator[Items]:
+    """Yield generated items with what was chosen for each, and which row of the data each was made from."""
+    spaces, done = given_spaces(system), 0
     with progress("Sampling", total=count, unit="img") as bar:
-        for latents in latent_blocks(system, count, seed):
-            asked = {
-                role: values.cpu().numpy().astype(ROLES[role][0]) for role, values in system.asked(latents).items()
-            }
-            yield {spec.kind: render_block(system, latents), **asked}
-            bar.advance(len(latents))
+        for inputs, made in items(system, count, seed, given):
+            n = batch_size(inputs)
+            taken = {f"row_{space}": _rows(given, space, done, n) for space in spaces}
+            yield {**made, **choices(system, inputs), **taken}
+            done += n
+            bar.advance(n)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """A picture to be: what to render, row by row, and what stands before each row (nothing: no margin)."""
-
-    latents: Tensor
-    columns: int
-    labels: Sequence[str] = ()
+def _rows(given: GivenRows, space: str, start: int, count: int) -> np.ndarray:
+    held_out = given.rows(space)
+    return held_out.start + np.arange(start, start + count, dtype=np.int64) % len(held_out)
 
 
-def _plans(system: System, cfg: Sample) -> dict[str, _Plan]:
-    """Plan the pictures that are asked for. Raises `ConfigError` for one that this system cannot draw."""
-    first = draw_latents(system, cfg.grid, cfg.seed)
-    ends = draw_latents(system, 2 * cfg.interpolation_pairs, cfg.seed)
-    start, end = ends[0::2], ends[1::2]
-    places, steps = np.linspace(0, 1, cfg.interpolation_steps).tolist(), cfg.interpolation_steps
-    made: dict[str, Callable[[], _Plan]] = {
-        "grid": lambda: _Plan(draw_latents(system, cfg.grid**2, cfg.seed), cfg.grid),
-        "classes": lambda: _Plan(per_condition(system, first), cfg.grid, condition_names(system, first)),
-        "interpolation": lambda: _Plan(walk(system, start, end, places, slerp), steps),
-        "line": lambda: _Plan(walk(system, start, end, places, torch.lerp), steps),
-        "arithmetic": lambda: _Plan(arithmetic(system, start, end), len(start), ("s1", "s2", "s1 + s2", "s1 - s2")),
-        "truncation": lambda: _Plan(truncation(system, first, cfg.seed + 1), cfg.grid, ("all", *map(str, THRESHOLDS))),
-    }
-    return {name: made[name]() for name in cfg.pictures if name in made}
-
-
-def _draw_pictures(generator: Generator, plans: Mapping[str, _Plan], params: Params) -> None:
-    for stale in (*paths.SAMPLES.glob("*.png"), paths.NEAREST):
+def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path) -> None:
+    for stale in (*into.glob("*.png"), into / paths.NEAREST.name):
         stale.unlink(missing_ok=True)  # of another choice of pictures, and perhaps of another generator
-    for name, plan in plans.items():
-        items = render(generator.system, plan.latents)
-        save_png(_picture(items, plan), paths.SAMPLES / f"{name}.png")
-    if "nearest" in params.sample.pictures:
-        _draw_nearest(generator, params)
+    for name, plan in plans(system, params.sample, given):
+        for number, (output, picture) in enumerate(draw_plan(system, plan).items()):
+            save_png(picture, into / (f"{name}_{output}.png" if number else f"{name}.png"))
+    if "translations" in params.sample.pictures:
+        inputs, made = all_items(system, min(COMPARED, most_items(system, COMPARED, given)), params.sample.seed, given)
+        save_png(side_by_side(system, inputs, made, given), into / "translations.png")
 
 
-def _picture(items: np.ndarray, plan: _Plan) -> Image.Image:
-    if plan.labels:
-        return labelled(grid(as_images(items), plan.columns), plan.labels)
-    return sheet(items, plan.columns)
-
-
-def _draw_nearest(generator: Generator, params: Params) -> None:
+def _draw_nearest(system: System, packed: Packed, given: GivenRows, params: Params, into: Path) -> None:
     """Draw samples beside their nearest training items, write which they are, and say whether they look like copies."""
-    packed, kind = Packed.open(paths.PACKED_FILE), generator.data.kind
-    if (packed.kind, packed.shape) != (kind, generator.data.shape):
-        raise DataError(f"{packed.path}: not what the generator was trained on; run `dvc repro`")
-    samples = generator.sample(JUDGED, params.sample.seed)
-    found = nearness(packed, samples, generator.system.device, mirrored=params.data.flip)
-    shown = min(params.sample.grid, JUDGED)
-    nearest = packed.read(found.rows[:shown].ravel(), kind).reshape(shown, -1, *samples.shape[1:])
-    rows = np.concatenate([samples[:shown, np.newaxis], nearest], axis=1)
+    output, field = next(iter(system.outputs.items()))
+    kind = system.data.fields[field].kind
+    _, made = all_items(system, most_items(system, JUDGED, given), params.sample.seed, given)
+    samples = made[output]
+    found = nearness(packed, field, samples, system.device, mirrored=params.data.flip)
+    shown = min(params.sample.grid, len(samples))
+    nearest = packed.read_rows(field, found.rows[:shown].ravel()).reshape(shown, -1, *samples.shape[1:])
+    beside = np.concatenate([samples[:shown, np.newaxis], nearest], axis=1)
     labels = ["  ".join(f"{distance:.3g}" for distance in row) for row in found.distances[:shown]]
-    picture = grid(as_images(rows.reshape(-1, *samples.shape[1:])), columns=rows.shape[1])
-    save_png(labelled(picture, labels), paths.SAMPLES / "nearest.png")
-    write_json(paths.NEAREST, found.described())
-    print(summary(found, kind), flush=True)
+    picture = grid(as_images(beside.reshape(-1, *samples.shape[1:]), kind), columns=beside.shape[1])
+    save_png(labelled(picture, labels), into / "nearest.png")
+    write_json(into / paths.NEAREST.name, found.described())
+    say(summary(found, kind))

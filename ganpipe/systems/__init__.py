@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from ganpipe.config import Closed, SystemSection, choose, parse
+from ganpipe.config import SystemSection, choose, parse
+from ganpipe.systems.configs import SystemConfig
 
 if TYPE_CHECKING:
-    from ganpipe.core.batch import DataSpec
+    from ganpipe.core.spec import DataSpec
     from ganpipe.core.system import System
 
 SYSTEMS = {
@@ -27,10 +28,10 @@ def system_class(name: str, where: str = "params.yaml") -> type[System]:
     return getattr(importlib.import_module(f"{__name__}.{name}"), cls)
 
 
-def configure(section: SystemSection, where: str = "params.yaml") -> Closed:
-    """Check the `system` section against the `Config` of its system, without torch. Raises `ConfigError`."""
+def configure(section: SystemSection, where: str = "params.yaml") -> SystemConfig:
+    """Return the options of a system, checked against its `Config`, without torch. Raises `ConfigError`."""
     name = choose("system.name", section.name, SYSTEMS, where)
-    model = importlib.import_module(f"ganpipe.systems.configs.{name}").Config
+    model: type[SystemConfig] = importlib.import_module(f"{__name__}.configs.{name}").Config
     return parse(model, section.options, where, prefix="system.")
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config import choose
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import ConfigError
 from ganpipe.losses.adversarial import OBJECTIVES
@@ -46,11 +47,11 @@ class ConditionalGAN(System):
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         chosen = _chosen(cfg, data)
-        super().__init__(cfg, data.model_copy(update={"attributes": chosen}))  # the others are none of its business
-        self.columns = [data.attributes.index(name) for name in chosen]
-        self.conditions = len(data.classes) if cfg.condition == "label" else len(chosen)
+        super().__init__(cfg, _with_attributes(data, chosen))
+        self.columns = [data.names("attributes").index(name) for name in chosen]
+        self.conditions = len(data.names("label")) if cfg.condition == "label" else len(chosen)
         self.objective = OBJECTIVES[cfg.objective]
-        shape = data.image_shape("conditional_gan")
+        shape = data.image_shape("image", "conditional_gan")
         self.generator = _generator(cfg, shape, self.conditions)
         self.discriminator = _discriminator(cfg, shape, self.conditions)
 
@@ -60,22 +61,9 @@ class ConditionalGAN(System):
         heads = 2 if self.cfg.discriminator == "heads" else 1
         return {} if self.cfg.mismatched else {name: heads * value for name, value in self.objective.ideal.items()}
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n z_and_condition"]:
-        """Draw `n` normal latents, with a condition behind each: classes evenly, attributes by the toss of a coin."""
-        noise = super().latents(n, generator)
-        highest, size = (self.conditions, (n,)) if self.cfg.condition == "label" else (2, (n, self.conditions))
-        return self.ask(noise, torch.randint(highest, size, generator=generator))
-
-    def asked(self, latents: Float[Tensor, "n z_and_condition"]) -> Batch:
-        """Return the `label` (n,) or the chosen `attributes` (n, K) of each latent, the nearest where it is between."""
-        condition = latents[:, self.cfg.latent :]
-        if self.cfg.condition == "label":
-            return {"label": condition.argmax(dim=1)}
-        return {"attributes": (condition > 0.5).to(latents.dtype)}
-
-    def ask(self, latents: Float[Tensor, "n z_and_condition"], condition: Tensor) -> Float[Tensor, "n _"]:
-        """Return the latents with another condition: labels (n,) or the chosen attributes (n, K)."""
-        return torch.cat([latents[:, : self.cfg.latent], self.encoded(condition).to(latents)], dim=1)
+    def generate(self, inputs: Batch) -> Batch:
+        """Return an `image` for each `latent` and `condition`: labels (n,) or the chosen attributes (n, K)."""
+        return {"image": self.generator(torch.cat([inputs["latent"], self.encoded(inputs["condition"])], dim=1))}
 
     def encoded(self, condition: Tensor) -> Conditions:
         """Return labels (n,) one-hot, and attributes (n, K) as they are."""
@@ -86,7 +74,7 @@ class ConditionalGAN(System):
         """One discriminator step, then one generator step."""
         batch = it.next_batch()
         judged = yield Update("discriminator", self.discriminator_loss, batch)
-        it.observe(self.scores(judged.kept["real"], judged.kept["fake"]))
+        it.log(self.scores(judged.tensors["real"], judged.tensors["fake"]))
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
@@ -146,7 +134,7 @@ class ConditionalGAN(System):
         return rows if rows.shape[1] == self.conditions else rows[:, self.columns]
 
     def _drawn(self, condition: Conditions) -> Float[Tensor, "n c h w"]:
-        return self.generator(torch.cat([super().latents(len(condition)), condition], dim=1))
+        return self.generator(torch.cat([self.draw("latent", len(condition)), condition], dim=1))
 
     def _seen(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         return self.discriminator.features(diff_augment(images, self.cfg.augment or ()))
@@ -155,14 +143,23 @@ class ConditionalGAN(System):
 def _chosen(cfg: config.Config, data: DataSpec) -> tuple[str, ...]:
     """Return the attributes to learn, in the data's order. Raises `ConfigError` where it has not what is asked for."""
     if cfg.condition == "label":
-        if len(data.classes) < 2:
-            known = f"data.name = {data.name!r} has {len(data.classes)}"
+        if len(data.names("label")) < 2:
+            known = f"data.name = {data.name!r} has {len(data.names('label'))}"
             raise ConfigError(f"system.condition = 'label' needs two classes or more, but {known}")
         return ()
-    if not data.attributes:
+    if not data.names("attributes"):
         raise ConfigError(f"system.condition = 'attributes' needs some, but data.name = {data.name!r} has none")
-    named = [choose("attribute", name, data.attributes, "system.attributes") for name in cfg.attributes or ()]
-    return tuple(name for name in data.attributes if name in named or not named)
+    named = [choose("attribute", name, data.names("attributes"), "system.attributes") for name in cfg.attributes or ()]
+    return tuple(name for name in data.names("attributes") if name in named or not named)
+
+
+def _with_attributes(data: DataSpec, chosen: tuple[str, ...]) -> DataSpec:
+    """Return the data with no attributes but the chosen ones: the generator is published with those it knows."""
+    fields = {name: field for name, field in data.fields.items() if field.kind != "attributes"}
+    if chosen:
+        known = data.fields["attributes"]
+        fields["attributes"] = known.model_copy(update={"names": chosen, "shape": (len(chosen),)})
+    return DataSpec(name=data.name, fields=fields)
 
 
 def _generator(cfg: config.Config, shape: Shape, conditions: int) -> nn.Module:

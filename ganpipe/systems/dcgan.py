@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import ConfigError
 from ganpipe.losses.adversarial import OBJECTIVES
@@ -40,7 +41,7 @@ class DCGAN(System):
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        if cfg.class_balance_weight and not data.classes:
+        if cfg.class_balance_weight and not data.names("label"):
             raise ConfigError(f"system.class_balance_weight needs labels, but data.name = {data.name!r} has none")
         self.objective = OBJECTIVES[cfg.objective]
         self.noise_std = 0.0
@@ -49,7 +50,7 @@ class DCGAN(System):
     @property
     def smallest_batch(self) -> int:
         """Mode seeking compares two images; class balance takes two of each class for its mean to be even."""
-        balanced = 2 * len(self.data.classes) if self.cfg.class_balance_weight else 1
+        balanced = 2 * len(self.data.names("label")) if self.cfg.class_balance_weight else 1
         return max(balanced, 2 if self.cfg.diversity_weight else 1)
 
     @property
@@ -64,13 +65,13 @@ class DCGAN(System):
         penalised = self.cfg.r1_weight > 0 and (it.nimg // it.shown) % self.cfg.r1_every == 0
         loss = self.penalised_discriminator_loss if penalised else self.discriminator_loss
         judged = yield Update("discriminator", loss, batch)
-        it.observe(self.objective.scores(judged.kept["real"], judged.kept["fake"]))
+        it.log(self.objective.scores(judged.tensors["real"], judged.tensors["fake"]))
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """-log D(x) - log(1 - D(G(z))), or what the objective has in its place."""
         with torch.no_grad():
-            images = self.generator(self.latents(batch_size(batch)))
+            images = self.generator(self.draw("latent", batch_size(batch)))
         real, fake = self._judged(batch["image"]), self._judged(images)
         terms = dict(self.objective.discriminator(real[:, 0], fake[:, 0], self._real_labels(real)))
         if self.cfg.class_balance_weight:
@@ -79,13 +80,13 @@ class DCGAN(System):
 
     def penalised_discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """The same with R1, (gamma / 2) |grad D(x)|^2, which stands for `r1_every` iterations."""
-        terms, kept = self.discriminator_loss(batch)
+        terms, outputs = self.discriminator_loss(batch)
         penalty = r1_penalty(lambda images: self._judged(images)[:, 0], batch["image"])
-        return {**terms, "r1": self.cfg.r1_weight * self.cfg.r1_every * penalty}, kept
+        return {**terms, "r1": self.cfg.r1_weight * self.cfg.r1_every * penalty}, outputs
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)), or what the objective has in its place, and the terms for diversity."""
-        latents = self.latents(batch_size(batch))
+        latents = self.draw("latent", batch_size(batch))
         images = self.generator(latents)
         fake = self._judged(images)
         real = self._judged(batch["image"])[:, 0] if self.objective.relative else None
@@ -110,8 +111,8 @@ class DCGAN(System):
 
 
 def _networks(cfg: config.Config, data: DataSpec) -> tuple[nn.Module, Discriminator]:
-    shape = data.image_shape("dcgan")
-    outputs = 1 + (len(data.classes) if cfg.class_balance_weight else 0)
+    shape = data.image_shape("image", "dcgan")
+    outputs = 1 + (len(data.names("label")) if cfg.class_balance_weight else 0)
     batch_norm = not cfg.spectral_norm
     generator: nn.Module
     discriminator: Discriminator

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets.layers import signed_sigmoid
@@ -33,7 +34,7 @@ class MLPGAN(System):
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        shape = data.image_shape("mlp_gan")
+        shape = data.image_shape("image", "mlp_gan")
         self.objective = OBJECTIVES[cfg.objective]
         widths = (cfg.latent, *cfg.generator_widths, pixels(shape))
         body = mlp(widths, cfg.activation, cfg.generator_norm, cfg.leaky_slope)
@@ -53,23 +54,17 @@ class MLPGAN(System):
         half = together["loss_discriminator"] / 2
         return {**together, "loss_discriminator": half} if self.cfg.separate_steps else together
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n z"]:
-        """Draw `n` latents of length `cfg.latent` from `cfg.latent_distribution`."""
-        if self.cfg.latent_distribution == "normal":
-            return super().latents(n, generator)
-        return torch.rand(n, self.cfg.latent, generator=generator).to(self.device)
-
     def updates(self, it: Iteration) -> Updates:
         """One discriminator step, or one for each kind of images, then one generator step."""
         batch = it.next_batch()
         if self.cfg.separate_steps:
             on_real = yield Update("discriminator", self.real_loss, batch)
             on_fake = yield Update("discriminator", self.fake_loss, batch)
-            real, fake = on_real.kept["real"], on_fake.kept["fake"]
+            real, fake = on_real.tensors["real"], on_fake.tensors["fake"]
         else:
             judged = yield Update("discriminator", self.discriminator_loss, batch)
-            real, fake = judged.kept["real"], judged.kept["fake"]
-        it.observe(self.objective.scores(real, fake))
+            real, fake = judged.tensors["real"], judged.tensors["fake"]
+        it.log(self.objective.scores(real, fake))
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
@@ -89,7 +84,7 @@ class MLPGAN(System):
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)), plus the weighted unpaired L1 distance on the [0, 1] pixel scale."""
-        images = self.generator(self.latents(batch_size(batch)))
+        images = self.generator(self.draw("latent", batch_size(batch)))
         real = self.judge(batch["image"]) if self.objective.relative else None
         terms = dict(self.objective.generator(real, self.judge(images)))
         if self.cfg.unpaired_l1_weight:
@@ -106,4 +101,4 @@ class MLPGAN(System):
 
     def _fakes(self, batch: Batch) -> Float[Tensor, "n c h w"]:
         with torch.no_grad():
-            return self.generator(self.latents(batch_size(batch)))
+            return self.generator(self.draw("latent", batch_size(batch)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets.mlp import mlp
@@ -27,17 +27,14 @@ class PatternGAN(System):
 
     Config = config.Config
 
+    outputs = {"vector": "vector"}
     cfg: config.Config
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        length = data.vector_length("pattern_gan")
+        length = data.field("vector", "vector", "pattern_gan").shape[0]
         self.generator = nn.Sequential(mlp((1, cfg.hidden, length), "sigmoid"), nn.Sigmoid())
         self.discriminator = nn.Sequential(mlp((length, cfg.hidden, 1), "sigmoid"), nn.Flatten(0))
-
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 1"]:
-        """Return the constant input; nothing is drawn."""
-        return torch.full((n, 1), self.cfg.seed_value, device=self.device)
 
     @property
     def ideal(self) -> Mapping[str, float]:
@@ -49,7 +46,7 @@ class PatternGAN(System):
         batch = it.next_batch()
         real = yield Update("discriminator", self.real_loss, batch)
         fake = yield Update("discriminator", self.fake_loss, batch)
-        it.observe(_OBJECTIVE.scores(real.kept["logits"], fake.kept["logits"]))
+        it.log(_OBJECTIVE.scores(real.tensors["logits"], fake.tensors["logits"]))
         yield Update("generator", self.generator_loss, batch)
 
     def real_loss(self, batch: Batch) -> tuple[Terms, Batch]:
@@ -60,11 +57,11 @@ class PatternGAN(System):
     def fake_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """D(G(z))^2."""
         with torch.no_grad():
-            vectors = self.generator(self.latents(batch_size(batch)))
+            vectors = self.generator(self.draw("seed", batch_size(batch)))
         logits = self.discriminator(vectors)
         return {"fake": _OBJECTIVE.on_fake(logits).mean()}, {"logits": logits}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """(D(G(z)) - 1)^2."""
-        logits = self.discriminator(self.generator(self.latents(batch_size(batch))))
+        logits = self.discriminator(self.generator(self.draw("seed", batch_size(batch))))
         return {"adversarial": _OBJECTIVE.to_fool(logits).mean()}

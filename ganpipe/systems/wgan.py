@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
 from ganpipe.nets import dcgan
@@ -31,7 +32,7 @@ class WGAN(System):
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        shape = data.image_shape("wgan")
+        shape = data.image_shape("image", "wgan")
         self.generator = dcgan.Generator(cfg.latent, shape, cfg.features).apply(dcgan.init_dcgan)
         self.critic = dcgan.Discriminator(shape, cfg.features).apply(dcgan.init_dcgan)
         self.register_buffer("generator_steps", torch.zeros((), dtype=torch.int64))
@@ -54,12 +55,12 @@ class WGAN(System):
     def critic_loss(self, batch: Batch) -> Terms:
         """f(G(z)) - f(x)."""
         with torch.no_grad():
-            fake = self.generator(self.latents(batch_size(batch)))
+            fake = self.generator(self.draw("latent", batch_size(batch)))
         return wasserstein_critic(self.critic(batch["image"]), self.critic(fake))
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-f(G(z))."""
-        return wasserstein_generator(self.critic(self.generator(self.latents(batch_size(batch)))))
+        return wasserstein_generator(self.critic(self.generator(self.draw("latent", batch_size(batch)))))
 
     @torch.no_grad()
     def clip_weights(self) -> None:

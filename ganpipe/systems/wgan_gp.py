@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ganpipe.core.batch import Batch, DataSpec, batch_size
+from ganpipe.core.batch import Batch, batch_size
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import wasserstein_critic, wasserstein_generator
 from ganpipe.losses.penalties import gradient_penalty
@@ -32,7 +33,7 @@ class WGANGP(System):
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        self.generator, self.critic = _networks(cfg, data.image_shape("wgan_gp"))
+        self.generator, self.critic = _networks(cfg, data.image_shape("image", "wgan_gp"))
 
     @property
     def smallest_batch(self) -> int:
@@ -50,14 +51,14 @@ class WGANGP(System):
         """f(G(z)) - f(x) + lambda (||grad f(x_hat)|| - 1)^2."""
         real = batch["image"]
         with torch.no_grad():
-            fake = self.generator(self.latents(batch_size(batch)))
+            fake = self.generator(self.draw("latent", batch_size(batch)))
         penalty = self.cfg.penalty_weight * gradient_penalty(self.critic, real, fake)
         return {**wasserstein_critic(self.critic(real), self.critic(fake)), "gradient_penalty": penalty}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-f(G(z)), on as many latents as the last critic batch holds images, or a multiple of them."""
         count = batch_size(batch) * self.cfg.generator_latents_per_image
-        return wasserstein_generator(self.critic(self.generator(self.latents(count))))
+        return wasserstein_generator(self.critic(self.generator(self.draw("latent", count))))
 
 
 def _networks(cfg: config.Config, shape: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:

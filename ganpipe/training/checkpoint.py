@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
+from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError
 from ganpipe.files import replacing, write_bytes
 
@@ -117,3 +118,32 @@ class Checkpoints:
     def start_afresh(self) -> None:
         """Delete the checkpoints and previews, while holding the lock."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class BestGenerator:
+    """The generators with the lowest score so far; part of a checkpoint."""
+
+    def __init__(self) -> None:
+        self.score = float("inf")
+        self._weights: dict[str, dict[str, Any]] = {}
+
+    def offer(self, score: float, system: System) -> None:
+        """Keep a copy of the generators of `system` if no earlier ones were as good."""
+        if score < self.score:
+            self.score = score
+            for player in system.generators:
+                state = system.get_submodule(player).state_dict()
+                self._weights[player] = {name: value.detach().clone() for name, value in state.items()}
+
+    def put_into(self, system: System) -> None:
+        """Give `system` the best generators, if any were offered."""
+        for player, weights in self._weights.items():
+            system.get_submodule(player).load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything."""
+        return {"score": self.score, "weights": self._weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.score, self._weights = state["score"], dict(state["weights"])

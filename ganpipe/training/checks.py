@@ -1,9 +1,8 @@
-"""What is looked at before the first step of a training, and what is forecast after the first ones."""
+"""What must be right before the first step of a training: its output fits the data, its checkpoints fit the disk."""
 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,52 +11,75 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe import config
+from ganpipe.core.batch import Batch
+from ganpipe.core.spec import Field
 from ganpipe.core.system import System
 from ganpipe.errors import PreflightError
 from ganpipe.files import readable_size, require_space
-from ganpipe.progress import say
-from ganpipe.sampling.draw import BLOCK, draw_latents
-from ganpipe.training import distributed
+from ganpipe.sampling.draw import BLOCK, GivenSource, all_inputs
 from ganpipe.training.loop import Trainer
 
 _CHECKPOINTS = 3  # on the disk at once: two are kept while a third is written
 _BEYOND = 1e-3  # what rounding may add to the ends of [-1, 1]
-_FORECAST_AFTER = 3.0  # seconds; shorter trainings need none
-WARM_UP = 2  # iterations, in which memory is allocated and kernels are chosen
 
 
-def describe_output(system: System) -> str:
-    """Return the shape and statistics of what the system's generator draws, without touching torch's global generator.
+def require_fitting_output(system: System, given: GivenSource | None) -> None:
+    """Raise `PreflightError` unless every output is like the field it should look like.
 
-    Raises `PreflightError` unless it has the data's shape and is finite, and within [-1, 1] where it is images.
+    It must have the shape of that field and be finite, and images must lie within [-1, 1]. Images that will grow may
+    be smaller by a whole factor. The global state of torch's generator is left as it is.
     """
-    items = _drawn(system)
-    name, wanted = type(system).__name__, (BLOCK, *system.data.shape)
-    if items.shape != wanted:
-        raise PreflightError(
-            f"the generator of {name} draws {tuple(items.shape[1:])}, but the packed data is {system.data.shape}: "
-            "its last layer must fit the data"
-        )
-    bad = int((~torch.isfinite(items)).sum())
-    if bad:
-        raise PreflightError(
-            f"{bad} of {items.numel()} numbers that the generator of {name} draws are not finite: mend how its weights "
-            "begin"
-        )
-    if system.data.kind == "image" and items.abs().max() > 1 + _BEYOND:
-        raise PreflightError(
-            f"the generator of {name} draws pixels from {items.min():.3g} to {items.max():.3g}, but images are within "
-            "[-1, 1]: end it with tanh"
-        )
-    return statistics(items)
+    drawing = f"the generator of {type(system).__name__} draws"
+    for name, values in drawn_outputs(system, given).items():
+        field = system.data.fields[system.outputs[name]]
+        _require_shape(system, name, tuple(values.shape[1:]), field)
+        bad = int((~torch.isfinite(values.float())).sum())
+        if bad:
+            raise PreflightError(
+                f"{bad} of {values.numel()} numbers that {drawing} are not finite: mend how its weights begin"
+            )
+        if field.kind == "image" and values.abs().max() > 1 + _BEYOND:
+            raise PreflightError(
+                f"{drawing} pixels from {values.min():.3g} to {values.max():.3g}, but images are within [-1, 1]: "
+                "end it with tanh"
+            )
 
 
 @torch.no_grad()
-def _drawn(system: System) -> Tensor:
+def drawn_outputs(system: System, given: GivenSource | None) -> Batch:
+    """Return what the system makes of the first `BLOCK` inputs, in evaluation mode, in network form."""
     training = system.training
-    items = system.eval().generate(draw_latents(system, BLOCK, seed=0))
+    outputs = system.eval().generate(all_inputs(system, BLOCK, seed=0, given=given))
     system.train(training)
-    return items
+    missing = sorted(system.outputs.keys() ^ outputs.keys())
+    if missing:
+        raise PreflightError(
+            f"{type(system).__name__}.generate returns {', '.join(sorted(outputs)) or 'nothing'}, but its outputs are "
+            f"{', '.join(system.outputs)}"
+        )
+    return outputs
+
+
+def is_full_size(found: tuple[int, ...], field: Field) -> bool:
+    """Return whether an output of this stored shape has grown to the size of its field."""
+    return found == field.stored_shape
+
+
+def _require_shape(system: System, name: str, found: tuple[int, ...], field: Field) -> None:
+    grows = field.kind == "image" and len(found) == 3 and found[0] == field.shape[0]
+    if found == field.shape or (grows and _is_fraction(found[1:], field.shape[1:])):
+        return
+    what = "the generator" if len(system.outputs) == 1 else f"output {name!r}"
+    raise PreflightError(
+        f"{what} of {type(system).__name__} draws {found}, but the packed data is {field.shape}: its last layer must "
+        "fit the data"
+    )
+
+
+def _is_fraction(found: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Return whether height and width are those of the whole divided by the same whole number."""
+    factors = {wanted / side for side, wanted in zip(found, whole, strict=True)}
+    return len(factors) == 1 and factors.pop().is_integer()
 
 
 def statistics(items: Float[Tensor, "n ..."]) -> str:
@@ -65,10 +87,10 @@ def statistics(items: Float[Tensor, "n ..."]) -> str:
     return f"{items.min():.2f} to {items.max():.2f}, mean {items.mean():.2f}, std {items.std():.2f}"
 
 
-def describe_disk(trainer: Trainer, folder: Path) -> str:
-    """Return the size of the training's checkpoints in `folder`, of which some may exist, and what the disk has left.
+def require_disk_space(trainer: Trainer, folder: Path) -> str:
+    """Raise `DataError` where the checkpoints of the training have no room in `folder`, of which some may exist.
 
-    Raises `DataError` where they have no room.
+    Returns their size and what the disk has left, for a person.
     """
     size = checkpoint_bytes(trainer)
     existing = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
@@ -108,43 +130,3 @@ def _stored(module: nn.Module) -> int:
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-class Forecast:
-    """Says once, in no file, how long the rest of a training will take."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
-        self._iterations = 0
-        self._begin = (time.monotonic(), trainer.nimg)
-        self._due = distributed.rank() == 0
-
-    def tell_once(self) -> None:
-        """Count an iteration; after the first seconds of them, say how long the rest will take."""
-        self._iterations += 1
-        now, nimg = time.monotonic(), self._trainer.nimg
-        if self._iterations == WARM_UP:
-            self._begin = (now, nimg)
-        seconds = now - self._begin[0]
-        if self._due and self._iterations > WARM_UP and seconds >= _FORECAST_AFTER:
-            self._due = False
-            left = max(0, self._trainer.total_nimg - nimg)
-            say(f"Training: {duration(left, (nimg - self._begin[1]) / seconds)}")
-
-
-def duration(nimg: int, rate: float) -> str:
-    """Return how long `nimg` images take at `rate` images per second, as people write it."""
-    return f"about {_readable_time(nimg / rate)} for {nimg / 1000:g} kimg at {_readable_rate(rate)} img/s"
-
-
-def _readable_rate(rate: float) -> str:
-    return f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"
-
-
-def _readable_time(seconds: float) -> str:
-    """Return a time by its two largest units: `3 min 50 s`, `2 h 5 min`, `12 s`."""
-    whole = round(seconds)
-    for unit, name, part, small in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= unit:
-            return f"{whole // unit} {name} {whole % unit // part} {small}"
-    return f"{whole} s"

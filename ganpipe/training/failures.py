@@ -1,4 +1,4 @@
-"""Keeps watch over a running training: says each finding once, and ends the training where that is wanted."""
+"""Signs of failure while a training runs: each is reported once, and may end the training."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ from ganpipe.history.table import History
 from ganpipe.progress import say
 
 
-class Watch:
-    """The findings of one training so far; `tell` is given all of them whenever there is one more."""
+class FailureMonitor:
+    """Collects the findings of one training; `notify` is called with all of them whenever there is a new one."""
 
     def __init__(
-        self, history: History, on_failure: Literal["warn", "stop"], tell: Callable[[Sequence[Finding]], None]
+        self, history: History, on_failure: Literal["warn", "stop"], notify: Callable[[Sequence[Finding]], None]
     ) -> None:
         self.findings: list[Finding] = []
-        self._history, self._on_failure, self._tell = history, on_failure, tell
+        self._history, self._on_failure, self._notify = history, on_failure, notify
 
-    def resume(self) -> None:
-        """Take up what the rows of a restored history say; it was told when they were new."""
+    def restore(self) -> None:
+        """Find again what the rows of a restored history show; `notify` has been told of it before."""
         self.findings = diagnose(self._history.rows)
 
-    def look(self) -> None:
-        """Look at the newest row of the history. Raises `TrainingDiverged` where a finding is to end the training."""
+    def check_newest_row(self) -> None:
+        """Report what the newest row of the history shows. Raises `TrainingDiverged` if `on_failure` is `stop`."""
         for finding in news(self._history.rows, {finding.name for finding in self.findings}):
-            self._note(finding)
+            self._add(finding)
             if self._on_failure == "stop":
                 raise _Stopped(f"{finding.name} at {finding.kimg:g} kimg: {finding.evidence}", finding.remedy)
             say(f"Warning: {finding}")
 
     @contextlib.contextmanager
-    def guard(self, kimg: Callable[[], float]) -> Iterator[None]:
-        """Make a finding of what the loop itself ends a training for, numbers that are not finite, and pass it on."""
+    def recording_divergence(self, kimg: Callable[[], float]) -> Iterator[None]:
+        """Record a `non_finite` finding when the loop raises `TrainingDiverged` in the block, then re-raise.
+
+        `kimg` is asked for the number of images shown, in thousands, when that happens.
+        """
         try:
             yield
         except _Stopped:
             raise
         except TrainingDiverged as error:
-            self._note(Finding("non_finite", kimg(), error.evidence, error.remedy))
+            self._add(Finding("non_finite", kimg(), error.evidence, error.remedy))
             raise
 
-    def _note(self, finding: Finding) -> None:
+    def _add(self, finding: Finding) -> None:
         self.findings.append(finding)
-        self._tell(self.findings)
+        self._notify(self.findings)
 
 
 class _Stopped(TrainingDiverged):
-    """A finding has ended the training."""
+    """A finding has ended the training; it is recorded already."""

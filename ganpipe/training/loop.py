@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from contextlib import AbstractContextManager
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganpipe import config
-from ganpipe.core.batch import Batch, batch_size, pieces
+from ganpipe.core.batch import Batch, batch_size, micro_batches
 from ganpipe.core.optim import build_optimizer, learning_rate
 from ganpipe.core.system import Iteration, Outcome, System, Terms, Update
 from ganpipe.errors import TrainingDiverged
@@ -20,7 +21,6 @@ from ganpipe.history.table import History
 from ganpipe.losses.precision import at_least_fp32
 from ganpipe.training import distributed
 from ganpipe.training.ema import Ema
-from ganpipe.training.precision import autocast
 
 _ITERATIONS_BETWEEN_SYNCS = 32  # on a GPU, where reading a loss waits for it
 
@@ -28,31 +28,34 @@ _ITERATIONS_BETWEEN_SYNCS = 32  # on a GPU, where reading a loss waits for it
 class Trainer:
     """A system in training: its optimizers, moving average, history and progress in real images shown (`nimg`).
 
-    `batches(nimg)` returns the endless stream of this process's batches from a position on. Randomness within an
-    iteration depends on (seed, rank, nimg) alone, so that `state` and `restore` need no generator state and a resumed
-    training is bit for bit the uninterrupted one.
+    `fetch(position, count)` returns real items as a pure function. Randomness within an iteration depends on (seed,
+    rank, nimg) alone. So `state` and `restore` need no state of a generator or a reader, and a resumed training is bit
+    for bit the uninterrupted one.
     """
 
-    def __init__(self, system: System, train: config.Train, batches: Callable[[int], Iterator[Batch]]) -> None:
+    def __init__(self, system: System, train: config.Train, fetch: Callable[[int, int], Batch]) -> None:
         self.system = system.train()
         self.train = train
         self.ema = Ema(system, train.ema_half_life_kimg)
         self.history = History()
         self.nimg = 0
         self._device = system.device
-        self._batches = batches
-        self._stream = batches(0)
+        self._fetch = fetch
         self._unread: list[tuple[int, Mapping[str, Tensor]]] = []
         self._iterations = 0
-        self._optimizers = {
-            player: build_optimizer(train.optimizer, system.get_submodule(player).parameters(), train.lr)
-            for player in system.players
-        }
+        self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        for player in system.players:
+            self.restart(player)
 
     @property
     def total_nimg(self) -> int:
         """The number of real images after which training is complete."""
         return round(self.train.kimg * 1000)
+
+    def restart(self, player: str) -> None:
+        """Give a player a fresh optimizer, without memory of earlier steps."""
+        parameters = self.system.get_submodule(player).parameters()
+        self._optimizers[player] = build_optimizer(self.train.optimizer, parameters)
 
     def iterate(self) -> int:
         """Perform one iteration of the system's updates and return how many real images it showed.
@@ -62,7 +65,8 @@ class Trainer:
         images it was, in every process the same.
         """
         seed_iteration(self.train.seed, distributed.rank(), self.nimg)
-        it = Iteration(self.nimg, lambda: next(self._stream), distributed.world())
+        rank, world = distributed.rank(), distributed.world()
+        it = Iteration(self.nimg, self._fetch, self.train.batch, self.restart, rank, world)
         noted: dict[str, list[Tensor]] = {}
         steps = self.system.updates(it)
         outcome: Outcome | None = None
@@ -76,7 +80,7 @@ class Trainer:
         began, self.nimg = self.nimg, self.nimg + it.shown
         self.ema.update(self.system, it.shown, self.nimg)
         distributed.broadcast_buffers(self.system)
-        self._keep(began, {**noted, **it.observed})
+        self._keep(began, {**noted, **it.logged})
         return it.shown
 
     def _perform(self, update: Update) -> Outcome:
@@ -84,7 +88,7 @@ class Trainer:
         optimizer = self._optimizers[update.player]
         adversary = update.player in self.system.adversaries
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(self.train, self.nimg, adversary)
+            group["lr"] = update.lr * learning_rate(self.train, self.nimg, adversary)
         found: list[Outcome] = []
 
         def closure() -> Tensor:
@@ -100,22 +104,22 @@ class Trainer:
         """Accumulate the gradients of the update's loss over its micro-batches, and average them over the processes."""
         items = batch_size(update.batch)
         terms: dict[str, Tensor] = {}
-        kept: list[Mapping[str, Tensor]] = []
-        for piece in pieces(update.batch, self.train.micro_batch):
+        returned: list[Mapping[str, Tensor]] = []
+        for piece in micro_batches(update.batch, self.train.micro_batch):
             share = batch_size(piece) / items
             with autocast(self._device, self.train.precision):
                 result = update.loss(piece)
-            computed, keep = result if isinstance(result, tuple) else (result, {})
+            computed, tensors = result if isinstance(result, tuple) else (result, {})
             found = {name: at_least_fp32(value) for name, value in computed.items()}
             (total(found) * share).backward()
             for name, value in found.items():
                 terms[name] = terms.get(name, 0) + value.detach() * share
-            kept.append({name: value.detach() for name, value in keep.items()})
+            returned.append({name: value.detach() for name, value in tensors.items()})
         if self._device.type == "cpu":
             seen = distributed.spread_non_finite(terms)
             self._check(update.player, {name: value.item() for name, value in seen.items()}, self.nimg)
         distributed.average_gradients(self.system.get_submodule(update.player).parameters())
-        return Outcome(terms, {name: torch.cat([part[name] for part in kept]) for name in kept[0]})
+        return Outcome(terms, {name: torch.cat([part[name] for part in returned]) for name in returned[0]})
 
     def _note(self, noted: dict[str, list[Tensor]], player: str, terms: Terms) -> None:
         role = "loss_discriminator" if player in self.system.adversaries else "loss_generator"
@@ -181,7 +185,6 @@ class Trainer:
         for player, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
         self.history.load_state_dict(state["history"])
-        self._stream = self._batches(self.nimg)
 
 
 def total(terms: Terms) -> Tensor:
@@ -190,8 +193,10 @@ def total(terms: Terms) -> Tensor:
 
 
 def gradient_norm(player: nn.Module) -> Tensor:
-    """Return the Euclidean norm of the gradient of a player's last step, over all its parameters."""
+    """Return the Euclidean norm of the gradient of a player's last step, over all its parameters that had one."""
     gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
+    if not gradients:
+        return torch.zeros(())
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
@@ -215,3 +220,8 @@ def only_trains(system: System, player: str) -> Iterator[None]:
     finally:
         for parameter, wanted in before:
             parameter.requires_grad_(wanted)
+
+
+def autocast(device: torch.device, precision: Literal["fp32", "bf16"]) -> AbstractContextManager[None]:
+    """Return the context in which losses are computed: bf16 where it is safe, or fp32 throughout."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

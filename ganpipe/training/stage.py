@@ -11,27 +11,33 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from ganpipe import config, paths, systems
+from ganpipe import config, identity, paths, systems
+from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.given import GivenRows
 from ganpipe.data.packed.sampler import Sampler
+from ganpipe.data.packed.splits import training_rows
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import write_json
 from ganpipe.history.diagnosis import Finding, as_json
 from ganpipe.history.panels import draw_curves
 from ganpipe.history.table import Row
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
-from ganpipe.pictures import save_evolution, save_png, sheet
+from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import draw, draw_latents, render
+from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items, most_items
+from ganpipe.sampling.pictures import preview
 from ganpipe.sampling.published import publish_generator
-from ganpipe.training import checks as start
 from ganpipe.training import distributed
-from ganpipe.training.checkpoint import Checkpoints
-from ganpipe.training.diversity import Diversity, has_choice
-from ganpipe.training.failures import Watch
-from ganpipe.training.in_training_score import Best, Scorer
+from ganpipe.training.checkpoint import BestGenerator, Checkpoints
+from ganpipe.training.checks import require_disk_space, require_fitting_output
+from ganpipe.training.diversity import Diversity
+from ganpipe.training.failures import FailureMonitor
+from ganpipe.training.forecast import Forecast
+from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
 
 PREVIEW_ITEMS = 64
@@ -47,43 +53,79 @@ class Listeners:
     memory: Callable[[Mapping[str, float], int], None] = lambda peak, nimg: None  # of the finished training, MiB
 
 
-def train(params: config.Params, fingerprint: str, listeners: Listeners = Listeners()) -> None:
-    """Train the system of `params` on the packed data; publish generator, previews, history and findings under `data/`.
+def train(
+    params: config.Params,
+    fingerprint: str,
+    packed: Path,
+    into: Path,
+    state: Path,
+    listeners: Listeners = Listeners(),
+) -> None:
+    """Train the system of `params` on the data in the folder `packed`.
 
-    Takes up the newest checkpoint of the same `fingerprint`, if there is one, and then ends with the very files of an
-    uninterrupted training. Raises `ConfigError` where system and data do not fit, `DataError` for damaged data,
-    `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`, `CheckpointError`, `OutOfMemory`.
+    Publishes generator, previews, history, curves and findings in the folder `into`. Checkpoints lie in the folder
+    `state`, under `fingerprint` and the hashes of frozen networks; the newest of the same training is taken up, and
+    then the training ends with the very files of an uninterrupted one. Raises `ConfigError` where system and data do
+    not fit, `DataError` for damaged data, `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`,
+    `CheckpointError`, `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
     with distributed.process_group(device), memory_explained(params.train):
-        packed = Packed.open(paths.PACKED_FILE)
-        distributed.once_per_machine(packed.verify)
-        if not distributed.same_everywhere(packed.content_sha256):
-            raise DataError(f"{packed.path}: other data than on the other machines; copy one data/packed to all")
-        system, sampler = prepared(params, packed, device)
-        trainer = Trainer(system, params.train, sampler.batches)
-        checkpoints, seconds = Checkpoints(paths.state_dir(), fingerprint), params.runtime.checkpoint_seconds
-        start.describe_output(system)
-        start.describe_disk(trainer, checkpoints.folder)
-        diversity = Diversity(packed, PREVIEW_ITEMS, params.train.seed)
-        run = _Run(trainer, packed, checkpoints, listeners, diversity, seconds)
-        run.to_the_end(fingerprint)
+        data = Packed.open(packed / paths.PACKED_FILE.name)
+        distributed.once_per_machine(data.verify)
+        if not distributed.same_everywhere(data.content_sha256):
+            raise DataError(f"{data.path}: other data than on the other machines; copy one data/packed to all")
+        prepared = prepare(params, data, device)
+        training = named_after_frozen(fingerprint, prepared.system)
+        trainer = Trainer(prepared.system, params.train, prepared.sampler.fetch)
+        checkpoints = Checkpoints(state, training)
+        require_fitting_output(prepared.system, prepared.given)
+        require_disk_space(trainer, checkpoints.folder)
+        shown = Shown(prepared, params.train.seed)
+        run = _Run(trainer, shown, checkpoints, listeners, params.runtime.checkpoint_seconds, into)
+        run.to_the_end(training)
 
 
-def prepared(params: config.Params, packed: Packed, device: torch.device) -> tuple[System, Sampler]:
-    """Return the untrained system on its device, and the sampler of this process's batches.
+def named_after_frozen(fingerprint: str, system: System) -> str:
+    """Return the fingerprint of a training whose frozen networks count as well; without any it is the same."""
+    frozen = system.frozen_sha256
+    return identity.fingerprint({"train": fingerprint, "frozen": frozen}) if frozen else fingerprint
 
-    Raises `ConfigError` where they do not fit each other.
+
+@dataclass(frozen=True)
+class Prepared:
+    """An untrained system on its device, with the data it learns from."""
+
+    system: System
+    packed: Packed
+    sampler: Sampler
+    given: GivenRows  # held-out rows, of which previews and samples are made
+
+
+def prepare(params: config.Params, packed: Packed, device: torch.device) -> Prepared:
+    """Build the untrained system on its device, and the sampler of its batches.
+
+    Rows that a generator is given in previews and samples are held out of the training. Raises `ConfigError` where
+    system and data, or system and `sample.pictures`, do not fit.
     """
     system = systems.build(params.system, packed.spec, params.train.seed).to(device)
     system = system.to(memory_format=torch.channels_last)  # convolutions a tenth to a fifth faster
-    batch, rank, world = _share(params.train, system.smallest_batch), distributed.rank(), distributed.world()
-    flip, ram_limit = params.data.flip, params.runtime.ram_limit
-    return system, Sampler(packed, batch, params.train.seed, device, rank, world, flip=flip, ram_limit=ram_limit)
+    _require_fitting_batch(params.train, system.smallest_batch)
+    sampler = Sampler(
+        packed,
+        params.train.seed,
+        device,
+        rows=training_rows(packed, given_spaces(system)),
+        world=distributed.world(),
+        flip=params.data.flip,
+        jitter=params.data.jitter,
+        ram_limit=params.runtime.ram_limit,
+    )
+    return Prepared(system, packed, sampler, GivenRows(packed))
 
 
-def _share(train: config.Train, smallest: int) -> int:
-    """Return this process's part of a batch, of which every micro-batch must hold at least `smallest` items."""
+def _require_fitting_batch(train: config.Train, smallest: int) -> None:
+    """Raise `ConfigError` unless each process's micro-batches hold `smallest` items."""
     share, rest = divmod(train.batch, distributed.world())
     where = f"params.yaml: train.batch = {train.batch}"
     if rest:
@@ -94,7 +136,45 @@ def _share(train: config.Train, smallest: int) -> int:
             f"{where} with train.micro_batch = {train.micro_batch or 'blank'} leaves {share // count} items at a time, "
             f"but this system needs {smallest}"
         )
-    return share
+
+
+class Shown:
+    """What a training shows of its generator as it goes, and how it is scored: always the same items."""
+
+    def __init__(self, prepared: Prepared, seed: int) -> None:
+        self._system, self._packed, self._given, self._seed = prepared.system, prepared.packed, prepared.given, seed
+        self._output, self._field = next(iter(prepared.system.outputs.items()))
+        self._items = min([PREVIEW_ITEMS, *map(prepared.given.count, given_spaces(prepared.system))])
+        differing = makes_different_items(prepared.system)
+        self._diversity = Diversity(prepared.packed, self._field, self._items, seed) if differing else None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the output that previews show."""
+        return self._system.data.fields[self._field].kind
+
+    def preview(self, system: System) -> tuple[Image.Image, dict[str, float]]:
+        """Return a picture of the first items, and how different they are from each other.
+
+        No row that is given appears twice among them.
+        """
+        inputs, made = all_items(system, self._items, self._seed, self._given)
+        items = made[self._output]
+        judged = self._diversity if self._is_full_size(items) else None
+        return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
+
+    def scorer(self, folder: Path) -> Scorer:
+        """Return what scores the generator; it may have to learn first."""
+        return Scorer(self._packed, self._field, self._seed, folder)
+
+    def score(self, system: System, scorer: Scorer) -> float | None:
+        """Return the score of the generator; None while its images have not grown to their full size."""
+        _, made = all_items(system, most_items(system, scorer.count, self._given), self._seed, self._given)
+        items = made[self._output]
+        return scorer.score(items) if self._is_full_size(items) else None
+
+    def _is_full_size(self, items: np.ndarray) -> bool:
+        return items.shape[1:] == self._system.data.fields[self._field].stored_shape
 
 
 @dataclass
@@ -102,23 +182,23 @@ class _Run:
     """One training from its newest checkpoint to its end, with everything that happens now and then."""
 
     trainer: Trainer
-    packed: Packed
+    shown: Shown
     checkpoints: Checkpoints
     listeners: Listeners
-    diversity: Diversity
     checkpoint_seconds: float
-    best: Best = field(default_factory=Best)
+    into: Path
+    best: BestGenerator = field(default_factory=BestGenerator)
     _saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         told = self.listeners if distributed.rank() == 0 else Listeners()
-        self.watch = Watch(self.trainer.history, self.trainer.train.on_failure, told.finding)
+        self.failures = FailureMonitor(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
         """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
-            with self.watch.guard(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
+            with self.failures.recording_divergence(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()
@@ -130,24 +210,25 @@ class _Run:
 
     def _publish(self, fingerprint: str) -> None:
         """Put previews, history, findings and generator under their final names."""
-        history, found = self.trainer.history, self.watch.findings
-        shutil.rmtree(paths.PREVIEWS, ignore_errors=True)
-        shutil.copytree(self.checkpoints.previews, paths.PREVIEWS)
-        save_evolution(sorted(paths.PREVIEWS.iterdir()), paths.PREVIEWS, self.trainer.system.data.kind)
-        history.write_csv(paths.HISTORY)
-        write_json(paths.FINDINGS, as_json(found))
+        history, found = self.trainer.history, self.failures.findings
+        previews, model = self.into / paths.PREVIEWS.name, self.into / paths.MODEL.name
+        shutil.rmtree(previews, ignore_errors=True)
+        shutil.copytree(self.checkpoints.previews, previews)
+        save_evolution(sorted(previews.iterdir()), previews, self.shown.kind)
+        history.write_csv(self.into / paths.HISTORY.name)
+        write_json(self.into / paths.FINDINGS.name, as_json(found))
         marks = {finding.name: finding.kimg for finding in found}
-        draw_curves(paths.CURVES, history.rows, self.trainer.system.ideal, marks)
+        draw_curves(self.into / paths.CURVES.name, history.rows, self.trainer.system.ideal, marks)
         with self.trainer.ema.applied(self.trainer.system) as system:
             if self.trainer.train.publish == "best":
                 self.best.put_into(system)
-            publish_generator(system, paths.MODEL, fingerprint)
-        self.checkpoints.note_published(paths.MODEL / "generator.safetensors")
+            publish_generator(system, model, fingerprint)
+        self.checkpoints.note_published(model / "generator.safetensors")
         self._report()
 
     def _report(self) -> None:
         """Tell the memory that was needed, and sum up in the last line of the training."""
-        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.watch.findings]
+        peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.failures.findings]
         self.listeners.memory(peak, self.trainer.nimg)
         needed = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak.items())
         say(f"Peak: {needed}. Signs of failure: {', '.join(names) or 'none'}.")
@@ -159,7 +240,7 @@ class _Run:
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
-            self.watch.resume()
+            self.failures.restore()
             if distributed.rank() == 0:
                 print(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.", flush=True)
 
@@ -168,7 +249,7 @@ class _Run:
         scorer = self._scorer() if trainer.nimg < trainer.total_nimg else None  # now: what fails shall fail early
         with progress("Training", total=trainer.total_nimg, unit="img", initial=trainer.nimg) as bar:
             losses: dict[str, float] = {}
-            forecast = start.Forecast(trainer)
+            forecast = Forecast(trainer)
             if trainer.nimg == 0:
                 self._preview()
             while trainer.nimg < trainer.total_nimg:
@@ -194,37 +275,38 @@ class _Run:
         row = self.trainer.history.close_row(self.trainer.nimg / 1000)
         if distributed.rank() == 0:
             self.listeners.row(row, self.trainer.nimg)
-            self.watch.look()
-        return {name.removeprefix("loss_"): row[name] for name in ("loss_generator", "loss_discriminator")}
+            self.failures.check_newest_row()
+        losses = ("loss_generator", "loss_discriminator")
+        return {name.removeprefix("loss_"): row[name] for name in losses if name in row}
 
     def _preview(self) -> None:
-        """Draw the same latents as every time with the generator that would be published now; note their diversity.
+        """Draw the same items as every time with the generator that would be published now; note their diversity.
 
         Not that of an untrained generator, whose samples are all the same grey.
         """
         if distributed.rank() != 0:
             return
-        nimg, seed = self.trainer.nimg, self.trainer.train.seed
+        nimg = self.trainer.nimg
         with self.trainer.ema.applied(self.trainer.system) as system:
-            latents = draw_latents(system, PREVIEW_ITEMS, seed)
-            items = render(system, latents)
-        if nimg and has_choice(latents):
-            self.trainer.history.add(self.diversity.of(items))
-        picture = self.checkpoints.previews / f"kimg-{nimg / 1000:09.3f}.png"
-        save_png(sheet(items), picture)
-        self.listeners.preview(picture, nimg)
+            picture, diversity = self.shown.preview(system)
+        if nimg:
+            self.trainer.history.add(diversity)
+        path = self.checkpoints.previews / f"kimg-{nimg / 1000:09.3f}.png"
+        save_png(picture, path)
+        self.listeners.preview(path, nimg)
 
     def _scorer(self) -> Scorer | None:
-        """Return what scores the generator in between, where that is wanted; it may have to learn first."""
+        """Return what scores the generator in between, where that is wanted."""
         if self.trainer.train.evaluate_kimg is None or distributed.rank() != 0:
             return None
-        return Scorer(self.packed, self.trainer.train.seed, self.checkpoints.folder)
+        return self.shown.scorer(self.checkpoints.folder)
 
     def _evaluate(self, scorer: Scorer) -> None:
         """Score the generator that would be published now, and keep it if it is the best and shall be published."""
         with self.trainer.ema.applied(self.trainer.system) as system:
-            items = np.concatenate(list(draw(system, scorer.count, self.trainer.train.seed)))
-            score = scorer.score(items)
+            score = self.shown.score(system, scorer)
+            if score is None:
+                return
             if self.trainer.train.publish == "best":
                 self.best.offer(score, system)
         self.trainer.history.add({"fd": score})

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from specs import images, vectors
 
 from ganpipe import systems
 from ganpipe.config import SystemSection
-from ganpipe.core.batch import DataSpec
 from ganpipe.core.system import System
 from ganpipe.errors import TrainingDiverged
 from ganpipe.sampling.draw import draw, draw_latents
 
-DIGITS = DataSpec(name="digits", kind="image", shape=(1, 28, 28))
+DIGITS = images((1, 28, 28), name="digits")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_building_is_a_function_of_the_seed_and_leaves_the_global_generator_alon
 
 
 def test_a_broken_generator_is_named(system: System) -> None:
-    broken = systems.build(SystemSection(name="pattern_gan"), DataSpec(name="pattern", kind="vector", shape=(4,)), 0)
+    broken = systems.build(SystemSection(name="pattern_gan"), vectors(4, name="pattern"), 0)
     with torch.no_grad():
         broken.get_parameter("generator.0.0.weight").fill_(float("nan"))
     with pytest.raises(TrainingDiverged, match="non-finite"):

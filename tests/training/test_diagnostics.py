@@ -190,3 +190,80 @@ def test_remedies_name_keys_that_exist(name: str) -> None:
 @pytest.mark.parametrize("make", [lambda: scores([(0.35, 0.66)] * 400), lambda: previews(*[0.95] * 40)])
 def test_a_balanced_game_is_silent(make: Callable[[], list[Row]]) -> None:
     assert names(make()) == []
+
+
+def joined(at: int, rows: list[Row]) -> list[Row]:
+    """A history in which a generator alone is trained for `at` rows of one kimg, then the game of `rows` begins."""
+    alone = [
+        {"kimg": float(kimg), "loss_generator": 0.3, "generator/gradient_norm": 500.0} for kimg in range(1, at + 1)
+    ]
+    return alone + [row | {"kimg": at + row["kimg"]} for row in rows]
+
+
+def found_at(rows: list[Row]) -> dict[str, float]:
+    return {finding.name: finding.kimg for finding in diagnose(rows)}
+
+
+GAMES = {
+    "healthy": scores([(0.35, 0.66)] * 60),
+    "won by the discriminator": scores([(0.02, 0.98)] * 60),
+    "won by the discriminator for a while": scores([(0.3, 0.7)] * 28 + [(0.02, 0.98)] * 26 + [(0.3, 0.7)] * 30),
+    "won by the generator": scores([(0.95, 0.5)] * 60),
+    "swinging": scores([(0.1, 0.9)] * 3 + [(0.9, 0.1)] * 3) + scores([(0.1, 0.9)]),
+    "vanishing": [
+        row | {"generator/gradient_norm": 2.0 if row["kimg"] <= 5 else 0.001}
+        for row in scores([(0.3, 0.7)] * 5 + [(0.001, 0.999)] * 30)
+    ],
+}
+
+
+@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("at", [1, 7, 100])
+def test_a_discriminator_that_joins_late_is_judged_from_then_on(game: str, at: int) -> None:
+    expected = {name: at + kimg for name, kimg in found_at(GAMES[game]).items()}
+    assert found_at(joined(at, GAMES[game])) == expected
+
+
+def test_the_games_of_these_tests_show_what_they_should() -> None:
+    assert [set(found_at(rows)) for rows in GAMES.values()] == [
+        set(), {"discriminator_dominance"}, set(), {"generator_dominance"}, set(),
+        {"discriminator_dominance", "vanishing_gradient"},
+    ]  # fmt: skip
+
+
+def test_the_first_gradient_is_that_of_the_game_not_of_training_alone() -> None:
+    """500 before the discriminator joins and 2 after it is no vanished gradient."""
+    rows = joined(40, scores([(0.02, 0.98)] * 60))
+    for row in rows[40:]:
+        row["generator/gradient_norm"] = 2.0
+    assert set(found_at(rows)) == {"discriminator_dominance"}
+
+
+@pytest.mark.parametrize("every", [2, 5])
+def test_rows_in_which_the_discriminator_does_not_move_are_skipped(every: int) -> None:
+    """One row in `every` has scores; the evidence is as many rows with scores as ever, the newest of them included."""
+    rows = [
+        {"kimg": float(kimg), "loss_generator": 1.0}
+        | ({"score_generator": 0.02, "score_discriminator": 0.98} if kimg % every == 0 else {})
+        for kimg in range(1, 60)
+    ]
+    assert found_at(rows) == {"discriminator_dominance": 10.0 * every}
+
+
+def test_swings_are_counted_over_rows_with_the_score() -> None:
+    swings = scores([(value, 0.5) for _ in range(8) for value in [0.1] * 3 + [0.9] * 3])
+    assert set(found_at(swings)) == {"oscillation"}
+    sparse: list[Row] = []
+    for number, row in enumerate(swings):
+        sparse += [row | {"kimg": 2.0 * number}, {"kimg": 2.0 * number + 1, "loss_generator": 1.0}]
+    assert set(found_at(sparse)) == {"oscillation"}
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_one_score_alone_is_enough_or_silence(player: str) -> None:
+    rows = [{"kimg": float(kimg), f"score_{player}": 0.98} for kimg in range(1, 60)]
+    assert set(found_at(rows)) == ({"generator_dominance"} if player == "generator" else set())
+
+
+def test_a_training_of_a_generator_alone_is_silent() -> None:
+    assert found_at(joined(200, [])) == {}

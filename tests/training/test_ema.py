@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from specs import images
 from torch import nn
 
 from ganpipe import systems
 from ganpipe.config import SystemSection
-from ganpipe.core.batch import DataSpec
 from ganpipe.core.system import System
 from ganpipe.training.ema import Ema
 
-DIGITS = DataSpec(name="digits", kind="image", shape=(1, 28, 28))
+DIGITS = images((1, 28, 28), name="digits")
 
 
 @pytest.fixture

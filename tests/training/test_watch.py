@@ -1,4 +1,4 @@
-"""Findings of a running training: said once, told, published, the end of it where that is wanted."""
+"""Findings of a running training: each is reported once and published, and ends the training where that is wanted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image
 from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.errors import TrainingDiverged
-from ganpipe.history import diagnosis as diagnostics
+from ganpipe.history import diagnosis
 from ganpipe.history.diagnosis import Finding
 from ganpipe.history.table import History, Row, read_csv
-from ganpipe.training.failures import Watch
+from ganpipe.training.failures import FailureMonitor
 from ganpipe.training.stage import Listeners, train
 
 EVIDENCE, REMEDY = "loss_generator is there in row 3", "lower train.lr"
@@ -29,7 +29,7 @@ def in_row_3(rows: Sequence[Row]) -> str | None:
 
 @pytest.fixture
 def fails_in_row_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnostics, "DETECTORS", {**diagnostics.DETECTORS, "bad_luck": (in_row_3, REMEDY)})
+    monkeypatch.setattr(diagnosis, "DETECTORS", {**diagnosis.DETECTORS, "bad_luck": (in_row_3, REMEDY)})
 
 
 def rows(count: int) -> History:
@@ -43,40 +43,43 @@ def rows(count: int) -> History:
 def test_each_finding_is_said_and_told_once(fails_in_row_3: None, capsys: pytest.CaptureFixture[str]) -> None:
     told: list[list[Finding]] = []
     history = rows(2)
-    watch = Watch(history, "warn", lambda findings: told.append(list(findings)))
+    monitor = FailureMonitor(history, "warn", lambda findings: told.append(list(findings)))
     for kimg in (3.0, 4.0):
-        watch.look()
+        monitor.check_newest_row()
         history.add({"loss_generator": 1.0})
         history.close_row(kimg)
-    watch.look()
+    monitor.check_newest_row()
     assert told == [[Finding("bad_luck", 3.0, EVIDENCE, REMEDY)]]
     assert capsys.readouterr().out.count("Warning: bad_luck at ") == 1
 
 
 def test_a_resumed_training_neither_repeats_nor_loses_one(fails_in_row_3: None) -> None:
     told: list[Any] = []
-    watch = Watch(rows(5), "warn", told.append)
-    watch.resume()
-    watch.look()
-    assert [finding.kimg for finding in watch.findings] == [3.0]
+    monitor = FailureMonitor(rows(5), "warn", told.append)
+    monitor.restore()
+    monitor.check_newest_row()
+    assert [finding.kimg for finding in monitor.findings] == [3.0]
     assert told == []
 
 
 def test_stop_ends_the_training_with_name_evidence_and_remedy(fails_in_row_3: None) -> None:
     told: list[Any] = []
-    watch = Watch(rows(3), "stop", told.append)
+    monitor = FailureMonitor(rows(3), "stop", told.append)
     with (
         pytest.raises(TrainingDiverged, match=f"^bad_luck at 3 kimg: {EVIDENCE}; {REMEDY}$"),
-        watch.guard(lambda: 3.0),
+        monitor.recording_divergence(lambda: 3.0),
     ):
-        watch.look()
+        monitor.check_newest_row()
     assert len(told) == 1
 
 
 def test_what_is_not_finite_is_told_before_the_error() -> None:
     told: list[Sequence[Finding]] = []
-    watch = Watch(rows(3), "warn", told.append)
-    with pytest.raises(TrainingDiverged, match="^loss is nan; lower train.lr$"), watch.guard(lambda: 3.5):
+    monitor = FailureMonitor(rows(3), "warn", told.append)
+    with (
+        pytest.raises(TrainingDiverged, match="^loss is nan; lower train.lr$"),
+        monitor.recording_divergence(lambda: 3.5),
+    ):
         raise TrainingDiverged("loss is nan", "lower train.lr")
     assert told == [[Finding("non_finite", 3.5, "loss is nan", "lower train.lr")]]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 from ganpipe.config import choose
+from ganpipe.core.spec import VALUES, DataSpec, Kind
 from ganpipe.errors import ConfigError
 
 
@@ -20,9 +21,10 @@ class Entry:
     """An extractor: its class, the data it can look at, and what must be installed for it."""
 
     location: str  # module of this package:class
-    kind: Literal["image", "vector"] = "image"  # images may be grey or colour
-    labels: bool = False  # whether it is trained on the labels of the data
-    extra: str | None = None  # of ganpipe, that brings the packages
+    kinds: tuple[Kind, ...] = ("image",)  # of the fields that it can look at; images may be grey or colour
+    shape: tuple[int, ...] | None = None  # of these fields; None: any
+    labels: bool = False  # whether it is a classifier of the labels beside the field
+    extra: str | None = None  # of ganpipe, with the packages
     packages: tuple[str, ...] = ()
 
 
@@ -36,8 +38,35 @@ EXTRACTORS: dict[str, Entry] = {
     "inception": Entry("inception:InceptionExtractor", extra="inception", packages=("torch_fidelity",)),
     "dinov2": Entry("dinov2:Dinov2Extractor", extra="dinov2", packages=("timm",)),
     "pixel": Entry("pixel:PixelExtractor"),
-    "pattern": Entry("pattern:PatternExtractor", kind="vector"),
+    "pattern": Entry("pattern:PatternExtractor", kinds=("vector",), shape=(4,)),
+    "values": Entry("values:ValuesExtractor", kinds=("vector", "sequence")),
 }
+
+
+def unmet_need(name: str, spec: DataSpec, field: str) -> str | None:
+    """Return why the extractor `name` cannot look at a field of the data, or None where it can.
+
+    The reason completes a sentence that starts with the name of the extractor: "needs labels beside `b`".
+    """
+    entry, found = EXTRACTORS[name], spec.fields[field]
+    if found.kind not in entry.kinds:
+        return f"looks at {' or '.join(VALUES[kind] for kind in entry.kinds)}, but `{field}` holds {found}"
+    if entry.shape not in (None, found.shape):
+        return f"needs {VALUES[found.kind]} of {' x '.join(map(str, entry.shape or ()))}, but `{field}` holds {found}"
+    if entry.labels and spec.beside(field, "label") is None:
+        return f"needs labels beside `{field}`"
+    return None
+
+
+def comparable_fields(spec: DataSpec) -> tuple[str, ...]:
+    """Return the fields of a kind that some extractor can look at, in alphabetical order."""
+    kinds = {kind for entry in EXTRACTORS.values() for kind in entry.kinds}
+    return tuple(name for name, field in sorted(spec.fields.items()) if field.kind in kinds)
+
+
+def fitting_fields(name: str, spec: DataSpec) -> tuple[str, ...]:
+    """Return the fields of the data that the extractor `name` can look at, in alphabetical order."""
+    return tuple(field for field in comparable_fields(spec) if unmet_need(name, spec, field) is None)
 
 
 def load_extractor_class(name: str) -> type[Any]:

@@ -1,4 +1,4 @@
-"""How a network that was trained elsewhere looks at images: in small batches, in colour, in float32 on the CPU."""
+"""Pretrained networks as extractors: they look at colour images in small batches, in float32 on the CPU."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ganpipe.metrics.checks import check_image_array
-from ganpipe.metrics.extractors.interface import Extracted, Progress
+from ganpipe.metrics.extractors.interface import Extracted, OnProgress
 
 Forward = Callable[[UInt8[Tensor, "n 3 h w"]], tuple[Float[Tensor, "n d"], Float[Tensor, "n classes"] | None]]
 """From pixels, channels last in memory, to features and the logits of the classes, if there are any."""
 
 
 def extract_in_batches(
-    forward: Forward, images: UInt8[np.ndarray, "n h w c"], batch: int, name: str, progress: Progress | None = None
+    forward: Forward, images: UInt8[np.ndarray, "n h w c"], batch: int, name: str, on_progress: OnProgress | None = None
 ) -> Extracted:
     """Return float64 features and class probabilities of grey or colour images; grey ones are repeated to 3 channels.
 
-    Raises `MetricError` naming the extractor `name` for what is no set of images.
+    Raises `MetricError` naming the extractor `name` for input that is not a set of images.
     """
     check_image_array(images, name)
     features, probabilities = [], []
@@ -33,8 +33,8 @@ def extract_in_batches(
             features.append(found.double().numpy())
             if logits is not None:
                 probabilities.append(logits.double().softmax(dim=1).numpy())
-            if progress is not None:
-                progress(min(start + batch, len(images)), len(images))
+            if on_progress is not None:
+                on_progress(min(start + batch, len(images)), len(images))
     return Extracted(np.concatenate(features), np.concatenate(probabilities) if probabilities else None)
 
 

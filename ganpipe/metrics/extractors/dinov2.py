@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics.extractors.batches import extract_in_batches, resized
-from ganpipe.metrics.extractors.interface import Extracted, Progress
+from ganpipe.metrics.extractors.interface import Extracted, OnProgress
 
 VARIABLE = "GANPIPE_DINOV2_WEIGHTS"
 """Environment variable with the path of timm's model.safetensors; unset: the Hugging Face hub and its cache."""
@@ -43,9 +43,9 @@ class Dinov2Extractor:
         self.identity = f"dinov2-vitb14@{hashlib.sha256(safetensors.torch.save(weights)).hexdigest()[:8]}"
         self._network = _network(weights, named or MODEL)
 
-    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, progress: Progress | None = None) -> Extracted:
-        """Return features (N, 768), no probabilities. Raises `MetricError` for what is no image."""
-        return extract_in_batches(self._forward, images, _BATCH, "dinov2", progress)
+    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, on_progress: OnProgress | None = None) -> Extracted:
+        """Return features (N, 768), no probabilities. Raises `MetricError` for input that is not images."""
+        return extract_in_batches(self._forward, images, _BATCH, "dinov2", on_progress)
 
     def _forward(self, pixels: UInt8[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 768"], None]:
         mean, std = (torch.tensor(values)[:, None, None] for values in (_MEAN, _STD))

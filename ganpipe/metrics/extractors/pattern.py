@@ -1,4 +1,4 @@
-"""The 1010 pattern: four numbers, ones at positions 0 and 2, zeros at 1 and 3."""
+"""The `pattern` extractor for the 1010 pattern: four numbers, ones at positions 0 and 2, zeros at 1 and 3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ganpipe.errors import MetricError
-from ganpipe.metrics.extractors.interface import Extracted, Progress
+from ganpipe.metrics.extractors.interface import Extracted, OnProgress
+from ganpipe.metrics.extractors.values import ValuesExtractor, require_finite_items
 
 LENGTH = 4
 TOLERANCE = 0.2
@@ -22,17 +23,15 @@ def valid_pattern_share(vectors: Float[np.ndarray, "n 4"]) -> float:
     return float((_between(ones, 1 - TOLERANCE, 1.0) & _between(zeros, 0.0, TOLERANCE)).mean())
 
 
-class PatternExtractor:
-    """Takes the four numbers themselves as features."""
+class PatternExtractor(ValuesExtractor):
+    """Takes the four numbers themselves as features. `valid_pattern_share` is reported beside its distances."""
 
     identity = f"pattern{LENGTH}"
 
-    def extract(self, vectors: Float[np.ndarray, "n 4"], /, progress: Progress | None = None) -> Extracted:
+    def extract(self, vectors: Float[np.ndarray, "n 4"], /, on_progress: OnProgress | None = None) -> Extracted:
         """Return the vectors in float64. Raises `MetricError` as `valid_pattern_share` does."""
         _check(vectors)
-        if progress is not None:
-            progress(len(vectors), len(vectors))
-        return Extracted(vectors.astype(np.float64))
+        return super().extract(vectors, on_progress)
 
 
 def _between(values: Float[np.ndarray, "n 2"], low: float, high: float) -> Bool[np.ndarray, " n"]:
@@ -43,6 +42,4 @@ def _between(values: Float[np.ndarray, "n 2"], low: float, high: float) -> Bool[
 def _check(vectors: Float[np.ndarray, "n 4"]) -> None:
     if vectors.ndim != 2 or vectors.shape[1] != LENGTH or len(vectors) == 0:
         raise MetricError(f"pattern: vectors have shape {vectors.shape}, expected (N, {LENGTH}) with at least one")
-    bad = len(vectors) - int(np.isfinite(vectors).all(axis=1).sum())
-    if bad:
-        raise MetricError(f"pattern: {bad} of {len(vectors)} vectors are not finite (NaN or infinity)")
+    require_finite_items(vectors, "pattern")

@@ -8,7 +8,7 @@ from jaxtyping import Float64, UInt8
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganpipe.metrics.checks import check_image_array
-from ganpipe.metrics.extractors.interface import Extracted, Progress
+from ganpipe.metrics.extractors.interface import Extracted, OnProgress
 
 MOST = 1024
 """Most numbers per image."""
@@ -20,14 +20,14 @@ class PixelExtractor:
 
     identity = f"pixel{MOST}"
 
-    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, progress: Progress | None = None) -> Extracted:
-        """Return float64 features (N, d), d <= 1024, no probabilities. Raises `MetricError` for what is no image."""
+    def extract(self, images: UInt8[np.ndarray, "n h w c"], /, on_progress: OnProgress | None = None) -> Extracted:
+        """Return float64 features (N, d), d <= 1024, no probabilities. Raises `MetricError` for other input."""
         check_image_array(images, "pixel")
         parts = []
         for start in range(0, len(images), _CHUNK):
             parts.append(_averaged(images[start : start + _CHUNK]))
-            if progress is not None:
-                progress(min(start + _CHUNK, len(images)), len(images))
+            if on_progress is not None:
+                on_progress(min(start + _CHUNK, len(images)), len(images))
         return Extracted(np.concatenate(parts))
 
 

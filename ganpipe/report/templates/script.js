@@ -26,7 +26,7 @@ for (const box of document.querySelectorAll("[data-slider]")) {
   show();
 }
 
-// The values of all curves under the pointer.
+// The values of all curves under the pointer: why the charts are not drawn by matplotlib, see `ganpipe/report/curves.py`.
 for (const chart of document.querySelectorAll(".chart")) {
   const {range, lines} = JSON.parse(chart.dataset.values);
   const plot = chart.querySelector(".plot"), said = [...chart.querySelectorAll(".legend output")];

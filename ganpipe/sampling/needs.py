@@ -1,0 +1,41 @@
+"""What a picture of the sample stage needs among the inputs of a generator. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ganpipe.config.schema import Picture
+from ganpipe.core.inputs import Choice, Constant, Given, Input, Noise
+from ganpipe.errors import ConfigError
+
+NEEDS: Mapping[Picture, tuple[type[Input], ...]] = {
+    "grid": (),
+    "classes": (Choice,),  # one row per class or attribute
+    "interpolation": (Noise,),
+    "line": (Noise,),
+    "arithmetic": (Noise,),
+    "truncation": (Noise,),
+    "nearest": (),
+    "translations": (Given,),  # each given row beside what is made of it and what it should become
+}
+"""Every picture that `sample.pictures` may name, with the kinds of inputs that it varies or shows."""
+
+_WORDS: Mapping[type[Input], str] = {
+    Noise: "noise",
+    Choice: "a choice of classes or attributes",
+    Given: "rows of the data",
+    Constant: "a constant",
+}
+
+
+def require_inputs(pictures: Iterable[Picture], inputs: Mapping[str, Input], system: str, where: str) -> None:
+    """Raise `ConfigError` for the first picture that needs a kind of input that the generator of `system` lacks."""
+    kinds = {type(given) for given in inputs.values()}
+    for picture in pictures:
+        for needed in NEEDS[picture]:
+            if needed not in kinds:
+                has = ", ".join(f"{name} ({_WORDS[type(given)]})" for name, given in inputs.items())
+                raise ConfigError(
+                    f"{where}: sample.pictures: {picture} needs a generator that is given {_WORDS[needed]}, but that "
+                    f"of system.name = {system!r} is given {has or 'nothing'}; leave {picture} out"
+                )
