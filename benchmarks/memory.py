@@ -21,7 +21,8 @@ import torch
 
 from ganpipe import recipes, systems
 from ganpipe.config import load_params
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
+from ganpipe.core.spec import DataSpec
 from ganpipe.training.loop import Trainer
 
 SHAPES = {

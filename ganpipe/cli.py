@@ -66,7 +66,7 @@ def use_recipe(
 
 @recipe.command("diff")
 def diff_recipe(name: Name, file: File = paths.PARAMS) -> None:
-    """Print what params.yaml changes in a recipe; nothing when they agree."""
+    """Print each value of params.yaml that differs from a recipe; print nothing when they agree."""
     from ganpipe import recipes
 
     with one_line_errors():
@@ -97,7 +97,7 @@ def list_datasets() -> None:
 def show_dataset(
     name: Annotated[str, typer.Argument(help="Name of a data set, see `ganpipe dataset list`.")],
 ) -> None:
-    """Print all that is known of a data set: splits, classes, licence, citation, files with hashes and addresses."""
+    """Print the catalogue entry of a data set: splits, classes, licence, citation, files with hashes and addresses."""
     from ganpipe.data.catalogue import listing
 
     with one_line_errors():
@@ -123,7 +123,7 @@ def preview_data(
 
 @app.command("check")
 def check_training() -> None:
-    """Try the training of params.yaml for a minute: does the output fit the data, can both players learn, how long?
+    """Try the training of params.yaml for a minute: does the output fit the data, can the players learn, how long?
 
     Exits with 1 and one line at the first thing that is wrong.
     """
@@ -158,7 +158,9 @@ def score(
     extractor: Annotated[
         str | None, typer.Option(help="inception, lite0, dinov2 or pixel; default: lite0 for colour from 32 pixels on.")
     ] = None,
-    n: Annotated[int | None, typer.Option(min=5, help="Compare so many of each; default: all that both have.")] = None,
+    n: Annotated[
+        int | None, typer.Option(min=5, help="How many of each to compare; default: all that both have.")
+    ] = None,
     neighbours: Annotated[int, typer.Option(min=1, help="k of precision, recall, density and coverage.")] = 5,
     out: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the scores to this JSON file too.")] = None,
 ) -> None:
@@ -208,7 +210,7 @@ def compare(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Two or more of: `workspace`, names or ids of MLflow rows, DVC experiments, git revisions."
+            help="Two or more of: `workspace`, names or ids of MLflow runs, DVC experiments, git revisions."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("compare.html"),
@@ -225,7 +227,7 @@ def compare(
 
 @track.command("sync")
 def sync() -> None:
-    """Bring the MLflow row of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""
+    """Bring the MLflow run of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""
     with one_line_errors():
         from ganpipe.params import load
         from ganpipe.tracking.api import sync_workspace

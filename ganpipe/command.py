@@ -1,4 +1,4 @@
-"""What every stage does first and last: check all params, die with DVC, turn errors into one line and an exit code."""
+"""What every command does first and last: set up its process, and turn errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _OUTER_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+"""Faults of a disk or folder, which the user can mend. Every other `OSError` is a defect and keeps its traceback."""
 
 
 @contextmanager
 def stage_process() -> Iterator[Params]:
-    """Lend the checked content of params.yaml to a stage.
+    """Set up this process to run a stage, and give the block the checked content of params.yaml.
 
-    A `GanpipeError` raised in the block ends the process with its message alone and its exit code, before anything is
-    written where the params are at fault. SIGTERM, also sent when `dvc` itself is killed, ends the block as an exit.
+    Idle OpenMP threads sleep. SIGTERM ends the block as an exit, and is sent when `dvc` dies. An error in the block
+    ends the process as `one_line_errors` says; params at fault end it before anything is written.
     """
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # before torch: idle OpenMP threads must not spin on shared cores
-    _end_with_parent()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported: no spinning on shared cores
+    _exit_on_sigterm()
+    _die_with_dvc()
     with one_line_errors():
         from ganpipe import params
 
@@ -41,28 +41,37 @@ def stage_process() -> Iterator[Params]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn a `GanpipeError` into its message on stderr and its exit code, and Ctrl-C into exit code 130."""
+    """End the command with one line on stderr for an error that the user can mend, and for Ctrl-C.
+
+    The exit code is that of the `GanpipeError`, 1 for a full or forbidden disk, 130 for Ctrl-C.
+    """
     try:
         yield
     except GanpipeError as error:
-        print(f"Error: {error}", file=sys.stderr, flush=True)
-        raise typer.Exit(error.exit_code) from None
+        _end(f"Error: {error}", error.exit_code)
     except OSError as error:
         if error.errno not in _OUTER_FAULTS:
             raise
-        print(f"Error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr, flush=True)
-        raise typer.Exit(1) from None
+        _end(f"Error: {error.filename or 'writing'}: {error.strerror}", 1)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr, flush=True)
-        raise typer.Exit(130) from None
+        _end("Interrupted.", 130)
 
 
-def _end_with_parent() -> None:
-    """Exit on SIGTERM as on an error, and ask Linux to send it when DVC dies: no orphan may train on."""
-    signal.signal(signal.SIGTERM, _exit)
-    if sys.platform == "linux" and "DVC_ROOT" in os.environ:  # by hand, a training may well outlive its shell
+def _end(line: str, code: int) -> NoReturn:
+    print(line, file=sys.stderr, flush=True)
+    raise typer.Exit(code) from None
+
+
+def _exit_on_sigterm() -> None:
+    """Let SIGTERM raise `SystemExit`, so that `with` and `finally` blocks run."""
+
+    def end(signum: int, frame: Any) -> NoReturn:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _die_with_dvc() -> None:
+    """Ask Linux for SIGTERM when DVC dies. A stage run by hand may outlive the shell that started it."""
+    if sys.platform == "linux" and "DVC_ROOT" in os.environ:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _exit(signum: int, frame: Any) -> NoReturn:
-    raise SystemExit(128 + signum)

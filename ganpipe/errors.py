@@ -1,6 +1,6 @@
 """The errors a user can act on: one line each, with what, where, the value and what would do.
 
-A stage prints the message alone, without a traceback, and exits with `exit_code`.
+A command prints the message alone, without a traceback, and exits with `exit_code`.
 Every other exception is a defect of ganpipe and keeps its traceback.
 """
 
@@ -24,7 +24,7 @@ class DataError(GanpipeError):
 
 
 class TrainingDiverged(GanpipeError):
-    """A loss, score or parameter is no longer finite, or a finding of the diagnostics is to end the training."""
+    """A loss, score, sample or parameter is not finite, or `train.on_failure` is stop and a finding came."""
 
     def __init__(self, evidence: str, remedy: str) -> None:
         super().__init__(f"{evidence}; {remedy}")
@@ -33,16 +33,16 @@ class TrainingDiverged(GanpipeError):
 
 
 class OutOfMemory(GanpipeError):
-    """A GPU has not the memory that the training of params.yaml needs."""
+    """A GPU has less memory than the training of params.yaml needs."""
 
 
 class PreflightError(GanpipeError):
-    """The system cannot learn this data as params.yaml asks for, found out before the training."""
+    """A check before the training found that the system cannot learn this data with these params."""
 
 
 class CheckpointError(GanpipeError):
-    """No checkpoint can be used, or a published generator cannot be loaded."""
+    """A checkpoint or a published generator cannot be loaded."""
 
 
 class MetricError(GanpipeError):
-    """A metric cannot be computed honestly from what it was given."""
+    """A metric has no honest value for this input: too few items, or values that are not finite."""

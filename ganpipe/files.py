@@ -1,4 +1,4 @@
-"""Writing files that are either whole under their name or not there at all."""
+"""Writing files so that a file of the final name is always complete."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from ganpipe.errors import DataError
 
-_SPARE = 1 << 26  # bytes that stay free on a disk
+_SPARE = 1 << 26  # bytes to leave free on a disk
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; after the block it is fsynced and renamed to `path`, whole.
+    """Give the block a temporary path to write to; after the block, sync the file to disk and rename it to `path`.
 
-    If the block raises, the temporary file is removed and `path` stays as it was. The temporary name is always
-    the same, so that what a killed process left behind is overwritten by the next one and never piles up.
+    If the block raises, the temporary file is removed and `path` stays as it was. The temporary name is always the
+    same, so that the next process overwrites the leftover of a killed one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def settle(part: Path, path: Path) -> None:
-    """Rename the complete file `part` to `path` in the same folder so that even after a loss of power it is whole."""
+    """Rename the complete file `part` to `path` in the same folder, safely even if the power fails right after."""
     _sync(part)
     part.replace(path)
     _sync(path.parent)

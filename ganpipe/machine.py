@@ -1,4 +1,4 @@
-"""What this machine has: cores, memory, the device that a stage computes on. Imports torch only when it is needed."""
+"""The machine: its cores, its memory, and the device that a stage computes on. Imports torch only when needed."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ _CONTAINER_LIMITS = (  # of control groups, version 2 and 1, as a container sees
 def available_cores() -> int:
     """Return how many CPU cores this process may use: at least one.
 
-    That is what affinity and a container's CPU quota leave; under `torchrun`, this process's share of it.
+    The affinity of the process and the CPU quota of its container limit them. Processes that `torchrun` started share
+    the cores of their machine evenly.
     """
     return max(1, joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def physical_memory() -> int:
-    """Return the bytes of memory of the machine, or those that its container may use where these are fewer."""
+    """Return the bytes of memory that this process may use: those of the machine, or of its container if fewer."""
     allowed = [int(text) for file in _CONTAINER_LIMITS if (text := _read(file)).isdigit()]  # "max": no limit
     return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *allowed])
 
 
 def prepare_device(runtime: Runtime) -> torch.device:
-    """Pick the device, set the CPU threads, make a GPU compute alike every time, and return the device.
+    """Choose the device and return it, with the number of CPU threads set and a GPU made deterministic.
 
-    One thread on one or two cores, where a second makes small convolutions slower, else half the cores up to eight.
+    Threads: one on one or two cores, where a second makes small convolutions slower, else half the cores up to eight.
     Raises `ConfigError` when CUDA is asked for and absent, or `torchrun` started more processes than there are GPUs.
     """
     import torch
@@ -73,7 +74,7 @@ def memory_explained(train: Train) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        said = ". ".join(str(error).splitlines()[0].split(". ")[:2])  # how much was asked for, not the advice on torch
+        said = ". ".join(str(error).splitlines()[0].split(". ")[:2])  # the size asked for, without torch's advice
         raise OutOfMemory(
             f"the GPU has no memory left ({said}): lower train.micro_batch (now {train.micro_batch or 'blank'}) "
             f"or train.batch (now {train.batch})"
@@ -81,7 +82,7 @@ def memory_explained(train: Train) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> dict[str, float]:
-    """Return the most memory this process has held so far, in MiB: `cpu`, and on a GPU `gpu`, as torch allocated it."""
+    """Return the peak memory of this process so far, in MiB: `cpu`, and on a GPU also `gpu`, as torch allocated it."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
     peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20}
     if device.type == "cuda":

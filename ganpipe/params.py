@@ -39,6 +39,8 @@ def _require_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None
 
 
 def _fits(entry: Entry, dataset: catalogue.Dataset) -> bool:
-    """Whether an extractor can look at data of this kind and finds the labels that it learns from."""
-    labelled = dataset.classes != () or dataset.count is None  # None: a folder of the user, perhaps with classes
-    return dataset.kind in entry.kinds and (labelled or not entry.labels)
+    """Return whether an extractor can look at a field of this data and has the labels that it learns from beside it."""
+    fields = dataset.fields.values()
+    seen = {field.space for field in fields if field.kind in entry.kinds and entry.shape in (None, field.shape)}
+    labelled = {field.space for field in fields if field.kind == "label"}
+    return bool(seen & labelled if entry.labels else seen)

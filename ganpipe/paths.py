@@ -1,4 +1,4 @@
-"""Where everything lies, relative to the folder a stage runs in (a checkout, or the copy DVC makes of one)."""
+"""The files of a workspace, relative to the folder that a stage runs in: a checkout, or the copy DVC makes of one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NEAREST = SAMPLES / "nearest.json"
 METRICS = Path("data/metrics.json")
 PER_CLASS = Path("data/per_class.csv")
 
-_DVC_COPIES = (".dvc", "tmp", "exps")  # folders, below the checkout, in which DVC keeps its copies
+_DVC_COPIES = (".dvc", "tmp", "exps")  # the folder of a checkout in which DVC keeps its copies
 
 
 def main_root() -> Path:
     """Return the user's checkout, also when the stage runs in a copy made by `dvc exp run --temp` or the queue.
 
-    DVC names it in `DVC_ROOT`. Run by hand, the nearest parent folder with a `.dvc` folder is taken, else the
-    current folder. Everything that must outlive an experiment (MLflow store, checkpoints, locks) is kept under it.
+    DVC names the checkout in `DVC_ROOT`. Without it, the checkout is the nearest parent folder with a `.dvc` folder,
+    else the current folder. The MLflow store, checkpoints and locks lie there, because they must outlive an experiment.
     """
     named = os.environ.get("DVC_ROOT")
     if named and Path(named, ".dvc").is_dir():

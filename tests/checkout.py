@@ -76,7 +76,7 @@ def copy_working_tree(folder: Path) -> Checkout:
         check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (REPOSITORY / name).is_file() and not name.startswith("data/") and name != "dvc.lock":
+        if (REPOSITORY / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, folder / name)
     checkout = Checkout(folder)

@@ -1,16 +1,23 @@
-"""A generator that does as it is told, to see what asks it for what: no training needed."""
+"""A generator that does as it is told, to see what is chosen for what: no training needed."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Literal
 
+import pytest
 import torch
+from specs import images
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganpipe.config import Closed
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe import systems
+from ganpipe.core.inputs import Choice, Input, Noise
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import System
+from ganpipe.systems.configs import SystemConfig
 
 LATENT = 8
 
@@ -21,60 +28,50 @@ class Painter(nn.Module):
     Eight pixels wide or more: what is beside the noise is black.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, names: int) -> None:
         super().__init__()
-        self.height, self.width = height, width
+        self.height, self.width, self.names = height, width, names
         self.strength = nn.Parameter(torch.ones(()))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        noise, condition = latents[:, :LATENT], latents[:, LATENT:]
-        images = latents.new_full((len(latents), self.height, self.width), -1.0)
-        images[:, : condition.shape[1]] = (2 * condition - 1)[:, :, None]
+    def forward(self, noise: Tensor, wanted: Tensor) -> Tensor:
+        condition = one_hot(wanted, self.names) if wanted.ndim == 1 else wanted
+        images = noise.new_full((len(noise), self.height, self.width), -1.0)
+        images[:, : self.names] = (2 * condition - 1)[:, :, None].to(images)
         images[:, -1, :LATENT] = noise.tanh()
         return images[:, None] * self.strength
 
 
 class Obedient(System):
-    """Conditional on the class, or on attributes, in the last columns of its latents. Nobody trains it."""
+    """Conditional on the class, or on attributes. Nobody trains it."""
 
-    class Config(Closed):
+    class Config(SystemConfig):
         latent: int = LATENT
         on: Literal["label", "attributes"] = "label"
+
+        @property
+        def inputs(self) -> Mapping[str, Input]:
+            return {"latent": Noise((self.latent,)), "wanted": Choice(self.on)}
 
     cfg: Config
     adversaries = ()
 
     def __init__(self, cfg: Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
-        _, height, width = data.image_shape("obedient")
-        self.generator = Painter(height, width)
-
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        noise = super().latents(n, generator)
-        if self.cfg.on == "label":
-            condition = torch.randint(len(self.data.classes), (n,), generator=generator)
-        else:
-            condition = torch.randint(2, (n, len(self.data.attributes)), generator=generator).float()
-        return self.ask(torch.cat([noise, noise.new_zeros(n, self._width)], dim=1), condition)
-
-    def asked(self, latents: Tensor) -> Batch:
-        condition = latents[:, LATENT:]
-        return {"label": condition.argmax(dim=1)} if self.cfg.on == "label" else {"attributes": condition}
-
-    def ask(self, latents: Tensor, condition: Tensor) -> Tensor:
-        columns = one_hot(condition, self._width) if self.cfg.on == "label" else condition
-        return torch.cat([latents[:, :LATENT], columns.to(latents)], dim=1)
-
-    @property
-    def _width(self) -> int:
-        return len(self.data.classes if self.cfg.on == "label" else self.data.attributes)
+        _, height, width = data.image_shape("image", "obedient")
+        self.generator = Painter(height, width, len(data.names(cfg.on)))
 
 
-TABLE_LINE = "obedient", f"{__name__}:{Obedient.__name__}"  # for `ganpipe.systems.SYSTEMS`
+def add_to_table(monkeypatch: pytest.MonkeyPatch, cls: type[System]) -> None:
+    """Let `ganpipe.systems` build a system of a test under the name of its class in small letters."""
+    name = cls.__name__.lower()
+    module = ModuleType(name)
+    vars(module).update({cls.__name__: cls, "Config": cls.Config})
+    monkeypatch.setitem(systems.SYSTEMS, name, cls.__name__)
+    for package in ("ganpipe.systems", "ganpipe.systems.configs"):
+        monkeypatch.setitem(sys.modules, f"{package}.{name}", module)
 
 
 def obedient(on: str, names: tuple[str, ...] = ("cat", "dog", "fox")) -> Obedient:
     """Return a system that was told the names of its classes or attributes."""
     classes, attributes = (names, ()) if on == "label" else ((), names)
-    data = DataSpec(name="toys", kind="image", shape=(1, 8, 8), classes=classes, attributes=attributes)
-    return Obedient(Obedient.Config(on=on), data).eval()
+    return Obedient(Obedient.Config(on=on), images((1, 8, 8), classes, attributes, name="toys")).eval()

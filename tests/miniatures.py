@@ -8,7 +8,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ganpipe import paths
 from ganpipe.config import Params
+from ganpipe.sampling import stage as sampling
+from ganpipe.training import stage as training
+from ganpipe.training.stage import Listeners
 
 
 def changed(params: Params, **sections: dict[str, Any]) -> Params:
@@ -60,11 +64,23 @@ def miniature(params: Params) -> Params:
     return changed(params, system=system, train=train, sample={"count": 40}, evaluate=evaluate, runtime=runtime)
 
 
+def train(params: Params, fingerprint: str, listeners: Listeners = Listeners()) -> None:
+    """Train in the current folder, as the stage does."""
+    training.train(params, fingerprint, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
+
+
+def sample(params: Params) -> None:
+    """Draw samples in the current folder, as the stage does."""
+    sampling.sample(params, paths.MODEL, paths.PACKED, paths.SAMPLES)
+
+
 _TRAIN = """
 import sys
+from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.training.stage import train
-train(Params.model_validate_json(sys.argv[1]), sys.argv[2])
+params = Params.model_validate_json(sys.argv[1])
+train(params, sys.argv[2], paths.PACKED, paths.DATA, paths.state_dir())
 """
 
 

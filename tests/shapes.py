@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganpipe import recipes, systems
+from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
 from ganpipe.core.batch import Batch, batch_size
 from ganpipe.core.inputs import Choice, Given, Input, Noise
@@ -26,6 +26,7 @@ from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.data.packed.file import About, SpaceRows, write_packed
 from ganpipe.files import write_json
 from ganpipe.systems.configs import SystemConfig
+from ganpipe.training.stage import train
 
 SIDE = 8  # pixels
 ROWS = 48  # of the training split
@@ -576,3 +577,14 @@ def params_of(name: str, **sections: dict[str, Any]) -> Params:
     for section, values in sections.items():
         content[section] |= values
     return Params.model_validate_json(json.dumps(content))
+
+
+def train_here(params: Params, fingerprint: str) -> None:
+    """Train in the current folder."""
+    train(params, fingerprint, paths.PACKED, paths.DATA, paths.state_dir())
+
+
+def train_often_saving(name: str) -> None:
+    """Train a system of this file, with a checkpoint after every iteration: what a child process does."""
+    register()
+    train_here(params_of(name, runtime={"checkpoint_seconds": 1e-6}), "saved")

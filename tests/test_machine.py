@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import joblib
 import pytest
 import torch
 
+from ganpipe import machine
 from ganpipe.config import Runtime, Train
 from ganpipe.errors import ConfigError, OutOfMemory
-from ganpipe.machine import available_cores, memory_explained, prepare_device
+from ganpipe.machine import available_cores, memory_explained, physical_memory, prepare_device
 
 TRAIN = Train.model_validate(
     {"kimg": 1, "batch": 64, "lr": 0.1, "optimizer": {"name": "sgd"}, "preview_kimg": 1, "log_kimg": 1}
@@ -63,7 +68,7 @@ def test_a_process_without_a_gpu_of_its_own_is_refused(
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(12)))
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 12)
     threads: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     for processes in ("1", "3", "24"):
@@ -73,6 +78,24 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatc
     assert available_cores() == 1
     monkeypatch.delenv("LOCAL_WORLD_SIZE")
     assert available_cores() == 12
+
+
+def test_a_process_bound_to_one_core_has_one() -> None:
+    bound = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    code = f"{bound}; from ganpipe.machine import available_cores; print(available_cores())"
+    environment = {name: value for name, value in os.environ.items() if name != "LOCAL_WORLD_SIZE"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True).stdout == b"1\n"
+
+
+def test_memory_is_what_the_container_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    unlimited, small, huge = tmp_path / "unlimited", tmp_path / "small", tmp_path / "huge"
+    unlimited.write_text("max\n")
+    small.write_text(f"{2**20}\n")
+    huge.write_text(f"{2**63 - 4096}\n")  # how control groups of version 1 say that there is no limit
+    for limits, expected in (((unlimited, tmp_path / "no"), whole), ((huge,), whole), ((unlimited, small), 2**20)):
+        monkeypatch.setattr(machine, "_CONTAINER_LIMITS", limits)
+        assert physical_memory() == expected
 
 
 def test_a_lack_of_memory_names_what_to_lower() -> None:

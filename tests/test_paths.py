@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 
-from ganpipe.paths import main_root, state_dir
+from ganpipe.config import read_yaml
+from ganpipe.paths import PIPELINE, main_root, state_dir
 
 
 @pytest.fixture
@@ -48,3 +50,17 @@ def test_without_dvc_it_is_the_current_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     assert main_root() == tmp_path
+
+
+def outputs() -> list[Path]:
+    """All files and folders that the stages of dvc.yaml make."""
+    stages = read_yaml(REPOSITORY / PIPELINE)["stages"].values()
+    entries = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, ())]
+    return sorted(Path(entry if isinstance(entry, str) else next(iter(entry))) for entry in entries)
+
+
+def test_git_ignores_what_the_stages_make_before_dvc_says_so() -> None:
+    """Otherwise DVC changes these files at the first `dvc repro`, and a fresh clone is no longer clean."""
+    files = sorted((REPOSITORY / "data").glob("**/.gitignore"))
+    listed = [file.relative_to(REPOSITORY).parent / line[1:] for file in files for line in file.read_text().split()]
+    assert sorted(listed) == outputs()

@@ -34,7 +34,7 @@ class Closed(BaseModel):
 
 
 class Data(Closed):
-    """Which images or vectors to learn from; `name` is a key of `ganpipe.data.catalogue.sets`."""
+    """The data set to learn from; `name` is a key of `ganpipe.data.catalogue.sets.DATASETS`."""
 
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
@@ -43,6 +43,7 @@ class Data(Closed):
     size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
     channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
     flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
+    jitter: Annotated[int, Field(ge=0, le=8192)] = 0  # enlarge images by so many pixels, then cut out a random window
     max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing
     compression: Literal["gzip", "lzf"] | None = None  # smaller and slower to read: for archives; null: none
     shards: Annotated[int, Field(ge=1, le=99_999)] = 1  # files to spread the rows over

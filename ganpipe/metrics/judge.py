@@ -20,7 +20,7 @@ from ganpipe.metrics.classes import (
 )
 from ganpipe.metrics.classification import can_be_learned, classification_accuracy
 from ganpipe.metrics.extractors.domain import DomainExtractor
-from ganpipe.metrics.extractors.interface import Extracted
+from ganpipe.metrics.extractors.interface import Extracted, Extractor
 from ganpipe.metrics.extractors.pattern import PatternExtractor, valid_pattern_share
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.outputs import Output
@@ -33,13 +33,13 @@ SHARES = "shares_by_class"
 
 @dataclass(frozen=True)
 class Judge:
-    """Scores one output, and the same output of the untrained generator, with one extractor after another."""
+    """Scores one output with one extractor after another, beside the same output of the untrained generator."""
 
     packed: Packed
     reference: Path  # the folder of `prepare_reference`
     cfg: Evaluate
     fake: Output
-    untrained: Output
+    untrained: Output | None  # None: the untrained generator makes no item of this size
     copies: Scores  # of each other and of the training data; the same for all extractors
 
     def scores(self, name: str) -> tuple[str, Scores]:
@@ -48,21 +48,18 @@ class Judge:
         extractor, n = reference.extractor, len(self.fake.items)
         real, other = reference.half_a[:n], reference.half_b[:n]
         fake = self.fake.extracted(extractor, f"Features of samples ({name})")
-        untrained = self.untrained.extracted(extractor, f"Features of the untrained generator ({name})")
         if remark := few_samples(name, n, real.shape[1]):
             print(remark, flush=True)
         is_pattern = isinstance(extractor, PatternExtractor)
         scores = compare(real, fake, None if is_pattern else self.cfg.neighbours, other)
-        scores["fd_untrained"] = frechet_distance(real, untrained.features)
         scores |= self.copies
         if is_pattern:
-            scores |= {
-                "valid_share": valid_pattern_share(self.fake.items),
-                "valid_share_untrained": valid_pattern_share(self.untrained.items),
-            }
+            scores["valid_share"] = valid_pattern_share(self.fake.items)
         if isinstance(extractor, DomainExtractor) and fake.probabilities is not None:
             scores |= self._class_scores(fake.probabilities)
-            scores |= self._conditional_scores(extractor, fake, untrained)
+            scores |= self._conditional_scores(extractor, fake)
+        if self.untrained is not None:
+            scores |= _untrained_scores(extractor, real, self.untrained)
         return extractor.identity, scores
 
     @property
@@ -90,10 +87,10 @@ class Judge:
             },
         }
 
-    def _conditional_scores(self, extractor: DomainExtractor, fake: Extracted, untrained: Extracted) -> Scores:
+    def _conditional_scores(self, extractor: DomainExtractor, fake: Extracted) -> Scores:
         """Return how many samples are of the class chosen for them; {} for a generator without a choice of a class."""
-        asked, asked_untrained = self.fake.labels, self.untrained.labels
-        if asked is None or asked_untrained is None:
+        asked = self.fake.labels
+        if asked is None:
             return {}
         found = _classified(fake)
         return {
@@ -101,7 +98,6 @@ class Judge:
             "conditional_accuracy": conditional_accuracy(asked, found),
             "conditional_accuracy_by_class": conditional_accuracies(asked, found, self._classes),
             "conditional_accuracy_real": extractor.card.accuracy,
-            "conditional_accuracy_untrained": conditional_accuracy(asked_untrained, _classified(untrained)),
         }
 
     def _learned_from(self, asked: Int64[np.ndarray, " n"]) -> Scores:
@@ -116,6 +112,17 @@ class Judge:
             real, labels, self.fake.items, asked, classes, cfg.extractor_epochs, cfg.seed
         )
         return {"classification_accuracy": accuracy}
+
+
+def _untrained_scores(extractor: Extractor, real: np.ndarray, output: Output) -> Scores:
+    """Return the scores of the generator before its first step."""
+    found = output.extracted(extractor, f"Features of the untrained generator ({extractor.identity})")
+    scores: Scores = {"fd_untrained": frechet_distance(real, found.features)}
+    if isinstance(extractor, PatternExtractor):
+        scores["valid_share_untrained"] = valid_pattern_share(output.items)
+    if isinstance(extractor, DomainExtractor) and output.labels is not None:
+        scores["conditional_accuracy_untrained"] = conditional_accuracy(output.labels, _classified(found))
+    return scores
 
 
 def _classified(found: Extracted) -> Int64[np.ndarray, " n"]:

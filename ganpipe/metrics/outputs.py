@@ -44,6 +44,8 @@ def fields_of_outputs(samples: Packed, spec: DataSpec) -> Mapping[str, str]:
     Raises `MetricError` where an output does not fit its field, or the classes and attributes to choose from are not
     those of the data: a generator of other data drew the samples.
     """
+    if "outputs" not in samples.attributes:
+        raise MetricError(f"{samples.path}: does not say which fields it has samples of: {RESAMPLE}")
     outputs: dict[str, str] = json.loads(samples.attributes["outputs"])
     for name, field in outputs.items():
         drawn, real = samples.fields[name], spec.fields.get(field)
@@ -78,11 +80,15 @@ def read_outputs(samples: Packed, spec: DataSpec, n: int) -> list[Output]:
 
 
 def draw_outputs(system: System, packed: Packed, n: int, seed: int) -> dict[str, Output]:
-    """Return the first `n` items of every output of a system in evaluation mode, by the name of the output."""
+    """Return the first `n` items of every output of a system in evaluation mode, by the name of the output.
+
+    An output that has not the size of its field is left out: a growing generator starts with small pictures.
+    """
     given = GivenRows(packed) if given_fields(system) else None
     inputs, made = all_items(system, n, seed, given)
     chosen = choices(system, inputs)
     return {
         name: Output(name, field, made[name], chosen.get(system.data.beside(field, "label") or ""), None)
         for name, field in system.outputs.items()
+        if made[name].shape[1:] == system.data.fields[field].stored_shape
     }

@@ -57,7 +57,7 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
     system = systems.build(params.system, spec, params.train.seed).eval()
     untrained = draw_outputs(system, packed, n, params.sample.seed)
     judges = {
-        name: Judge(packed, reference, params.evaluate, output, untrained[name], _copies(params, packed, output))
+        name: Judge(packed, reference, params.evaluate, output, untrained.get(name), _copies(params, packed, output))
         for name, output in outputs.items()
     }
     judged = {name: {output: judges[output].scores(name) for output in found} for name, found in fitting.items()}
@@ -72,9 +72,8 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
 
 def summary(title: str, scores: Scores) -> str:
     """Return one line for a person: the distance between its floor and where it began, and what else says most."""
-    parts = [
-        f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}, before training: {scores['fd_untrained']:.3g})"
-    ]
+    before = f", before training: {scores['fd_untrained']:.3g}" if "fd_untrained" in scores else ""
+    parts = [f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}{before})"]
     if "classes_covered" in scores:
         parts.append(f"{scores['classes_covered']} of {scores['classes']} classes")
     if "conditional_accuracy" in scores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -48,7 +48,8 @@ class OneSided(System):
 
     def __init__(self, system: System, side: Side) -> None:
         super().__init__(system.cfg, system.data)
-        self.system, self._side, self.performed = system, side, 0
+        self.system, self._side = system, side
+        self.losses: list[float] = []
         self._names = system.generators if side == "generators" else system.adversaries
         self.add_module(self.players[0], nn.ModuleList(system.get_submodule(name) for name in self._names))
 
@@ -71,8 +72,8 @@ class OneSided(System):
             update = next(steps)
             while True:
                 if update.player in self._names:
-                    self.performed += 1
                     outcome = yield replace(update, player=self.players[0])
+                    self.losses.append(sum(value.item() for value in outcome.terms.values()))
                 else:
                     outcome = _not_performed(update)
                 update = steps.send(outcome)
@@ -133,12 +134,17 @@ class Rehearsal:
     @property
     def moved(self) -> bool:
         """Whether the side has taken a step: it may have to wait for a later phase."""
-        return self._one_sided.performed > 0
+        return len(self.losses) > 0
 
-    def losses(self) -> Mapping[str, float]:
-        """Close a row of the history and return the losses in it, by player."""
-        row = self.trainer.history.close_row(self.trainer.nimg / 1000)
-        return {name: value for name, value in row.items() if name.startswith("loss_")}
+    @property
+    def losses(self) -> Sequence[float]:
+        """The loss of the side at each of its steps."""
+        return self._one_sided.losses
+
+    @property
+    def fallen(self) -> float:
+        """The last loss as a share of the first one; 1 before the side has moved twice."""
+        return self.losses[-1] / self.losses[0] if len(self.losses) > 1 and self.losses[0] > 0 else 1.0
 
     def learn(self, iterations: int, until: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
         """Perform at most `iterations`; return the last verdict and how many were performed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ Items = Mapping[str, Shaped[np.ndarray, "n ..."]]
 """Stored values by name, one row per item, see `ganpipe.core.batch.to_stored`."""
 
 
+@runtime_checkable
 class GivenSource(Protocol):
     """Where the rows come from that outputs are made from."""
 

@@ -7,6 +7,8 @@ asked for, never interpolated. Each function returns inputs row by row of the pi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,8 +19,14 @@ from ganpipe.core.inputs import Choice, Noise
 from ganpipe.core.system import System
 from ganpipe.sampling.draw import joined
 
-Curve = Callable[[Tensor, Tensor, float], Tensor]
-"""From a start to an end, (n, length) each: the noise at a place between 0 and 1."""
+
+@runtime_checkable
+class Curve(Protocol):
+    """A way from a start to an end, (n, length) each."""
+
+    def __call__(self, start: Tensor, end: Tensor, place: float) -> Tensor:
+        """Return the noise at a place between 0, the start, and 1, the end."""
+
 
 THRESHOLDS = (2.0, 1.5, 1.0, 0.7, 0.5, 0.3)
 _REDRAWS = 200
@@ -38,9 +46,14 @@ def slerp(start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], place: float) 
     return torch.where(parallel, torch.lerp(start, end, place), arc)
 
 
+def line(start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], place: float) -> Float[Tensor, "n z"]:
+    """Interpolate along the straight line from `start` to `end`, row by row."""
+    return torch.lerp(start, end, place)
+
+
 def walk(system: System, start: Batch, end: Batch, places: Sequence[float], curve: Curve) -> Batch:
-    """Walk along `curve` (`slerp` or `torch.lerp`): all places of the first pair, then of the second, and so on."""
-    steps = [_combined(system, start, end, lambda one, two, at=place: curve(one, two, at)) for place in places]
+    """Walk along `curve` (`slerp` or `line`): all places of the first pair, then of the second, and so on."""
+    steps = [_combined(system, start, end, partial(curve, place=place)) for place in places]
     return {name: torch.stack([step[name] for step in steps], dim=1).flatten(0, 1) for name in start}
 
 

@@ -16,7 +16,7 @@ from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
 from ganpipe.pictures import DRAWN, as_images, grid, labelled, sheet, strip
 from ganpipe.sampling.draw import GivenSource, Items, all_inputs, given_fields, given_spaces, render
-from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, per_choice, slerp, truncation, walk
+from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, line, per_choice, slerp, truncation, walk
 
 COMPARED = 8
 """Rows of a picture that shows what was given, made and wanted side by side."""
@@ -63,7 +63,9 @@ def side_by_side(system: System, inputs: Batch, made: Items, given: GivenSource 
         for name, kind in _shown_given(system).items()
     ]
     columns += [(f"made: {name}", as_images(made[name][:count], kind)) for name, kind in shown_outputs(system).items()]
-    for field, kind in _targets(system).items() if given is not None else ():
+    if given is None:
+        return strip(columns)
+    for field, kind in _targets(system).items():
         wanted = to_stored(kind, given.fetch(field, 0, count)).numpy()
         columns.append((f"wanted: {field}", as_images(wanted, kind)))
     return strip(columns)
@@ -92,7 +94,7 @@ def _targets(system: System) -> Mapping[str, Kind]:
 
 def _sheet(items: np.ndarray, kind: Kind, plan: Plan) -> Image.Image:
     if plan.labels:
-        return labelled(grid(asas_images(items, kind), plan.columns), plan.labels)
+        return labelled(grid(as_images(items, kind), plan.columns), plan.labels)
     return sheet(items, plan.columns)
 
 
@@ -118,7 +120,7 @@ def _interpolation(system: System, cfg: Sample, given: GivenSource | None) -> Pl
 
 
 def _line(system: System, cfg: Sample, given: GivenSource | None) -> Plan:
-    return Plan(walk(system, *_pairs(system, cfg, given), _places(cfg), torch.lerp), cfg.interpolation_steps)
+    return Plan(walk(system, *_pairs(system, cfg, given), _places(cfg), line), cfg.interpolation_steps)
 
 
 def _places(cfg: Sample) -> list[float]:

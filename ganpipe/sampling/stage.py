@@ -68,7 +68,7 @@ def _write_samples(system: System, given: GivenRows, params: Params, path: Path)
         licence="as the training data",
         citation="",
         transform="none",
-        outputs=json.dumps(dict(system.outputs), sort_keys=True),
+        extra={"outputs": json.dumps(dict(system.outputs), sort_keys=True)},
     )
     blocks = _blocks(system, count, seed, given)
     write_packed(path, about, _sample_fields(system), {SPACE: SpaceRows(count, blocks)})

@@ -28,7 +28,7 @@ from ganpipe.history.table import Row
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items
+from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items, most_items
 from ganpipe.sampling.pictures import preview
 from ganpipe.sampling.published import publish_generator
 from ganpipe.training import distributed
@@ -144,8 +144,9 @@ class Shown:
     def __init__(self, prepared: Prepared, seed: int) -> None:
         self._system, self._packed, self._given, self._seed = prepared.system, prepared.packed, prepared.given, seed
         self._output, self._field = next(iter(prepared.system.outputs.items()))
+        self._items = min([PREVIEW_ITEMS, *map(prepared.given.count, given_spaces(prepared.system))])
         differing = makes_different_items(prepared.system)
-        self._diversity = Diversity(prepared.packed, self._field, PREVIEW_ITEMS, seed) if differing else None
+        self._diversity = Diversity(prepared.packed, self._field, self._items, seed) if differing else None
 
     @property
     def kind(self) -> Kind:
@@ -153,8 +154,11 @@ class Shown:
         return self._system.data.fields[self._field].kind
 
     def preview(self, system: System) -> tuple[Image.Image, dict[str, float]]:
-        """Return a picture of the first items, and how different they are from each other."""
-        inputs, made = all_items(system, PREVIEW_ITEMS, self._seed, self._given)
+        """Return a picture of the first items, and how different they are from each other.
+
+        No row that is given appears twice among them.
+        """
+        inputs, made = all_items(system, self._items, self._seed, self._given)
         items = made[self._output]
         judged = self._diversity if self._is_full_size(items) else None
         return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
@@ -165,7 +169,7 @@ class Shown:
 
     def score(self, system: System, scorer: Scorer) -> float | None:
         """Return the score of the generator; None while its images have not grown to their full size."""
-        _, made = all_items(system, scorer.count, self._seed, self._given)
+        _, made = all_items(system, most_items(system, scorer.count, self._given), self._seed, self._given)
         items = made[self._output]
         return scorer.score(items) if self._is_full_size(items) else None
 

@@ -1,14 +1,19 @@
-"""Batches, micro-batches and the one pixel conversion."""
+"""Batches, micro-batches and the one conversion between what is stored and what networks see."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from ganpipe.core.batch import DataSpec, batch_size, pieces, to_float, to_uint8
-from ganpipe.errors import ConfigError, TrainingDiverged
+from ganpipe.core.batch import batch_size, micro_batches, to_float, to_network, to_stored, to_uint8
+from ganpipe.core.spec import STORED_TYPES, VALUES, Kind
+from ganpipe.errors import TrainingDiverged
 
 
 def test_all_levels_survive_the_way_to_float_and_back() -> None:
@@ -40,21 +45,64 @@ def test_non_finite_pixels_are_refused_and_counted(bad: float) -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 50))
-def test_pieces_are_consecutive_and_complete(n: int, at_most: int) -> None:
+def test_micro_batches_are_consecutive_and_complete(n: int, at_most: int) -> None:
     batch = {"image": torch.arange(n), "label": torch.arange(n) * 2}
-    cut = pieces(batch, at_most)
+    cut = micro_batches(batch, at_most)
     assert all(1 <= batch_size(piece) <= at_most for piece in cut)
     assert torch.equal(torch.cat([piece["image"] for piece in cut]), batch["image"])
     assert torch.equal(torch.cat([piece["label"] for piece in cut]), batch["label"])
-    assert pieces(batch, None) == [batch]
+    assert micro_batches(batch, None) == [batch]
 
 
-def test_a_system_is_told_when_the_data_is_of_the_wrong_kind() -> None:
-    image = DataSpec(name="digits", kind="image", shape=(1, 28, 28))
-    vector = DataSpec(name="pattern", kind="vector", shape=(4,))
-    assert image.image_shape("dcgan") == (1, 28, 28)
-    assert vector.vector_length("pattern_gan") == 4
-    with pytest.raises(ConfigError, match="'dcgan' learns images, but data.name = 'pattern' holds vectors of 4"):
-        vector.image_shape("dcgan")
-    with pytest.raises(ConfigError, match="'pattern_gan' learns vectors"):
-        image.vector_length("pattern_gan")
+STORED: dict[Kind, Callable[[], Tensor]] = {
+    "image": lambda: torch.randint(0, 256, (3, 4, 5, 2), dtype=torch.uint8),
+    "vector": lambda: torch.randn(3, 7),
+    "label": lambda: torch.tensor([2, 0, 11]),
+    "attributes": lambda: torch.randint(0, 2, (3, 4), dtype=torch.uint8),
+    "sequence": lambda: torch.randn(3, 6, 2),
+    "tokens": lambda: torch.randint(0, 2**31 - 1, (3, 9), dtype=torch.int32),
+    "row": lambda: torch.tensor([2**40, 0, 5]),
+}
+NETWORK = {
+    "image": (torch.float32, (3, 2, 4, 5)),
+    "vector": (torch.float32, (3, 7)),
+    "label": (torch.int64, (3,)),
+    "attributes": (torch.float32, (3, 4)),
+    "sequence": (torch.float32, (3, 6, 2)),
+    "tokens": (torch.int64, (3, 9)),
+    "row": (torch.int64, (3,)),
+}
+
+
+def test_every_kind_is_tested_here() -> None:
+    assert set(STORED) == set(NETWORK) == set(get_args(Kind)) == set(STORED_TYPES) == set(VALUES)
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_what_is_stored_survives_the_way_to_the_networks_and_back(kind: Kind) -> None:
+    stored = STORED[kind]()
+    seen = to_network(kind, stored)
+    assert (seen.dtype, tuple(seen.shape)) == NETWORK[kind]
+    back = to_stored(kind, seen)
+    assert torch.equal(back, stored)
+    assert back.dtype == stored.dtype
+    assert back.numpy().dtype == STORED_TYPES[kind]
+
+
+@pytest.mark.parametrize("kind", ["image", "vector", "sequence", "attributes"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_non_finite_values_of_every_kind_are_refused(kind: Kind, bad: float) -> None:
+    seen = to_network(kind, STORED[kind]())
+    seen.view(-1)[5] = bad
+    with pytest.raises(TrainingDiverged, match="non-finite .*lower train.lr"):
+        to_stored(kind, seen)
+
+
+def test_an_attribute_is_on_from_a_half() -> None:
+    assert to_stored("attributes", torch.tensor([[-3.0, 0.49, 0.5, 7.0]])).tolist() == [[0, 0, 1, 1]]
+
+
+def test_numbers_that_a_network_gives_in_bf16_are_stored_in_fp32() -> None:
+    given_off = torch.tensor([[0.5, -1.25]]).bfloat16()
+    assert torch.equal(to_stored("vector", given_off), torch.tensor([[0.5, -1.25]]))
+    assert to_stored("image", given_off.view(1, 1, 1, 2)).flatten().tolist() == [191, 0]

@@ -209,7 +209,8 @@ def test_a_missing_package_is_named(
 
 def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, published: bytes) -> None:
     code = (
-        "import os, signal; from pathlib import Path; from ganpipe.config import Data; from ganpipe.data import fetch\n"
+        "import os, signal; from pathlib import Path; from ganpipe.config import Data\n"
+        "from ganpipe.data.download import stage as fetch\n"
         "fetch.examine = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"fetch.download(Data(name='digits'), Path({str(tmp_path)!r}))"
     )

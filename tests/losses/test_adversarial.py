@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName, wasserstein_critic, wasserstein_generator
+from ganpipe.config.choices import ObjectiveName
+from ganpipe.losses.adversarial import OBJECTIVES, wasserstein_critic, wasserstein_generator
 
 NON_SATURATING = OBJECTIVES["non_saturating"]
 LN2 = math.log(2)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from metrics.neighbours import prdc
+from metrics.feature_scores import prdc
 from PIL import Image
 
 from ganpipe.core.batch import to_uint8

@@ -17,8 +17,8 @@ from ganpipe.metrics.extractors.domain import CARD, WEIGHTS, DomainExtractor
 CLASSES = tuple("0123456789")
 
 
-def quick(digits, seed: int = 0, required: float = 0.5, progress=None) -> DomainExtractor:
-    return DomainExtractor.fit(digits.images[:600], digits.labels[:600], CLASSES, 3, seed, required, progress)
+def quick(digits, seed: int = 0, required: float = 0.5, on_progress=None) -> DomainExtractor:
+    return DomainExtractor.fit(digits.images[:600], digits.labels[:600], CLASSES, 3, seed, required, on_progress)
 
 
 def saved(extractor: DomainExtractor, folder: Path) -> tuple[bytes, bytes]:
@@ -180,6 +180,6 @@ def test_images_are_shifted_by_up_to_two_pixels_both_ways() -> None:
 
 def test_progress_counts_images_to_the_end(digits) -> None:
     seen: list[tuple[int, int]] = []
-    quick(digits, progress=lambda done, total: seen.append((done, total)))
+    quick(digits, on_progress=lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1] and len({total for _, total in seen}) == 1
     assert seen == sorted(seen) and 3 * 480 <= seen[-1][1] <= 3 * 490

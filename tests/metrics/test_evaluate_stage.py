@@ -10,23 +10,39 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conditional import TABLE_LINE
+from metrics.sets import column, write_samples, write_set
 from miniatures import changed
 
-from ganpipe import paths, systems
+from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import MetricError
-from ganpipe.metrics import reference
-from ganpipe.metrics.reference import load_reference, prepare_reference
+from ganpipe.metrics import reference, stage
+from ganpipe.metrics.reference import Reference, load_reference
 from ganpipe.metrics.score import rounded
-from ganpipe.metrics.stage import evaluate
+
+CLASSES = tuple("0123456789")
 
 
-def write_samples(items: np.ndarray, kind: str, labels: np.ndarray | None = None, classes: str = "") -> None:
-    about = About(name="samples", kind=kind, source="", licence="", citation="", transform="", classes=tuple(classes))
-    beside = {} if labels is None else {"label": labels}
-    write_packed(paths.SAMPLES_FILE, about, len(items), [{kind: items, **beside}])
+def evaluate(params: Params) -> None:
+    stage.evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
+
+
+def prepare_reference(params: Params) -> None:
+    reference.prepare_reference(params, paths.PACKED, paths.REFERENCE)
+
+
+def loaded(name: str, field: str = "image") -> Reference:
+    return load_reference(paths.REFERENCE, name, Packed.open(paths.PACKED_FILE), field, 0)
+
+
+def real(field: str = "image") -> np.ndarray:
+    return Packed.open(paths.PACKED_FILE).slice(field)
+
+
+def write_images(images: np.ndarray, labels: np.ndarray | None = None, classes: tuple[str, ...] = CLASSES) -> None:
+    beside = {} if labels is None else {"label": column(labels, "label", classes)}
+    write_samples(paths.SAMPLES_FILE, {"image": column(images), **beside}, {"image": "image"})
 
 
 def scores() -> dict[str, Any]:
@@ -40,24 +56,34 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def digits(workspace: Callable[[str], Params], prepared: Path) -> Params:
-    params = changed(workspace("digits-mlp"), evaluate={"extractor_epochs": 4, "extractor_accuracy": 0.9})
-    if prepared.exists():
-        shutil.copytree(prepared, paths.REFERENCE)
-    else:
-        prepare_reference(params)
-        shutil.copytree(paths.REFERENCE, prepared)
-    return params
+def use_digits(workspace: Callable[[str], Params], prepared: Path) -> Callable[[str], Params]:
+    """Return a function that makes a workspace of a recipe for digits, with their reference."""
+
+    def use(recipe: str) -> Params:
+        params = workspace(recipe)
+        if prepared.exists():
+            shutil.copytree(prepared, paths.REFERENCE)
+        else:
+            prepare_reference(params)
+            shutil.copytree(paths.REFERENCE, prepared)
+        return params
+
+    return use
+
+
+@pytest.fixture
+def digits(use_digits: Callable[[str], Params]) -> Params:
+    return use_digits("digits-mlp")
 
 
 def test_real_digits_as_samples_score_like_the_floor_and_broken_ones_do_not(digits: Params) -> None:
-    images = Packed.open(paths.PACKED_FILE).all("image")
-    write_samples(images[np.random.default_rng(7).permutation(5000)[:1000]], "image")
+    images = real()
+    write_images(images[np.random.default_rng(7).permutation(5000)[:1000]])
     evaluate(digits)
-    real = scores()
-    assert (real["n_real"], real["n_fake"]) == (1000, 1000)
-    domain = real["domain"]
-    assert domain["extractor"].startswith("lenet84@")
+    found = scores()
+    assert (found["n_real"], found["n_fake"]) == (1000, 1000)
+    domain = found["domain"]
+    assert domain["extractor"] == "lenet84@9c90933b"
     assert 0.5 < domain["fd_ratio"] < 2
     assert domain["fd_ratio"] == pytest.approx(domain["fd"] / domain["fd_floor"], rel=1e-5)
     assert domain["classes_covered"] == domain["classes"] == 10
@@ -65,8 +91,7 @@ def test_real_digits_as_samples_score_like_the_floor_and_broken_ones_do_not(digi
     assert min(domain["precision"], domain["recall"], domain["coverage"]) > 0.85
     assert domain["fd_untrained"] > 100 * domain["fd"]
 
-    labels = Packed.open(paths.PACKED_FILE).all("label")
-    write_samples(images[labels < 3][::2], "image")
+    write_images(images[real("label") < 3][::2])
     evaluate(digits)
     three = scores()["domain"]
     assert three["classes_covered"] == 3
@@ -84,7 +109,7 @@ def test_real_digits_as_samples_score_like_the_floor_and_broken_ones_do_not(digi
 
 
 def test_the_same_samples_give_the_same_bytes_and_every_float_is_rounded(digits: Params) -> None:
-    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
+    write_images(real()[::10])
     evaluate(digits)
     first = paths.METRICS.read_bytes()
     evaluate(digits)
@@ -95,20 +120,23 @@ def test_the_same_samples_give_the_same_bytes_and_every_float_is_rounded(digits:
 
 
 def test_halves_do_not_overlap_and_the_floor_is_between_them(digits: Params) -> None:
-    reference = load_reference("domain", Packed.open(paths.PACKED_FILE), 0)
-    assert reference.half_a.shape == reference.half_b.shape == (2500, 84)
-    both = np.concatenate([reference.half_a, reference.half_b])
+    found = loaded("domain")
+    assert found.half_a.shape == found.half_b.shape == (2500, 84)
+    both = np.concatenate([found.half_a, found.half_b])
     assert len(np.unique(both.round(9), axis=0)) == 5000
 
 
 def test_constant_or_wrong_samples_are_refused_and_nothing_is_written(digits: Params) -> None:
-    write_samples(np.zeros((100, 28, 28, 1), np.uint8), "image")
+    write_images(np.zeros((100, 28, 28, 1), np.uint8))
     with pytest.raises(MetricError, match="same picture"):
         evaluate(digits)
-    write_samples(np.zeros((100, 32, 32, 1), np.uint8), "image")
-    with pytest.raises(MetricError, match="run `dvc repro sample`"):
+    write_images(np.zeros((100, 32, 32, 1), np.uint8))
+    with pytest.raises(
+        MetricError,
+        match="output image holds images of 1 x 32 x 32, but `image` of the real data holds .* run `dvc repro sample`",
+    ):
         evaluate(digits)
-    write_samples(Packed.open(paths.PACKED_FILE).all("image")[:5], "image")
+    write_images(real()[:5])
     with pytest.raises(MetricError, match="at least 7"):
         evaluate(digits)
     assert not paths.METRICS.exists()
@@ -116,7 +144,10 @@ def test_constant_or_wrong_samples_are_refused_and_nothing_is_written(digits: Pa
 
 def test_the_domain_extractor_asks_for_labels(workspace: Callable[[str], Params]) -> None:
     params = changed(workspace("pattern-1010"), evaluate={"extractors": ["domain"]})
-    with pytest.raises(MetricError, match="domain needs labels, but pattern has none"):
+    with pytest.raises(
+        MetricError,
+        match="domain cannot look at pattern: it looks at images, but `vector` holds vectors of 4; use pattern, values",
+    ):
         prepare_reference(params)
     assert not paths.REFERENCE.exists()
 
@@ -126,7 +157,7 @@ def test_the_pattern_is_scored_by_its_valid_share(workspace: Callable[[str], Par
     prepare_reference(params)
     good = np.tile(np.array([0.9, 0.1, 0.9, 0.1], np.float32), (200, 1))
     good[:50, 0] = 0.5
-    write_samples(good, "vector")
+    write_samples(paths.SAMPLES_FILE, {"vector": column(good, "vector")}, {"vector": "vector"})
     evaluate(params)
     found = scores()["pattern"]
     assert found["valid_share"] == 0.75
@@ -135,21 +166,18 @@ def test_the_pattern_is_scored_by_its_valid_share(workspace: Callable[[str], Par
 
 
 def test_an_extractor_without_a_reference_says_what_to_run(digits: Params) -> None:
-    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
+    write_images(real()[::10])
     with pytest.raises(MetricError, match="run `dvc repro reference`"):
         evaluate(changed(digits, evaluate={"extractors": ["domain", "pixel"]}))
     assert not paths.METRICS.exists()
 
 
 def test_samples_of_the_class_asked_for_are_told_from_others(
-    digits: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    use_digits: Callable[[str], Params], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(systems.SYSTEMS, *TABLE_LINE)
-    content = digits.model_dump(mode="json") | {"system": {"name": "obedient"}}
-    params = Params.model_validate_json(json.dumps(content))
-    packed = Packed.open(paths.PACKED_FILE)
-    images, labels = packed.all("image")[::5], packed.all("label")[::5]
-    write_samples(images, "image", labels, classes="0123456789")
+    params = use_digits("digits-cgan")
+    images, labels = real()[::5], real("label")[::5]
+    write_images(images, labels)
     evaluate(params)
     good = scores()["domain"]
     assert good["conditional_accuracy"] > 0.95
@@ -163,7 +191,7 @@ def test_samples_of_the_class_asked_for_are_told_from_others(
 
     swapped = labels.copy()
     swapped[labels == 3] = 7
-    write_samples(images, "image", swapped, classes="0123456789")
+    write_images(images, swapped)
     evaluate(params)
     bad = scores()["domain"]
     assert "3" not in bad["conditional_accuracy_by_class"]
@@ -173,15 +201,14 @@ def test_samples_of_the_class_asked_for_are_told_from_others(
 
 
 def test_samples_that_were_asked_for_nothing_have_no_conditional_accuracy(digits: Params) -> None:
-    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::5], "image")
+    write_images(real()[::5])
     evaluate(digits)
     assert not [name for name in scores()["domain"] if name.startswith("conditional")]
 
 
 def test_samples_of_other_classes_are_refused(digits: Params) -> None:
-    images = Packed.open(paths.PACKED_FILE).all("image")[::5]
-    write_samples(images, "image", np.zeros(1000, np.int64), classes="ab")
-    with pytest.raises(MetricError, match="other classes than the real data has: run `dvc repro sample`"):
+    write_images(real()[::5], np.zeros(1000, np.int64), classes=("a", "b"))
+    with pytest.raises(MetricError, match="`label` was chosen among other names than the real data has: run"):
         evaluate(digits)
     assert not paths.METRICS.exists()
 
@@ -192,24 +219,24 @@ def test_colour_crops_are_scored_by_lite0(
     params = workspace("photos-dcgan")
     monkeypatch.setattr(reference, "LARGEST_HALF", 24)
     prepare_reference(params)
-    found = load_reference("lite0", Packed.open(paths.PACKED_FILE), 0)
+    found = loaded("lite0")
     assert found.half_a.shape == found.half_b.shape == (24, 1280)
-    images = Packed.open(paths.PACKED_FILE).all("image")[np.random.default_rng(7).permutation(4292)[:40]]
-    write_samples(images, "image")
+    images = real()[np.random.default_rng(7).permutation(4292)[:40]]
+    write_images(images)
     evaluate(params)
     assert scores()["n_fake"] == scores()["n_real"] == 24
-    real = scores()["lite0"]
-    assert real["extractor"] == "lite0@57934424" and {"fd", "fd_floor", "cs", "kd_x1000", "coverage"} < real.keys()
-    assert not {"fid", "kid_x1000", "is_mean", "classes_covered"} & real.keys()
-    assert 0.5 < real["fd_ratio"] < 1.5 < real["fd_untrained"] / real["fd"]
+    good = scores()["lite0"]
+    assert good["extractor"] == "lite0@57934424" and {"fd", "fd_floor", "cs", "kd_x1000", "coverage"} < good.keys()
+    assert not {"fid", "kid_x1000", "is_mean", "classes_covered"} & good.keys()
+    assert 0.5 < good["fd_ratio"] < 1.5 < good["fd_untrained"] / good["fd"]
     assert "Note: lite0: 24 samples are few for 1280 features" in capsys.readouterr().out
-    write_samples(images // 64 * 64, "image")
+    write_images(images // 64 * 64)
     evaluate(params)
-    assert scores()["lite0"]["fd"] > real["fd"]
+    assert scores()["lite0"]["fd"] > good["fd"]
 
 
 def test_features_of_another_extractor_are_refused(digits: Params) -> None:
-    write_samples(Packed.open(paths.PACKED_FILE).all("image")[::10], "image")
+    write_images(real()[::10])
     prepare_reference(changed(digits, evaluate={"extractors": ["pixel"]}))
     features = (paths.REFERENCE / "pixel" / reference.FEATURES).read_bytes()
     (paths.REFERENCE / "domain" / reference.FEATURES).write_bytes(features)
@@ -221,12 +248,11 @@ def test_features_of_another_extractor_are_refused(digits: Params) -> None:
 def test_features_of_other_data_or_halves_are_refused(digits: Params) -> None:
     params = changed(digits, evaluate={"extractors": ["pixel"]})
     prepare_reference(params)
-    images = Packed.open(paths.PACKED_FILE).all("image")
-    write_samples(images[::10], "image")
+    images = real()
+    write_images(images[::10])
     with pytest.raises(MetricError, match="made with evaluate.seed 0, but it is 1 now; run `dvc repro --force"):
         evaluate(changed(params, evaluate={"seed": 1}))
-    about = About(name="digits", kind="image", source="", licence="", citation="", transform="")
-    write_packed(paths.PACKED_FILE, about, 5000, [{"image": 255 - images}])
+    write_set(paths.PACKED_FILE, {"image": column(255 - images)}, name="digits")
     with pytest.raises(MetricError, match="pixel: features of the real data were made with data [0-9a-f]{64}, but it"):
         evaluate(params)
     assert not paths.METRICS.exists()
@@ -234,14 +260,14 @@ def test_features_of_other_data_or_halves_are_refused(digits: Params) -> None:
 
 def test_copies_of_any_training_image_are_found_and_new_images_are_not(digits: Params) -> None:
     params = changed(digits, evaluate={"extractors": ["pixel"]})
-    images = Packed.open(paths.PACKED_FILE).all("image")
+    images = real()
     rng = np.random.default_rng(0)
     copies = images[rng.permutation(5000)[:300]].astype(int) + rng.integers(-3, 4, (300, 28, 28, 1))
     prepare_reference(params)
-    write_samples(copies.clip(0, 255).astype(np.uint8), "image")
+    write_images(copies.clip(0, 255).astype(np.uint8))
     evaluate(params)
     assert scores()["pixel"]["memorised_share"] == 1
     assert scores()["pixel"]["memorised_share_floor"] < 0.1
-    write_samples(np.roll(images[::17], 2, axis=2), "image")  # moved, so that they are no training images
+    write_images(np.roll(images[::17], 2, axis=2))  # moved, so that they are no training images
     evaluate(params)
     assert scores()["pixel"]["memorised_share"] < 0.1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from metrics.neighbours import prdc
+from metrics.feature_scores import prdc
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics.checks import check_features, check_image_array, check_pixels

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from metrics.neighbours import prdc
+from metrics.feature_scores import prdc
 from torchvision.transforms.functional import gaussian_blur
 
 from ganpipe.metrics.frechet import frechet_distance

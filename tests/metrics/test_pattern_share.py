@@ -36,7 +36,7 @@ def test_share() -> None:
         (np.empty((0, 4)), r"shape \(0, 4\)"),
         (np.ones((3, 5)), r"shape \(3, 5\), expected \(N, 4\)"),
         (np.ones(4), r"shape \(4,\)"),
-        (np.array([GOOD, [np.nan] * 4, [np.inf] * 4]), "2 of 3 vectors are not finite"),
+        (np.array([GOOD, [np.nan] * 4, [np.inf] * 4]), "2 of 3 items are not finite"),
     ],
 )
 def test_bad_input_is_refused(vectors: np.ndarray, message: str) -> None:

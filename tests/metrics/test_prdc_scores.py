@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metrics.neighbours import prdc
+from metrics.feature_scores import prdc
 
 from ganpipe.errors import MetricError
 from ganpipe.metrics import distances as nearest

@@ -9,17 +9,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from metrics.sets import column, write_set
 from PIL import Image
 from typer.testing import CliRunner
 
 import ganpipe.metrics.score
 from ganpipe.cli import app
-from ganpipe.data.packed.file import About, write_packed
+from ganpipe.data.packed.file import About, SpaceRows, write_packed
 from ganpipe.metrics.classifier_score import classifier_score
 from ganpipe.metrics.extractors import extraction
 from ganpipe.metrics.extractors.interface import Extracted
 from ganpipe.metrics.images import open_images
-from ganpipe.metrics.score import Shown, _suitable
+from ganpipe.metrics.score import ComparedImages, _default_extractor
 
 SIDE = 16
 
@@ -37,8 +38,7 @@ def write_folder(folder: Path, pixels: np.ndarray) -> Path:
 
 
 def write_h5(path: Path, pixels: np.ndarray) -> Path:
-    about = About(name="mine", kind="image", source="", licence="", citation="", transform="")
-    write_packed(path, about, len(pixels), [{"image": pixels}])
+    write_set(path, {"picture": column(pixels)})
     return path
 
 
@@ -92,7 +92,7 @@ def test_grey_and_colour_files_of_the_same_pictures_agree(tmp_path: Path) -> Non
 
 def test_the_default_suits_the_images(tmp_path: Path) -> None:
     def suitable(pixels: np.ndarray) -> str:
-        return _suitable(Shown(open_images(write_h5(tmp_path / "set.h5", pixels)), "real", 2))
+        return _default_extractor(ComparedImages(open_images(write_h5(tmp_path / "set.h5", pixels)), "real", 2))
 
     assert suitable(images(0, 2, side=32)) == "lite0"
     assert suitable(images(0, 2, side=31)) == "pixel"
@@ -126,7 +126,7 @@ def test_sorted_classes_have_the_score_of_shuffled_ones(tmp_path: Path) -> None:
     """A mean over ten consecutive parts would be 1 where each part is of one class."""
     pixels = images(0, 5000, side=2)
     pixels[:, 0, 0] = np.arange(10).repeat(500)[:, None]
-    shown = Shown(open_images(write_h5(tmp_path / "set.h5", pixels)), "fake", 5000)
+    shown = ComparedImages(open_images(write_h5(tmp_path / "set.h5", pixels)), "fake", 5000)
     found = shown.extracted(Classes(), "Classes")
     assert found.probabilities is not None
     assert classifier_score(found.probabilities, 10).mean > 9.5
@@ -137,7 +137,7 @@ class Classes:
 
     identity = "classes"
 
-    def extract(self, samples: np.ndarray, /, progress: object = None) -> Extracted:
+    def extract(self, samples: np.ndarray, /, on_progress: object = None) -> Extracted:
         return Extracted(samples[:, 0, 0, :1].astype(float), np.eye(10)[samples[:, 0, 0, 0]])
 
 
@@ -164,15 +164,19 @@ def ragged(path: Path) -> None:
 
 
 def vectors(path: Path) -> None:
-    about = About(name="mine", kind="vector", source="", licence="", citation="", transform="")
-    write_packed(path, about, 9, [{"vector": np.zeros((9, 4), np.float32)}])
+    write_set(path, {"numbers": column(np.zeros((9, 4), np.float32), "vector")})
+
+
+def two_fields(path: Path) -> None:
+    write_set(path, {"a": column(images(0, 9)), "b": column(images(1, 9))})
 
 
 def damaged_rows(path: Path) -> None:
-    about = About(name="mine", kind="image", source="", licence="", citation="", transform="")
-    write_packed(path, about, 9, [{"image": images(0, 9)}], compression="gzip")
+    about = About(name="mine", source="", licence="", citation="", transform="")
+    fields, rows = {"picture": column(images(0, 9))[0]}, SpaceRows(9, [{"picture": images(0, 9)}])
+    write_packed(path, about, fields, {"items": rows}, compression="gzip")
     with h5py.File(path) as file:
-        chunk = file["items/image"].id.get_chunk_info(0)
+        chunk = file["items/picture"].id.get_chunk_info(0)
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     path.write_bytes(content)
@@ -192,7 +196,8 @@ BAD = {
         r"fake: truncated or damaged \(.*\); give a folder of images, or the data.h5",
     ),
     "damaged rows": (damaged_rows, 1, r"fake: damaged \(.*\); give a folder of images, or the data.h5"),
-    "vectors": (vectors, 1, "fake: holds vectors, no images"),
+    "vectors": (vectors, 1, r"fake: holds numbers \(vectors of 4\), no images"),
+    "two fields": (two_fields, 1, "fake: holds images in a, b; give a folder of images or a file with one field of"),
     "corrupt png": (broken_png, 1, "0000.png: is no image in a known format"),
     "ragged": (ragged, 1, "zzzz.png: is 17 x 17 pixels, but 0000.png 16 x 16: bring all to one size"),
     "constant": (lambda path: write_h5(path, np.zeros((9, SIDE, SIDE, 3), np.uint8)), 1, "fake.*: all 9 images are"),

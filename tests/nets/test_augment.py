@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganpipe.nets.augment import Policy, color, cutout, diff_augment, translation
+from ganpipe.config.choices import Policy
+from ganpipe.nets.augment import color, cutout, diff_augment, translation
 
 ALL: tuple[Policy, ...] = ("color", "translation", "cutout")
 

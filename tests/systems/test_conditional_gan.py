@@ -7,18 +7,23 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from specs import images
 from torch import nn
 
 from ganpipe import recipes
 from ganpipe.config import load_params
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
+from ganpipe.core.inputs import Choice, Noise
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, Outcome
 from ganpipe.errors import ConfigError
+from ganpipe.sampling.draw import all_inputs
+from ganpipe.sampling.latent_pictures import per_choice
 from ganpipe.systems import configure
 from ganpipe.systems.conditional_gan import ConditionalGAN
 
-LABELLED = DataSpec(name="toy", kind="image", shape=(1, 16, 16), classes=("low", "middle", "high"))
-FACES = DataSpec(name="faces", kind="image", shape=(3, 16, 16), attributes=("Smiling", "Male", "Hat", "Young"))
+LABELLED = images((1, 16, 16), classes=("low", "middle", "high"))
+FACES = images((3, 16, 16), attributes=("Smiling", "Male", "Hat", "Young"), name="faces")
 KINDS = [(network, kind) for network in ("dcgan", "mlp") for kind in ("joint", "heads", "projection")]
 
 
@@ -56,43 +61,61 @@ class Fixed(nn.Module):
 # What is asked for.
 
 
-def test_labels_are_asked_for_and_read_back() -> None:
+def test_labels_are_chosen_evenly() -> None:
     system = build()
-    latents = system.latents(200, torch.Generator().manual_seed(1))
-    assert latents.shape == (200, 5 + 3)
-    label = system.asked(latents)["label"]
+    assert system.inputs == {"latent": Noise((5,)), "condition": Choice("label")}
+    label = system.draw("condition", 200, torch.Generator().manual_seed(1))
+    assert label.dtype == torch.int64
     assert torch.bincount(label, minlength=3).min() > 45  # of 67 expected
-    other = system.ask(latents, (label + 1) % 3)
-    assert torch.equal(system.asked(other)["label"], (label + 1) % 3)
-    assert torch.equal(other[:, :5], latents[:, :5])
-    assert torch.equal(system.ask(other, label), latents)
+    assert torch.bincount(label).numel() == 3
+    assert system.encoded(torch.tensor([2, 0])).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
-def test_attributes_are_asked_for_and_read_back() -> None:
+def test_attributes_are_chosen_by_a_coin_each() -> None:
     system = faces(attributes=("Hat", "Smiling"))
-    assert system.data.attributes == ("Smiling", "Hat")  # in the order of the data
-    latents = system.latents(400, torch.Generator().manual_seed(1))
-    found = system.asked(latents)["attributes"]
+    assert system.inputs == {"latent": Noise((5,)), "condition": Choice("attributes")}
+    assert system.data.names("attributes") == ("Smiling", "Hat")  # in the order of the data
+    found = system.draw("condition", 400, torch.Generator().manual_seed(1))
     assert found.shape == (400, 2)
+    assert set(found.unique().tolist()) == {0.0, 1.0}
     assert found.mean(dim=0).tolist() == pytest.approx([0.5, 0.5], abs=0.1)
-    assert torch.equal(system.asked(system.ask(latents, 1 - found))["attributes"], 1 - found)
-    assert torch.equal(system.ask(system.ask(latents, 1 - found), found), latents)
+    assert (found[:, 0] == found[:, 1]).float().mean().item() == pytest.approx(0.5, abs=0.1)  # one says nothing of two
+    assert torch.equal(system.encoded(found), found)
 
 
-def test_the_same_seed_asks_for_the_same() -> None:
+def test_every_choice_can_be_asked_for_with_the_same_latents() -> None:
     system = build()
-    one, two = (system.latents(8, torch.Generator().manual_seed(seed)) for seed in (3, 3))
-    assert torch.equal(one, two)
-    assert not torch.equal(one, system.latents(8, torch.Generator().manual_seed(4)))
+    inputs = all_inputs(system, 4, seed=2)
+    found = per_choice(system, inputs)
+    assert {name: asked["condition"].tolist() for name, asked in found.items()} == {
+        "low": [0] * 4,
+        "middle": [1] * 4,
+        "high": [2] * 4,
+    }
+    assert all(torch.equal(asked["latent"], inputs["latent"]) for asked in found.values())
+    chosen = faces(attributes=("Hat", "Smiling"))
+    found = per_choice(chosen, all_inputs(chosen, 2, seed=2))
+    assert {name: asked["condition"].tolist() for name, asked in found.items()} == {
+        "Smiling": [[1, 0]] * 2,
+        "Hat": [[0, 1]] * 2,
+    }
+
+
+def test_the_same_seed_chooses_the_same() -> None:
+    system = build()
+    one, two, other = (all_inputs(system, 8, seed) for seed in (3, 3, 4))
+    for name in ("latent", "condition"):
+        assert torch.equal(one[name], two[name])
+        assert not torch.equal(one[name], other[name])
 
 
 @pytest.mark.parametrize(("network", "discriminator"), KINDS)
 def test_what_is_drawn_depends_on_what_is_asked_for(network: str, discriminator: str) -> None:
     system = build(network=network, discriminator=discriminator).eval()
-    latents = system.ask(system.latents(4), torch.zeros(4, dtype=torch.int64))
-    images = system.generate(latents)
-    assert images.shape == (4, 1, 16, 16)
-    assert not torch.equal(images, system.generate(system.ask(latents, torch.ones(4, dtype=torch.int64))))
+    latent, label = system.draw("latent", 4), torch.zeros(4, dtype=torch.int64)
+    drawn = system.generate({"latent": latent, "condition": label})["image"]
+    assert drawn.shape == (4, 1, 16, 16)
+    assert not torch.equal(drawn, system.generate({"latent": latent, "condition": label + 1})["image"])
 
 
 def test_the_columns_of_the_chosen_attributes_are_read_in_the_order_of_the_data() -> None:
@@ -107,7 +130,7 @@ def test_what_was_asked_for_is_judged_as_what_is_in_the_data() -> None:
     image, chosen = torch.randn(8, 3, 16, 16), torch.randint(2, (8, 2)).float()
     of_the_data = torch.randint(2, (8, 4)).float()
     of_the_data[:, [0, 3]] = chosen
-    asked = system.realness({"image": image, **system.asked(system.ask(system.latents(8), chosen))})
+    asked = system.realness({"image": image, "attributes": chosen})
     torch.testing.assert_close(asked, system.realness({"image": image, "attributes": of_the_data}))
     verdicts = system.discriminator.judge(system.discriminator.features(image), chosen)
     torch.testing.assert_close(asked, torch.minimum(verdicts[:, 0], verdicts[:, 1]))
@@ -205,13 +228,13 @@ def test_the_discriminator_sees_fakes_under_the_conditions_of_the_reals(discrimi
     system = build(discriminator=discriminator).eval()
     rows = batch()
     torch.manual_seed(1)
-    _, kept = system.discriminator_loss(rows)
+    _, tensors = system.discriminator_loss(rows)
     torch.manual_seed(1)
     condition = torch.eye(3)[rows["label"]]
     images = system.generator(torch.cat([torch.randn(6, 5), condition], dim=1))
     judge, features = system.discriminator.judge, system.discriminator.features
-    torch.testing.assert_close(kept["real"], judge(features(rows["image"]), condition))
-    torch.testing.assert_close(kept["fake"], judge(features(images), condition))
+    torch.testing.assert_close(tensors["real"], judge(features(rows["image"]), condition))
+    torch.testing.assert_close(tensors["fake"], judge(features(images), condition))
 
 
 def test_all_that_the_discriminator_sees_is_augmented() -> None:
@@ -279,13 +302,13 @@ def share_of_wrong_labels_below_right_ones(system: ConditionalGAN, rows: Batch) 
 
 def test_one_step_each_on_one_batch() -> None:
     system = build(discriminator="heads")
-    it = Iteration(nimg=0, draw=batch)
+    it = Iteration(0, lambda position, count: batch(count), batch=6)
     steps = system.updates(it)
     players = [next(steps).player]
     assert it.shown == 6
     players.append(steps.send(Outcome({}, {"real": torch.zeros(6, 2), "fake": torch.zeros(6, 2)})).player)
     assert players == ["discriminator", "generator"]
-    assert {name: values[0].item() for name, values in it.observed.items()} == {
+    assert {name: values[0].item() for name, values in it.logged.items()} == {
         "score_generator": 0.25,
         "score_discriminator": 0.5,
     }
@@ -315,7 +338,7 @@ def test_attributes_that_nobody_would_see_are_refused() -> None:
 
 def test_the_books_recipe_is_the_books() -> None:
     params = load_params(recipes.path_of("digits-cgan-book"))
-    digits = DataSpec(name="digits", kind="image", shape=(1, 28, 28), classes=tuple("0123456789"))
+    digits = images((1, 28, 28), classes=tuple("0123456789"), name="digits")
     system = ConditionalGAN(configure(params.system), digits)
     counts = [sum(p.numel() for p in system.get_submodule(player).parameters()) for player in system.players]
     assert counts == [180_184, 159_601]

@@ -8,22 +8,24 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from specs import images
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import parametrize
 
-from ganpipe.core.batch import DataSpec
+from ganpipe.config.choices import ObjectiveName
+from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, Outcome, Update
 from ganpipe.errors import ConfigError
-from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.losses.diversity import class_balance, mode_seeking
 from ganpipe.nets import augment
 from ganpipe.nets.dcgan import DenseStart
 from ganpipe.nets.layers import MinibatchStd
 from ganpipe.systems.dcgan import DCGAN
 
-SPEC = DataSpec(name="toy", kind="image", shape=(3, 16, 16))
-LABELLED = DataSpec(name="toy", kind="image", shape=(3, 16, 16), classes=("a", "b", "c"))
+SPEC = images((3, 16, 16))
+LABELLED = images((3, 16, 16), classes=("a", "b", "c"))
 BATCH = {"image": torch.rand(4, 3, 16, 16) * 2 - 1}
 
 
@@ -38,7 +40,7 @@ def norms(module: nn.Module) -> int:
 
 def first_update(system: DCGAN, nimg: int) -> Update:
     """The discriminator's update of the iteration after `nimg` images."""
-    return next(system.updates(Iteration(nimg=nimg, draw=lambda: BATCH)))
+    return next(system.updates(Iteration(nimg, lambda position, count: BATCH, batch=4)))
 
 
 def shown_to(module: nn.Module, run: Callable[[], object]) -> list[Tensor]:
@@ -61,12 +63,12 @@ def test_defaults_are_the_papers() -> None:
 def test_the_discriminator_sees_reals_and_fakes_apart() -> None:
     system = build()
     torch.manual_seed(1)
-    terms, kept = system.discriminator_loss(BATCH)
+    terms, tensors = system.discriminator_loss(BATCH)
     torch.manual_seed(1)
     fake = system.discriminator(system.generator(torch.randn(4, 5)))
     real = system.discriminator(BATCH["image"])
     torch.testing.assert_close(dict(terms), dict(OBJECTIVES["non_saturating"].discriminator(real, fake)))
-    torch.testing.assert_close(dict(kept), {"real": real, "fake": fake})
+    torch.testing.assert_close(dict(tensors), {"real": real, "fake": fake})
 
 
 def test_the_generator_is_judged_on_fresh_latents() -> None:
@@ -88,13 +90,13 @@ def test_no_gradient_of_the_discriminators_loss_reaches_the_generator() -> None:
 
 def test_one_step_each_on_one_batch() -> None:
     system = build()
-    it = Iteration(nimg=0, draw=lambda: BATCH)
+    it = Iteration(0, lambda position, count: BATCH, batch=4)
     steps = system.updates(it)
     players = [next(steps).player]
     assert it.shown == 4
     players.append(steps.send(Outcome({}, {"real": torch.zeros(4), "fake": torch.zeros(4)})).player)
     assert players == ["discriminator", "generator"]
-    assert {name: values[0].item() for name, values in it.observed.items()} == {
+    assert {name: values[0].item() for name, values in it.logged.items()} == {
         "score_generator": 0.5,
         "score_discriminator": 0.5,
     }
@@ -102,20 +104,20 @@ def test_one_step_each_on_one_batch() -> None:
 
 @pytest.mark.parametrize("network", ["dcgan", "dense_start", "flowers", "faces", "faces_gelu"])
 def test_every_network_gives_one_logit_per_image(network: str) -> None:
-    spec = DataSpec(name="toy", kind="image", shape=(3, 64, 64))
+    spec = images((3, 64, 64))
     system = build(spec, network=network, features=2)
-    images = system.generate(torch.randn(3, 5))
-    assert images.shape == (3, 3, 64, 64)
-    assert -1 <= images.min() < images.max() <= 1
-    assert system.discriminator(images).shape == (3,)
-    assert system.discriminator.outputs(images).shape == (3, 1)
+    drawn = system.generate({"latent": torch.randn(3, 5)})["image"]
+    assert drawn.shape == (3, 3, 64, 64)
+    assert -1 <= drawn.min() < drawn.max() <= 1
+    assert system.discriminator(drawn).shape == (3,)
+    assert system.discriminator.outputs(drawn).shape == (3, 1)
     assert norms(system.discriminator) > 0
     gelus = [m for m in system.modules() if isinstance(m, nn.GELU)]
     assert bool(gelus) == (network == "faces_gelu")
 
 
 def test_the_dense_start_is_4x4x1024() -> None:
-    spec = DataSpec(name="toy", kind="image", shape=(3, 64, 64))
+    spec = images((3, 64, 64))
     system = build(spec, network="dense_start", latent=100, features=128)
     start = system.generator.layers[0]
     assert isinstance(start, DenseStart)
@@ -129,11 +131,11 @@ def test_the_objective_is_the_named_one(objective: ObjectiveName) -> None:
     system, expected = build(objective=objective), OBJECTIVES[objective]
     assert system.ideal == expected.ideal
     torch.manual_seed(3)
-    terms, kept = system.discriminator_loss(BATCH)
-    torch.testing.assert_close(dict(terms), dict(expected.discriminator(kept["real"], kept["fake"])))
+    terms, tensors = system.discriminator_loss(BATCH)
+    torch.testing.assert_close(dict(terms), dict(expected.discriminator(tensors["real"], tensors["fake"])))
     torch.manual_seed(3)
     adversarial = system.generator_loss(BATCH)["adversarial"]
-    wanted = expected.generator(kept["real"] if expected.relative else None, kept["fake"])  # the same latents
+    wanted = expected.generator(tensors["real"] if expected.relative else None, tensors["fake"])  # the same latents
     torch.testing.assert_close(adversarial, wanted["adversarial"])
 
 
@@ -194,13 +196,13 @@ def test_r1_comes_at_every_sixteenth_iteration_with_sixteen_times_the_weight() -
     torch.manual_seed(5)
     plain, _ = system.discriminator_loss(BATCH)
     torch.manual_seed(5)
-    terms, kept = system.penalised_discriminator_loss(BATCH)
+    terms, tensors = system.penalised_discriminator_loss(BATCH)
     images = BATCH["image"].clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(system.discriminator(images).sum(), images)
     expected = 3.0 * 16 * gradient.square().sum(dim=(1, 2, 3)).mean() / 2
     assert expected > 0
     torch.testing.assert_close(dict(terms), {**plain, "r1": expected})
-    assert kept.keys() == {"real", "fake"}
+    assert tensors.keys() == {"real", "fake"}
 
 
 def test_r1_may_come_every_time_or_never() -> None:
@@ -236,8 +238,8 @@ def test_instance_noise_is_laid_on_reals_and_fakes() -> None:
 
 def test_a_smooth_real_label() -> None:
     system = build(real_label=0.9)
-    terms, kept = system.discriminator_loss(BATCH)
-    real = kept["real"]
+    terms, tensors = system.discriminator_loss(BATCH)
+    real = tensors["real"]
     torch.testing.assert_close(terms["real"], binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9)))
     for wrong in (0.5, 1.1):
         with pytest.raises(ValidationError):
@@ -259,11 +261,11 @@ def test_flipped_labels_reach_the_loss() -> None:
     system = build(flip_real_labels=0.35)
     batch = {"image": torch.rand(64, 3, 16, 16)}
     torch.manual_seed(8)
-    terms, kept = system.discriminator_loss(batch)
+    terms, tensors = system.discriminator_loss(batch)
     torch.manual_seed(8)
     torch.randn(64, 5)  # the latents come first
     labels = (torch.rand(64) >= 0.35).float()
-    torch.testing.assert_close(terms["real"], binary_cross_entropy_with_logits(kept["real"], labels))
+    torch.testing.assert_close(terms["real"], binary_cross_entropy_with_logits(tensors["real"], labels))
 
 
 def test_mode_seeking_is_a_term_of_the_generator() -> None:
@@ -278,7 +280,9 @@ def test_mode_seeking_is_a_term_of_the_generator() -> None:
 
 
 def test_class_balance_asks_for_two_images_of_each_class_in_every_piece() -> None:
-    assert build(LABELLED, class_balance_weight=0.5, diversity_weight=1.0).smallest_batch == 2 * len(LABELLED.classes)
+    assert build(LABELLED, class_balance_weight=0.5, diversity_weight=1.0).smallest_batch == 2 * len(
+        LABELLED.names("label")
+    )
     assert build(LABELLED).smallest_batch == 1
 
 
@@ -294,10 +298,10 @@ def test_class_balance_reads_the_classes_beside_the_one_logit(network: str) -> N
     outputs = system.discriminator.outputs(BATCH["image"])
     assert outputs.shape == (4, 4)
     assert system.discriminator(BATCH["image"]).shape == (4,)
-    terms, kept = system.discriminator_loss(batch)
+    terms, tensors = system.discriminator_loss(batch)
     assert terms.keys() == {"real", "fake", "classes"}
     torch.testing.assert_close(terms["classes"], cross_entropy(outputs[:, 1:], batch["label"]))
-    torch.testing.assert_close(kept["real"], outputs[:, 0])
+    torch.testing.assert_close(tensors["real"], outputs[:, 0])
     torch.manual_seed(10)
     found = system.generator_loss(batch)
     torch.manual_seed(10)
@@ -308,4 +312,4 @@ def test_class_balance_reads_the_classes_beside_the_one_logit(network: str) -> N
 
 def test_images_that_do_not_halve_are_refused() -> None:
     with pytest.raises(ConfigError, match="30x30 do not halve"):
-        build(DataSpec(name="toy", kind="image", shape=(3, 30, 30)))
+        build(images((3, 30, 30)))

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from specs import images
 from torch import Tensor, nn
 
-from ganpipe.core.batch import DataSpec
+from ganpipe.config.choices import ObjectiveName
 from ganpipe.core.system import Iteration, Outcome
-from ganpipe.losses.adversarial import OBJECTIVES, ObjectiveName
+from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.systems.mlp_gan import MLPGAN
 
-SPEC = DataSpec(name="digits", kind="image", shape=(1, 28, 28))
+SPEC = images((1, 28, 28), name="digits")
 BATCH = {"image": torch.rand(6, 1, 28, 28) * 2 - 1}
 
 
@@ -69,7 +70,7 @@ def test_pixels_are_a_sigmoid_moved_to_the_signed_range() -> None:
     system = build()
     latents = torch.randn(3, 96)
     expected = torch.sigmoid(system.generator.body(latents)) * 2 - 1
-    torch.testing.assert_close(system.generate(latents), expected.view(3, 1, 28, 28))
+    torch.testing.assert_close(system.generate({"latent": latents})["image"], expected.view(3, 1, 28, 28))
 
 
 @pytest.mark.parametrize("weight", [0.05, 2.0])
@@ -91,11 +92,11 @@ def test_the_term_can_be_left_out() -> None:
 def test_one_pass_over_reals_and_fakes_equals_two() -> None:
     system = build()
     torch.manual_seed(4)
-    _, kept = system.discriminator_loss(BATCH)
+    _, tensors = system.discriminator_loss(BATCH)
     torch.manual_seed(4)
     fake = system.discriminator(system.generator(torch.randn(6, 96)))
-    torch.testing.assert_close(kept["real"], system.discriminator(BATCH["image"]))
-    torch.testing.assert_close(kept["fake"], fake)
+    torch.testing.assert_close(tensors["real"], system.discriminator(BATCH["image"]))
+    torch.testing.assert_close(tensors["fake"], fake)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_the_books_networks(
     options: dict[str, Any], shape: tuple[int, int, int], generator: int, discriminator: int
 ) -> None:
     with torch.device("meta"):
-        system = MLPGAN(MLPGAN.Config.model_validate(options), DataSpec(name="book", kind="image", shape=shape))
+        system = MLPGAN(MLPGAN.Config.model_validate(options), images(shape, name="book"))
     assert (count(system.generator), count(system.discriminator)) == (generator, discriminator)
 
 
@@ -125,13 +126,13 @@ def test_the_order_of_the_books_layers() -> None:
 
 
 def test_latents() -> None:
-    uniform = build(latent_distribution="uniform", latent=40).latents(500, torch.Generator().manual_seed(0))
+    uniform = build(latent_distribution="uniform", latent=40).draw("latent", 500, torch.Generator().manual_seed(0))
     assert uniform.shape == (500, 40)
     assert 0 <= uniform.min() < 0.001 and 0.999 < uniform.max() <= 1
     assert uniform.mean().item() == pytest.approx(0.5, abs=0.01)
-    again = build(latent_distribution="uniform", latent=40).latents(500, torch.Generator().manual_seed(0))
+    again = build(latent_distribution="uniform", latent=40).draw("latent", 500, torch.Generator().manual_seed(0))
     assert torch.equal(uniform, again)
-    normal = build(latent=40).latents(500, torch.Generator().manual_seed(0))
+    normal = build(latent=40).draw("latent", 500, torch.Generator().manual_seed(0))
     assert normal.std().item() == pytest.approx(1, abs=0.02)
     assert normal.min() < -2
 
@@ -140,7 +141,7 @@ def test_tanh_pixels() -> None:
     system = build(pixels="tanh")
     latents = torch.randn(3, 96)
     expected = torch.tanh(system.generator.body(latents))
-    torch.testing.assert_close(system.generate(latents), expected.view(3, 1, 28, 28))
+    torch.testing.assert_close(system.generate({"latent": latents})["image"], expected.view(3, 1, 28, 28))
 
 
 @pytest.mark.parametrize(("shown", "scale", "moved"), [("signed", 1, 0), ("unit", 0.5, 0.5)])
@@ -148,10 +149,10 @@ def test_pixels_are_shown_to_the_discriminator_as_asked(shown: str, scale: float
     system = build(shown_pixels=shown)
     seen: list[Tensor] = []
     system.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    _, kept = system.discriminator_loss(BATCH)
+    _, tensors = system.discriminator_loss(BATCH)
     torch.testing.assert_close(seen[0][:6], BATCH["image"] * scale + moved)
     assert len(seen[0]) == 12 and seen[0][6:].min() >= moved - scale  # the fakes too
-    torch.testing.assert_close(kept["real"], system.judge(BATCH["image"]))
+    torch.testing.assert_close(tensors["real"], system.judge(BATCH["image"]))
     system.generator_loss(BATCH)
     assert seen[-1].min() >= moved - scale
 
@@ -161,25 +162,25 @@ def test_the_objective_is_the_named_one(objective: ObjectiveName) -> None:
     system, expected = build(objective=objective, unpaired_l1_weight=0.0), OBJECTIVES[objective]
     assert system.ideal == expected.ideal
     torch.manual_seed(5)
-    terms, kept = system.discriminator_loss(BATCH)
-    torch.testing.assert_close(dict(terms), dict(expected.discriminator(kept["real"], kept["fake"])))
+    terms, tensors = system.discriminator_loss(BATCH)
+    torch.testing.assert_close(dict(terms), dict(expected.discriminator(tensors["real"], tensors["fake"])))
     torch.manual_seed(5)
     found = system.generator_loss(BATCH)
-    wanted = expected.generator(kept["real"] if expected.relative else None, kept["fake"])  # the same latents
+    wanted = expected.generator(tensors["real"] if expected.relative else None, tensors["fake"])  # the same latents
     torch.testing.assert_close(dict(found), dict(wanted))
 
 
 def played(system: MLPGAN) -> tuple[list[str], Iteration]:
     """Perform the updates of one iteration without steps; return who moved on which terms."""
-    it = Iteration(nimg=0, draw=lambda: BATCH)
+    it = Iteration(0, lambda position, count: BATCH, batch=6)
     steps, moved = system.updates(it), []
     update = next(steps)
     while True:
         result = update.loss(update.batch)
-        terms, kept = result if isinstance(result, tuple) else (result, {})
+        terms, tensors = result if isinstance(result, tuple) else (result, {})
         moved.append(f"{update.player}: {', '.join(terms)}")
         try:
-            update = steps.send(Outcome(terms, kept))
+            update = steps.send(Outcome(terms, tensors))
         except StopIteration:
             return moved, it
 
@@ -195,7 +196,7 @@ def test_steps(separate: bool, expected: list[str]) -> None:
     moved, it = played(build(separate_steps=separate, unpaired_l1_weight=0.0))
     assert moved == expected
     assert it.shown == 6
-    assert it.observed.keys() == {"score_generator", "score_discriminator"}
+    assert it.logged.keys() == {"score_generator", "score_discriminator"}
 
 
 def test_separate_steps_pay_what_one_step_pays_in_all() -> None:

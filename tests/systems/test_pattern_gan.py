@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from miniatures import start_training
+from specs import vectors
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.core.batch import DataSpec
 from ganpipe.core.system import Iteration, Outcome
 from ganpipe.metrics.extractors.pattern import valid_pattern_share
 from ganpipe.sampling.published import load_generator
 from ganpipe.systems.pattern_gan import PatternGAN
 
-SPEC = DataSpec(name="pattern", kind="vector", shape=(4,))
+SPEC = vectors(4, name="pattern")
 
 
 def build() -> PatternGAN:
@@ -31,12 +31,14 @@ def test_parameter_counts_of_the_book() -> None:
 
 
 def test_the_generator_is_fed_a_constant() -> None:
-    assert torch.equal(build().latents(3), torch.full((3, 1), 0.5))
+    assert torch.equal(build().draw("seed", 3), torch.full((3, 1), 0.5))
+    other = PatternGAN(PatternGAN.Config(seed_value=-2), SPEC)
+    assert torch.equal(other.draw("seed", 2), torch.full((2, 1), -2.0))
 
 
 def test_discriminator_on_real_then_on_fake_then_generator() -> None:
     system = build()
-    steps = system.updates(Iteration(0, lambda: {"vector": torch.rand(2, 4)}))
+    steps = system.updates(Iteration(0, lambda position, count: {"vector": torch.rand(count, 4)}, batch=2))
     outcome = Outcome({}, {"logits": torch.zeros(2)})
     order = [next(steps), steps.send(outcome), steps.send(outcome)]
     assert [update.player for update in order] == ["discriminator", "discriminator", "generator"]

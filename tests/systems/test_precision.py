@@ -13,7 +13,7 @@ from ganpipe.config import Params, load_params
 from ganpipe.core.system import Iteration, Outcome
 from ganpipe.data.packed.file import Packed
 from ganpipe.training.loop import autocast
-from ganpipe.training.stage import prepared
+from ganpipe.training.stage import prepare
 
 SYSTEMS = {load_params(recipes.path_of(name)).system.name: name for name in recipes.names()}
 REMEDIES = {"dcgan": {"diversity_weight": 1.0, "class_balance_weight": 1.0, "flip_real_labels": 0.1}}
@@ -25,17 +25,16 @@ def test_every_term_is_fp32(system: str, workspace: Callable[[str], Params]) -> 
     options = {"system": REMEDIES[system], "train": {"batch": 20}} if system in REMEDIES else {}
     params = changed(miniature(workspace(recipe)), **options)
     device = torch.device("cpu")
-    trained, sampler = prepared(params, Packed.open(paths.PACKED_FILE), device)
-    batches = sampler.batches(0)
-    steps = trained.updates(Iteration(0, lambda: next(batches)))
+    prepared = prepare(params, Packed.open(paths.PACKED_FILE), device)
+    steps = prepared.system.updates(Iteration(0, prepared.sampler.fetch, params.train.batch))
     update, formats = next(steps), {}
     try:
         while True:
             with autocast(device, "bf16"):
                 result = update.loss(update.batch)
-            terms, kept = result if isinstance(result, tuple) else (result, {})
+            terms, tensors = result if isinstance(result, tuple) else (result, {})
             formats |= {f"{update.player}/{name}": term.dtype for name, term in terms.items()}
-            update = steps.send(Outcome(terms, kept))
+            update = steps.send(Outcome(terms, tensors))
     except StopIteration:
         pass
     assert formats

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
+from specs import images
 from torch import Tensor, nn
 
 from ganpipe.config import Train
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
 from ganpipe.core.system import Iteration, Outcome
 from ganpipe.systems.wgan import WGAN
 from ganpipe.training.loop import Trainer, seed_iteration
 
-SPEC = DataSpec(name="toy", kind="image", shape=(2, 16, 16))
+SHAPE = (2, 16, 16)
+SPEC = images(SHAPE)
 CONFIG = WGAN.Config(
     latent=5, features=3, n_critic=2, clip=0.01, long_n_critic=4, first_long_steps=2, long_step_every=4
 )
@@ -35,7 +36,7 @@ STEPS = [4, 4, 2, 2, 4, 2, 2, 2, 4, 2]  # critic steps: two long ones from the s
 class DoubleWGAN(WGAN):
     """Draws latents in double precision, so that both loops see the same numbers."""
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def draw(self, name: str, n: int, generator: torch.Generator | None = None) -> Tensor:
         return torch.randn(n, CONFIG.latent, dtype=torch.float64)
 
 
@@ -44,13 +45,11 @@ def build(cls: type[WGAN] = DoubleWGAN, config: WGAN.Config = CONFIG) -> WGAN:
     return cls(config, SPEC).double().train()
 
 
-def batches(nimg: int) -> Iterator[Batch]:
-    """An endless stream whose n-th batch depends on n alone, from the position `nimg` on."""
-    number = nimg // 6
-    while True:
-        generator = torch.Generator().manual_seed(number)
-        yield {"image": torch.rand(6, *SPEC.shape, generator=generator, dtype=torch.float64) * 2 - 1}
-        number += 1
+def fetch(position: int, count: int) -> Batch:
+    """Return a batch of 6 that depends on its number alone."""
+    assert count == 6
+    generator = torch.Generator().manual_seed(position // 6)
+    return {"image": torch.rand(6, *SHAPE, generator=generator, dtype=torch.float64) * 2 - 1}
 
 
 def by_hand(steps: list[int]) -> WGAN:
@@ -59,11 +58,11 @@ def by_hand(steps: list[int]) -> WGAN:
     generator, critic = system.generator, system.critic
     step_critic = torch.optim.RMSprop(critic.parameters(), lr=1e-3)
     step_generator = torch.optim.RMSprop(generator.parameters(), lr=1e-3)
-    data, shown = batches(0), 0
+    shown = 0
     for n_critic in steps:
         seed_iteration(0, 0, shown)
         for _ in range(n_critic):
-            x = next(data)["image"]
+            x = fetch(shown, 6)["image"]
             with torch.no_grad():
                 fake = generator(torch.randn(6, 5, dtype=torch.float64))
             loss = -(critic(x).mean() - critic(fake).mean())
@@ -86,7 +85,7 @@ def test_defaults_are_the_papers() -> None:
 
 def test_training_equals_the_published_algorithm_with_the_authors_long_steps() -> None:
     ours = build()
-    trainer = Trainer(ours, TRAIN, batches)
+    trainer = Trainer(ours, TRAIN, fetch)
     assert [trainer.iterate() // 6 for _ in STEPS[:5]] == STEPS[:5]
     theirs, start = by_hand(STEPS[:5]).state_dict(), build().state_dict()
     for name, value in ours.state_dict().items():
@@ -103,7 +102,7 @@ def test_every_parameter_of_the_critic_is_within_the_bound_after_every_critic_st
     assert max(before.values()) > 0.5  # batch norm scales start near 1
     kinds = {type(module) for module in system.critic.modules() if list(module.parameters(recurse=False))}
     assert kinds == {nn.Conv2d, nn.BatchNorm2d}
-    steps = system.updates(Iteration(nimg=0, draw=lambda: next(batches(0))))
+    steps = system.updates(Iteration(0, fetch, batch=6))
     update = next(steps)
     for _ in range(4):
         assert update.player == "critic"
@@ -147,14 +146,14 @@ def test_long_steps_come_first_and_then_now_and_then() -> None:
 
 
 def test_a_resumed_training_takes_up_the_long_steps_where_it_was() -> None:
-    straight = Trainer(build(), TRAIN, batches)
+    straight = Trainer(build(), TRAIN, fetch)
     counts = [straight.iterate() // 6 for _ in range(6)]
-    first = Trainer(build(), TRAIN, batches)
+    first = Trainer(build(), TRAIN, fetch)
     for _ in range(3):
         first.iterate()
     state = copy.deepcopy(first.state())
     assert state["system"]["generator_steps"] == 3
-    second = Trainer(build(), TRAIN, batches)
+    second = Trainer(build(), TRAIN, fetch)
     second.restore(state)
     assert [second.iterate() // 6 for _ in range(3)] == counts[3:] == [2, 4, 2]
     for name, value in straight.system.state_dict().items():
@@ -176,13 +175,13 @@ class Constant(nn.Module):
         self.shade = nn.Parameter(torch.tensor(shade, dtype=torch.float64))
 
     def forward(self, latents: Tensor) -> Tensor:
-        return self.shade.expand(len(latents), *SPEC.shape)
+        return self.shade.expand(len(latents), *SHAPE)
 
 
 def test_losses_by_hand() -> None:
     system = build()
     system.critic = Mean()
     system.generator = Constant(-0.5)
-    white = {"image": torch.ones(6, *SPEC.shape, dtype=torch.float64)}
+    white = {"image": torch.ones(6, *SHAPE, dtype=torch.float64)}
     assert {name: value.item() for name, value in system.critic_loss(white).items()} == {"wasserstein": -1.5}
     assert {name: value.item() for name, value in system.generator_loss(white).items()} == {"adversarial": 0.5}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 import torch
+from specs import images
 from torch import Tensor, nn
 
 from ganpipe.config import Train
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
 from ganpipe.nets import dcgan, resnet, wgan_gp
 from ganpipe.nets.layers import signed_sigmoid
 from ganpipe.systems.wgan_gp import WGANGP
 from ganpipe.training.loop import Trainer, seed_iteration
 
-SPEC = DataSpec(name="toy", kind="image", shape=(2, 8, 8))
+SHAPE = (2, 8, 8)
+SPEC = images(SHAPE)
 CONFIG = WGANGP.Config(latent=5, features=3, n_critic=3, penalty_weight=7.0)
 TRAIN = Train.model_validate(
     {
@@ -36,10 +38,11 @@ def build() -> WGANGP:
     return WGANGP(CONFIG, SPEC).double().train()
 
 
-def batches(nimg: int) -> Iterator[Batch]:
-    generator = torch.Generator().manual_seed(1)
-    while True:
-        yield {"image": torch.rand(6, *SPEC.shape, generator=generator, dtype=torch.float64) * 2 - 1}
+def fetch(position: int, count: int) -> Batch:
+    """Return a batch of 6 that depends on its number alone."""
+    assert count == 6
+    generator = torch.Generator().manual_seed(position // 6)
+    return {"image": torch.rand(6, *SHAPE, generator=generator, dtype=torch.float64) * 2 - 1}
 
 
 def latents(n: int) -> Tensor:
@@ -49,7 +52,7 @@ def latents(n: int) -> Tensor:
 class DoubleWGANGP(WGANGP):
     """Draws latents in double precision, so that both loops see the same numbers."""
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def draw(self, name: str, n: int, generator: torch.Generator | None = None) -> Tensor:
         return latents(n)
 
 
@@ -59,11 +62,11 @@ def by_hand() -> WGANGP:
     generator, critic = system.generator, system.critic
     step_critic = torch.optim.Adam(critic.parameters(), lr=3e-3, betas=(0.5, 0.9))
     step_generator = torch.optim.Adam(generator.parameters(), lr=3e-3, betas=(0.5, 0.9))
-    data = batches(0)
-    for iteration in range(ITERATIONS):
-        seed_iteration(0, 0, iteration * CONFIG.n_critic * 6)
+    shown = 0
+    for _ in range(ITERATIONS):
+        seed_iteration(0, 0, shown)
         for _ in range(CONFIG.n_critic):
-            x = next(data)["image"]
+            x, shown = fetch(shown, 6)["image"], shown + 6
             x_tilde = generator(latents(6)).detach()
             epsilon = torch.rand(6, 1, 1, 1, dtype=torch.float64)
             x_hat = (epsilon * x + (1 - epsilon) * x_tilde).requires_grad_(True)
@@ -82,7 +85,7 @@ def by_hand() -> WGANGP:
 def test_training_equals_the_published_algorithm() -> None:
     torch.manual_seed(0)
     ours = DoubleWGANGP(CONFIG, SPEC).double()
-    trainer = Trainer(ours, TRAIN, batches)
+    trainer = Trainer(ours, TRAIN, fetch)
     for _ in range(ITERATIONS):
         assert trainer.iterate() == CONFIG.n_critic * 6
     theirs, start = by_hand().state_dict(), build().state_dict()
@@ -95,15 +98,15 @@ def test_training_equals_the_published_algorithm() -> None:
 def test_a_heavy_penalty_holds_the_slope_near_one() -> None:
     torch.manual_seed(0)
     system = DoubleWGANGP(CONFIG.model_copy(update={"penalty_weight": 100.0}), SPEC).double()
-    trainer = Trainer(system, TRAIN, batches)
+    trainer = Trainer(system, TRAIN, fetch)
     for _ in range(60):
         trainer.iterate()
-    image = next(batches(0))["image"].requires_grad_(True)
+    image = fetch(0, 6)["image"].requires_grad_(True)
     slope = torch.autograd.grad(system.critic(image).sum(), image)[0].flatten(1).norm(dim=1)
     assert 0.7 < slope.mean() < 1.3
 
 
-SMALL = DataSpec(name="toy", kind="image", shape=(3, 32, 32))
+SMALL = images((3, 32, 32))
 
 
 def test_the_default_networks_are_dcgans() -> None:
@@ -111,7 +114,7 @@ def test_the_default_networks_are_dcgans() -> None:
     assert {player: type(found.get_submodule(player)) for player in found.players} == wanted
     assert WGANGP.Config().network == "dcgan"
     torch.manual_seed(0)
-    generator, critic = dcgan.Generator(5, SPEC.shape, 3), dcgan.Discriminator(SPEC.shape, 3, batch_norm=False)
+    generator, critic = dcgan.Generator(5, SHAPE, 3), dcgan.Discriminator(SHAPE, 3, batch_norm=False)
     torch.manual_seed(0)
     system = WGANGP(CONFIG, SPEC)
     for ours, theirs in ((system.generator, generator), (system.critic, critic)):
@@ -139,9 +142,9 @@ def test_the_authors_networks(
     assert system.smallest_batch == smallest
     terms = system.critic_loss({"image": torch.rand(smallest, 3, 32, 32) * 2 - 1})
     assert terms.keys() == {"wasserstein", "gradient_penalty"}
-    images = system.generate(torch.randn(3, 5))
-    assert images.shape == (3, 3, 32, 32)
-    assert -1 <= images.min() < images.max() <= 1
+    drawn = system.generate({"latent": torch.randn(3, 5)})["image"]
+    assert drawn.shape == (3, 3, 32, 32)
+    assert -1 <= drawn.min() < drawn.max() <= 1
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -150,7 +153,7 @@ def test_the_generators_batch_may_be_a_multiple_of_the_critics(times: int) -> No
     seen: dict[str, list[int]] = {"generator": [], "critic": []}
     system.generator.register_forward_hook(lambda _, args, __: seen["generator"].append(len(args[0])))
     system.critic.register_forward_hook(lambda _, args, __: seen["critic"].append(len(args[0])))
-    batch = {"image": torch.rand(6, *SPEC.shape) * 2 - 1}
+    batch = {"image": torch.rand(6, *SHAPE) * 2 - 1}
     system.generator_loss(batch)
     assert seen == {"generator": [6 * times], "critic": [6 * times]}
     seen["generator"].clear()

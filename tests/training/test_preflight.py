@@ -17,13 +17,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from miniatures import changed, miniature
+from specs import images, vectors
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from ganpipe import config, paths
 from ganpipe.cli import app
 from ganpipe.config import Closed, Params, Train
-from ganpipe.core.batch import Batch, DataSpec
+from ganpipe.core.batch import Batch
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, PreflightError
@@ -46,16 +47,16 @@ class Line(System):
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        super().__init__(self.Config(), DataSpec(name="line", kind="vector", shape=(1,)))
+        super().__init__(self.Config(), vectors(1, name="line"))
         self.generator, self.discriminator = Shift(), nn.Sequential(nn.Linear(1, 1), nn.Flatten(0))
         nn.init.zeros_(self.discriminator[0].weight)
 
     def updates(self, it: Iteration) -> Updates:
         batch = it.next_batch()
         outcome = yield Update("discriminator", self.discriminator_loss, batch)
-        it.observe({"score": outcome.kept["real"].mean()})
+        it.log({"score": outcome.tensors["real"].mean()})
         outcome = yield Update("generator", self.generator_loss, batch)
-        it.observe({"loss": outcome.terms["adversarial"]})
+        it.log({"loss": outcome.terms["adversarial"]})
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         with torch.no_grad():
@@ -192,7 +193,7 @@ def test_the_pretest_of_the_book(workspace: Callable[[str], Params]) -> None:
 
 
 def test_the_output_is_compared_with_the_data() -> None:
-    system, spec = Line(), DataSpec(name="line", kind="vector", shape=(2,))
+    system, spec = Line(), vectors(2, name="line")
     state = torch.random.get_rng_state()
     assert re.fullmatch(r"-0\.\d+ to 0\.\d+, mean -?0\.0\d, std 0\.\d+", start.describe_output(system))
     assert torch.equal(torch.random.get_rng_state(), state), "a training must not depend on it"
@@ -212,7 +213,7 @@ def test_pixels_beyond_the_range_of_images_are_refused() -> None:
             return self.generator(latents)[:, :, None, None]
 
     system = Images()
-    system.data = DataSpec(name="dots", kind="image", shape=(1, 1, 1))
+    system.data = images((1, 1, 1), name="dots")
     assert "mean" in start.describe_output(system)
     system.generator.by.data.fill_(1.5)
     with pytest.raises(PreflightError, match=r"pixels from 1\.\d+ to 1\.\d+, .* end it with tanh"):
@@ -304,7 +305,7 @@ def test_the_command(workspace: Callable[[str], Params], monkeypatch: pytest.Mon
         r"output: images \(1, 28, 28\), -0\.\d.* data -1\.00 to 1\.00, mean -0\.\d\d, std 0\.\d\d$", lines[0]
     )
     assert re.match(r"cost: about .* for 2000 kimg at [\d.]+ img/s on the cpu; peak: \d+ MiB of CPU memory$", lines[2])
-    assert not paths.MODEL.exists() and not paths.state_dir().exists(), "nothing is kept"
+    assert not paths.MODEL.exists() and not paths.state_dir().exists(), "nothing is tensors"
 
     paths.PARAMS.write_text(paths.PARAMS.read_text().replace("name: digits", "name: fashion-mnist"))
     code, lines, error = check()

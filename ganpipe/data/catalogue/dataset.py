@@ -1,12 +1,11 @@
-"""What an entry of the catalogue says: what a set holds, its raw files, where they come from, how they are laid out."""
+"""An entry of the catalogue: the fields of a set, its raw files, where they come from, how they are laid out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["image", "vector"]
-
+from ganpipe.core.spec import Kind
 
 # ---------------------------------------------------------------------------------------------- where a file comes from
 
@@ -42,11 +41,11 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class UserFolder:
     """A tar file that `download` makes of the user's own folder, the same for the same names and contents."""
 
 
-Origin = Embedded | Generated | Published | Gathered
+Origin = Embedded | Generated | Published | UserFolder
 
 
 @dataclass(frozen=True)
@@ -179,10 +178,61 @@ class Crops:
     step: int
 
 
-Layout = Crops | Csv | Vectors | Synthetic | Idx | CifarBatches | ClassFolders | Celeba | MatLabels
+@dataclass(frozen=True)
+class PairedFolders:
+    """An archive of two folders of images, in which images of the same name are a pair: A/1.png and B/1.jpg.
+
+    The folders are A and B, any two others, or trainA, trainB, testA and so on; the first in alphabetical order is the
+    field a. Splits are folders too, beside or inside: trainA, train/A and A/train mean the same.
+    """
+
+    archive: str
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """An archive of images whose left half is the field a and whose right half is the field b.
+
+    Folders called train, val, valid, validation and test are splits; what lies elsewhere is of the split train.
+    """
+
+    archive: str
+
+
+@dataclass(frozen=True)
+class UnpairedFolders:
+    """An archive of two folders of images that are no pairs: two spaces, a and b. Named as those of `PairedFolders`."""
+
+    archive: str
+
+
+Layout = (
+    Crops
+    | Csv
+    | Vectors
+    | Synthetic
+    | Idx
+    | CifarBatches
+    | ClassFolders
+    | Celeba
+    | MatLabels
+    | PairedFolders
+    | SideBySide
+    | UnpairedFolders
+)
 
 
 # ------------------------------------------------------------------------------------------------------------- the set
+
+
+@dataclass(frozen=True)
+class RawField:
+    """A field of the published files. Like `core.spec.Field`, but shape and names may be unknown before packing."""
+
+    kind: Kind
+    shape: tuple[int, ...] | None = ()  # of one row; None: images of many shapes
+    names: tuple[str, ...] = ()  # of the classes or attributes; empty for a label: named by the raw files
+    space: str = "items"
 
 
 @dataclass(frozen=True)
@@ -191,10 +241,8 @@ class Dataset:
 
     name: str
     title: str
-    kind: Kind
-    shape: tuple[int, ...] | None  # (channels, height, width) of an image, (length,) of a vector; None: many shapes
-    count: int | None  # None: as many as the user's folder holds
-    classes: tuple[str, ...]  # names of the labels 0, 1, ...; empty: unlabelled, or named by the raw files
+    fields: Mapping[str, RawField]
+    count: int | None  # rows; None: as many as the user's folder holds
     source: str
     licence: str
     citation: str
@@ -203,7 +251,6 @@ class Dataset:
     layout: Layout
     splits: tuple[tuple[str, int], ...] = ()  # names and lengths, in packed order; empty: one split, train
     terms: str = ""  # the licence in two or three words
-    attributes: tuple[str, ...] = ()  # names of the yes/no attributes of each image
     crop: int | None = None  # default side of the centre crop, pixels; None: the largest centre square
     size: int | None = None  # default side of the packed images, pixels; None: as published
 
@@ -212,3 +259,27 @@ class Dataset:
         """The size of the raw files in bytes, or None where only the user's folder tells."""
         sizes = [file.size for file in self.files]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of the fields. A folder of the user's own may lack the `label` that it is said to have."""
+        return frozenset(field.kind for field in self.fields.values())
+
+    @property
+    def labelled(self) -> bool:
+        """Whether rows have a class, or may have one."""
+        return "label" in self.kinds
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of the fields that hold images."""
+        return tuple(name for name, field in self.fields.items() if field.kind == "image")
+
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """(channels, height, width) of the published images; None: many shapes, or no images."""
+        return self.fields[self.images[0]].shape if self.images else None
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return the names of the classes or attributes of a field; empty where they are not known or there is none."""
+        return self.fields[field].names if field in self.fields else ()

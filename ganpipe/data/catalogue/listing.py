@@ -1,4 +1,4 @@
-"""The catalogue as text: a table of all data sets, and all that is known of one."""
+"""The catalogue as text: a table of all data sets, and a card of one with its fields, files, hashes and addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterator
 
 from ganpipe.config import choose
-from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawFile
+from ganpipe.core.spec import VALUES
+from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawField, RawFile
 from ganpipe.data.catalogue.sets import DATASETS
 from ganpipe.files import readable_size
 
@@ -29,9 +30,7 @@ def card(name: str) -> list[str]:
     facts = {
         dataset.name: dataset.title,
         "rows": _rows(dataset),
-        "shape": _shape(dataset),
-        "classes": ", ".join(dataset.classes) or _CLASSES[dataset.count is None],
-        "attributes": ", ".join(dataset.attributes),
+        **{name: _field(field) for name, field in dataset.fields.items()},
         "packed as": dataset.transform,
         "from": dataset.source,
         "licence": dataset.licence,
@@ -40,9 +39,6 @@ def card(name: str) -> list[str]:
     }
     lines = [line for title, text in facts.items() if text for line in _wrapped(title, text)]
     return lines + [line for file in dataset.files for line in _file(file)]
-
-
-_CLASSES = {True: "the subfolders of the folder", False: "none"}
 
 
 def _row(dataset: Dataset) -> tuple[str, str, str, str, str]:
@@ -58,12 +54,27 @@ def _rows(dataset: Dataset) -> str:
     return f"{dataset.count:,}" + (f": {splits}" if splits else "")
 
 
-def _shape(dataset: Dataset) -> str:
-    if dataset.shape is None:
+def _field(field: RawField) -> str:
+    """Return what one value of a field is, with its names."""
+    space = "" if field.space == "items" else f", in a space of its own ({field.space})"
+    match field.kind:
+        case "image":
+            return _image(field.shape) + space
+        case "label":
+            return (
+                f"one of the classes {', '.join(field.names)}"
+                if field.names
+                else "the subfolders, where there are some"
+            )
+        case "attributes":
+            return f"yes or no: {', '.join(field.names)}"
+    return f"{VALUES[field.kind]} of {' x '.join(map(str, field.shape or ()))} numbers" + space
+
+
+def _image(shape: tuple[int, ...] | None) -> str:
+    if shape is None:
         return "images of many shapes"
-    if dataset.kind == "vector":
-        return f"vectors of {dataset.shape[0]} numbers"
-    channels, height, width = dataset.shape
+    channels, height, width = shape
     return f"{'colour' if channels == 3 else 'grey'} images, {width} x {height} pixels"
 
 
@@ -87,7 +98,7 @@ def _file(file: RawFile) -> Iterator[str]:
 
 def _wrapped(title: str, text: str) -> list[str]:
     lines = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return [f"{title if number == 0 else '':<14}{line}" for number, line in enumerate(lines)]
+    return [f"{title if number == 0 else '':<18}{line}" for number, line in enumerate(lines)]
 
 
 def _summary(layout: type) -> str:

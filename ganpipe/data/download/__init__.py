@@ -1,1 +1,1 @@
-"""The download stage: raw files brought to one folder, verified, whole or not at all."""
+"""The download stage: raw files brought to one folder and verified."""

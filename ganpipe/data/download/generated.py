@@ -33,7 +33,7 @@ def pattern(count: int, seed: int) -> Float32[np.ndarray, "n 4"]:
 
 
 def shapes(count: int, seed: int) -> UInt8[np.ndarray, "n 32 32 3"]:
-    """Return `count` images of a bright shape somewhere on a dark ground, of the kinds that `shape_labels` says."""
+    """Return `count` images of a bright shape on a dark ground, of the classes that `shape_labels` returns."""
     bits = np.random.PCG64(seed).random_raw(9 * count).reshape(count, 9) >> np.uint64(32)
     radius = _RADII[0] + (bits[:, 0] % (_RADII[1] - _RADII[0])).astype(np.int64)
     centre = radius[:, None] + (bits[:, 1:3] % (_SIDE - 2 * radius)[:, None].astype(np.uint64)).astype(np.int64)

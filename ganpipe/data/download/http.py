@@ -1,4 +1,4 @@
-"""One request for the rest of a file: what the answer means, and whether asking again can help.
+"""One request for the rest of a file. Tells answers that help from those that may help later and those that never will.
 
 The library `requests` speaks HTTP, follows redirects, checks certificates and knows proxies.
 """
@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from itertools import chain
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -24,21 +22,21 @@ from ganpipe.data.download.verify import is_html
 
 CONNECT_SECONDS = 15.0
 STALL_SECONDS = 30.0
-"""A server that sends nothing for so long, or less than `MIN_RATE` for so long, is given up."""
+"""A request is given up when the server sends nothing, or less than `MIN_RATE`, for this long."""
 MIN_RATE = 1000.0  # bytes per second
 
 _BLOCK = 1 << 18  # bytes
-_PAGE = 1 << 18  # bytes of a web page that are looked at
+_PAGE = 1 << 18  # bytes of a web page that are read
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_PASSING = (408, 425, 429)  # beside 5xx: statuses that asking again may cure
+_PASSING = (408, 425, 429)  # statuses beside 5xx after which a second request may succeed
 
 
-class Refused(Exception):  # noqa: N818  what an address answers, not a defect
-    """An address will not give the file however often it is asked; the message says why."""
+class Refused(Exception):  # noqa: N818  the answer of an address, not a defect
+    """An address does not give the file, and asking again would not help; the message says why."""
 
 
 class Cut(Exception):  # noqa: N818
-    """An attempt failed in a way that may pass; `wait` are the seconds that the server asked for."""
+    """An attempt failed for a reason that may pass; `wait` is the pause in seconds that the server asked for."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -46,7 +44,7 @@ class Cut(Exception):  # noqa: N818
 
 
 class Stale(Cut):
-    """What came before cannot be continued, so that asking from the start on may help."""
+    """The partial file cannot be continued; a request for the whole file may succeed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Answer:
     """A server that is ready to send a file from byte `start` on."""
 
     start: int
-    total: int | None  # bytes of the whole file, where the server says it
+    total: int | None  # bytes of the whole file; None: the server does not say
     validator: str | None  # ETag or date of the file
     ends: bool  # whether a cut connection can be told from the end of the file
     blocks: Iterator[bytes]
@@ -62,9 +60,10 @@ class Answer:
 
 @contextmanager
 def ask(session: requests.Session, url: str, have: int, validator: str | None) -> Iterator[Answer]:
-    """Lend the answer to a request for the file from byte `have` on, if it still is the one with this `validator`.
+    """Lend the answer to a request for the file from byte `have` on; `validator` is the ETag or date of those bytes.
 
-    The answer may start at 0 all the same. Raises `Refused`, `Cut` or `Stale`, as reading its blocks does.
+    Where the file has another validator by now, or the server ignores ranges, the answer starts at byte 0. Raises
+    `Refused`, `Cut` or `Stale`; so does reading its blocks.
     """
     headers = {"Range": f"bytes={have}-"} if have else {}
     if have and validator:
@@ -94,14 +93,14 @@ def _reply(session: requests.Session, url: str, headers: dict[str, str]) -> tupl
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):
         raise Refused("is no address that can be asked") from None
     try:
-        _check_status(response, "Range" in headers)
+        _require_success(response, "Range" in headers)
         return response, _read(response)
     except Exception:
         response.close()
         raise
 
 
-def _check_status(response: requests.Response, ranged: bool) -> None:
+def _require_success(response: requests.Response, ranged: bool) -> None:
     status = response.status_code
     if status == 416 and ranged:
         raise Stale("has nothing beyond what came before")
@@ -112,15 +111,11 @@ def _check_status(response: requests.Response, ranged: bool) -> None:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """Return the seconds, from the number or the date that the server gave."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
+    """Return the seconds to wait, from the number or the date in the header; 0 where there is none that can be read."""
     try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
+        return float(urllib3.util.Retry().parse_retry_after(response.headers.get("Retry-After", "0")))
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return 0.0
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _span(response: requests.Response, have: int) -> tuple[int, int | None]:
@@ -142,7 +137,7 @@ def _validator(response: requests.Response) -> str | None:
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
-    """Yield what comes as it comes; raise `Cut` where the connection is cut, silent or next to silent."""
+    """Yield the body block by block; raise `Cut` where the connection is cut, silent or slower than `MIN_RATE`."""
     since, received = time.monotonic(), 0
     while block := _read(response):
         yield block
@@ -155,7 +150,7 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _read(response: requests.Response) -> bytes:
-    """Return what has come, at least one byte unless the body has ended.
+    """Return the bytes received so far, at least one unless the body has ended.
 
     Not decoded: a server that calls a .gz file an encoding of something else must not have it expanded.
     """
@@ -166,7 +161,7 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _reason(error: BaseException) -> str:
-    """Return in a few words why a connection failed; the libraries wrap the reason several layers deep."""
+    """Return in a few words why a connection failed: the libraries wrap the cause in several exceptions."""
     links, link = [error], error
     while following := link.__cause__ or link.__context__:
         links.append(link := following)
@@ -183,9 +178,9 @@ def _reason(error: BaseException) -> str:
 
 
 def _question(response: requests.Response, first: bytes) -> str | None:
-    """Return None for a file, and for a page that asks whether to go on, the address that its button leads to.
+    """Return the address behind the button of a page that asks for confirmation; None where the answer is a file.
 
-    Google Drive asks so before it sends what is too large for its virus scan. Any other page is refused.
+    Google Drive asks for confirmation before it sends a file too large for its virus scan. Any other page is refused.
     """
     declared = response.headers.get("Content-Type", "").lower().startswith("text/html")
     if not (is_html(first) or (declared and first.lstrip().startswith(b"<"))):

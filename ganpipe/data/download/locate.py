@@ -1,4 +1,4 @@
-"""Where a raw file is to be taken from: the published place, or what `data.source` names instead."""
+"""Where a raw file is taken from: the published place, or the place that `data.source` names instead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset, Embedded, Gathered, Generated, Published, RawFile
+from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawFile, UserFolder
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS, main_root
 
@@ -24,7 +24,7 @@ class Local:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder on this machine, to be gathered."""
+    """A folder on this machine, to be stored as one tar file."""
 
     path: Path
 
@@ -44,8 +44,8 @@ def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
 
     Raises `ConfigError` where `data.source` will not do and `DataError` where a package that carries it is missing.
     """
-    if isinstance(file.origin, Gathered):
-        return _users_folder(dataset, data.source)
+    if isinstance(file.origin, UserFolder):
+        return _user_folder(dataset, data.source)
     if data.source is None:
         return _published(file)
     if "://" in data.source:
@@ -53,7 +53,7 @@ def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
     return _on_this_machine(dataset, file, data)
 
 
-def _users_folder(dataset: Dataset, source: str | None) -> Folder:
+def _user_folder(dataset: Dataset, source: str | None) -> Folder:
     here = f"{PARAMS}: data.source = {source!r}"
     if source is not None and resolved(source).is_dir():
         return Folder(resolved(source))

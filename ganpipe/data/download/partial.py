@@ -1,4 +1,4 @@
-"""A file on its way: what of it has come, and a note beside it that says which file that is the beginning of."""
+"""A partial download, and the JSON file beside it that says to which file (URL, ETag, size) its bytes belong."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from ganpipe.files import write_json
 
 
 @dataclass(frozen=True)
-class Note:
-    """What the server said of the file whose beginning has come."""
+class ServedFile:
+    """The file that a partial download belongs to, as the server describes it."""
 
     url: str
-    validator: str | None  # ETag or date: another one means another file
-    size: int | None  # bytes of the whole file
+    validator: str | None  # ETag or date: if it changes, the file has changed
+    size: int | None  # bytes of the whole file; None: the server does not say
 
 
 class Part:
-    """The files `<name>.part` and `<name>.part.json`, which outlive a killed process and are taken up by the next."""
+    """The files `<name>.part` and `<name>.part.json`. They outlive a killed process; the next one continues them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(f"{path.name}.part")
-        self._note = path.with_name(f"{path.name}.part.json")
+        self._description = path.with_name(f"{path.name}.part.json")
 
     @property
     def have(self) -> int:
-        """How many bytes have come."""
+        """The number of bytes received so far."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     @property
-    def note(self) -> Note | None:
-        """What the beginning belongs to, or None where nothing reliable is known."""
+    def served(self) -> ServedFile | None:
+        """The file that the bytes belong to; None where the description is missing or unreadable."""
         try:
-            return Note(**json.loads(self._note.read_text(encoding="utf-8")))
+            return ServedFile(**json.loads(self._description.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
-    def begin(self, note: Note) -> None:
-        """Forget what has come, and start a file."""
+    def begin(self, served: ServedFile) -> None:
+        """Discard the bytes received so far, and describe the file that is to come."""
         self.discard()
-        write_json(self._note, asdict(note))
+        write_json(self._description, asdict(served))
 
     def open(self, start: int) -> BinaryIO:
         """Open for writing from byte `start` on."""
@@ -52,6 +52,6 @@ class Part:
         return opened
 
     def discard(self) -> None:
-        """Remove both files; the note last, so that no beginning is ever without its note."""
+        """Remove both files, the description last: so no partial file is ever without its description."""
         self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._description.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The `download` stage: bring the raw files of a data set to one folder, verified, whole or not at all.
+"""The `download` stage: bring the raw files of a data set to one folder, verified. A file is complete or absent.
 
-What comes over the web is kept in `<main checkout>/.ganpipe/downloads` and linked to its final name, because DVC
-empties `data/raw` before it runs the stage again: neither half a file nor the finished first of three may be lost.
+Downloads are kept in `<main checkout>/.ganpipe/downloads` and linked to their final names, because DVC empties
+`data/raw` before it runs the stage again: neither a partial file nor a finished one may be lost by that.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.generated import generate
 from ganpipe.data.download.locate import Folder, Local, Web, locate
 from ganpipe.data.download.partial import Part
-from ganpipe.data.download.user_folder import gather
-from ganpipe.data.download.verify import Finding, examine
+from ganpipe.data.download.user_folder import archive_folder
+from ganpipe.data.download.verify import Examined, examine
 from ganpipe.errors import DataError
 from ganpipe.files import replacing, require_space, write_json
 from ganpipe.paths import state_dir
 from ganpipe.progress import progress
 
 SOURCE = "SOURCE.json"
-"""Name of the file that says which set lies beside it and where it came from; packing copies it into the HDF5 file."""
+"""Name of the file with the name and source of the set beside it; packing copies its content into the HDF5 file."""
 
 _BLOCK = 1 << 20  # bytes
 
@@ -51,7 +51,7 @@ def download(data: Data, into: Path) -> None:
         with _alone(state_dir() / "downloads" / dataset.name / file.name) as kept:
             match place:
                 case Folder(path):
-                    records[file.name] = _gathered(path, into / file.name, file)
+                    records[file.name] = _archived(path, into / file.name, file)
                 case Web(urls):
                     records[file.name] = _record(_downloaded(urls, kept, into / file.name, file, data), file)
                 case _:
@@ -75,7 +75,7 @@ def fetch_once(file: RawFile, folder: Path, advice: str) -> Path:
 
 @contextmanager
 def _alone(kept: Path) -> Iterator[Path]:
-    """Lend the place of a download to one process at a time; the others wait, and find it done."""
+    """Lend the path of a download to one process at a time; the others wait, and then find the file there."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{kept}.lock")
     try:
@@ -89,31 +89,31 @@ def _alone(kept: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _record(finding: Finding, file: RawFile) -> dict[str, Any]:
-    """Return what `SOURCE.json` says about a file; warn where it is not the published one.
+def _record(examined: Examined, file: RawFile) -> dict[str, Any]:
+    """Return the entry of a file in `SOURCE.json`; warn where it is not the published one.
 
-    That is only what the bytes are, not the way they came: the same bytes from elsewhere must not change any hash.
+    The entry describes the bytes, not where they came from: the same bytes from elsewhere must not change any hash.
     """
-    record = {"bytes": finding.size, "sha256": finding.sha256}
-    if finding.difference is None:
+    record = {"bytes": examined.size, "sha256": examined.sha256}
+    if examined.difference is None:
         return record | ({"content_sha256": file.content.sha256} if file.content else {})
     print(
-        f"Warning: {file.name} is not the published file: it {finding.difference} (sha256 {finding.sha256} instead of "
-        f"{file.sha256}); it is used because data.verify is false",
+        f"Warning: {file.name} is not the published file: it {examined.difference} (sha256 {examined.sha256} "
+        f"instead of {file.sha256}); it is used because data.verify is false",
         file=sys.stderr,
         flush=True,
     )
     return record | {"as_published": False}
 
 
-def _gathered(folder: Path, target: Path, file: RawFile) -> dict[str, Any]:
+def _archived(folder: Path, target: Path, file: RawFile) -> dict[str, Any]:
     with replacing(target) as part:
-        left_out = gather(folder, part)
+        left_out = archive_folder(folder, part)
         record = _record(examine(part, file), file)
     return record | ({"left_out": left_out} if left_out else {})
 
 
-def _copied(place: Local | Generated, target: Path, file: RawFile, data: Data) -> Finding:
+def _copied(place: Local | Generated, target: Path, file: RawFile, data: Data) -> Examined:
     """Copy or compute a file; raise `DataError` where it is not what it should be."""
     with replacing(target) as part:
         if isinstance(place, Local):
@@ -122,10 +122,10 @@ def _copied(place: Local | Generated, target: Path, file: RawFile, data: Data) -
         else:
             found = target
             generate(place, part)
-        finding = examine(part, file)
-        if problem := finding.problem(tolerant=not data.verify):
+        examined = examine(part, file)
+        if problem := examined.problem(tolerant=not data.verify):
             raise DataError(f"{found}: {problem}; {_advice(file, data)}")
-    return finding
+    return examined
 
 
 def _copy(found: Path, part: Path) -> None:
@@ -141,20 +141,20 @@ def _copy(found: Path, part: Path) -> None:
         raise DataError(f"{found}: cannot be copied to {part.parent}: {error.strerror}") from None
 
 
-def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, data: Data) -> Finding:
+def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, data: Data) -> Examined:
     """Return the verified file that is there already, or bring it from the web."""
     for path in (target, kept) if data.verify else ():
-        if path.is_file() and (finding := examine(path, file)).difference is None:
+        if path.is_file() and (examined := examine(path, file)).difference is None:
             Part(kept).discard()
             break
     else:
         from ganpipe.data.download.transfer import Download  # requests takes a while to import
 
         path = kept
-        finding = Download(file, kept, tolerant=not data.verify).run(urls, _advice(file, data))
+        examined = Download(file, kept, tolerant=not data.verify).run(urls, _advice(file, data))
     if path is kept:
         _deliver(kept, target, keep=data.verify)
-    return finding
+    return examined
 
 
 def _deliver(kept: Path, target: Path, keep: bool) -> None:
@@ -175,7 +175,7 @@ def _deliver(kept: Path, target: Path, keep: bool) -> None:
 
 
 def _advice(file: RawFile, data: Data) -> str:
-    """Return what a user can do who did not get `file`."""
+    """Return what the user can do where `file` could not be had."""
     if data.source is not None:
         known = f"data.source should give {file.name} of {file.size} bytes with sha256 {file.sha256}"
         return known if not data.verify else f"{known}, or set data.verify: false to use another file"

@@ -1,4 +1,4 @@
-"""Downloads that end whole and verified, or with one line: resumed, tried again, from one mirror after the other."""
+"""Downloads with resumption, retries and mirrors. A download ends with the verified file or with a one-line error."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import requests
 from ganpipe import __version__
 from ganpipe.data.catalogue.dataset import RawFile
 from ganpipe.data.download.http import Answer, Cut, Refused, Stale, ask
-from ganpipe.data.download.partial import Note, Part
-from ganpipe.data.download.verify import Finding, examine
+from ganpipe.data.download.partial import Part, ServedFile
+from ganpipe.data.download.verify import Examined, examine
 from ganpipe.errors import DataError
 from ganpipe.files import require_space, settle
 from ganpipe.progress import progress
 
 ATTEMPTS = 6
-"""So many failures in a row, none of which got the file further, and an address is given up."""
+"""An address is given up after this number of failures in a row that bring no further bytes."""
 BACKOFF_SECONDS = 1.0  # before the second attempt; then doubled each time
 MAX_BACKOFF_SECONDS = 60.0
 MAX_RETRY_AFTER_SECONDS = 300.0  # a server that asks for more than this is given up
 
-_STEP = 1 << 20  # bytes, or one percent of the file: what counts as getting further
-_BOMB = 2  # a compressed file is never so many times as long as what it expands to
+_STEP = 1 << 20  # bytes, or one percent of the file: less does not count as progress
+_BOMB = 2  # a compressed file is always less than this many times as long as its expanded content
 
 
 class Download:
-    """One file on its way to `path`, which it gets only when it was examined.
+    """Downloads one file. It gets its final name `path` only after it was verified.
 
-    `tolerant` accepts whatever a server calls the file, as long as it is whole and no web page.
+    `tolerant` accepts other content than the published one, as long as it is complete and no web page.
     """
 
     def __init__(self, file: RawFile, path: Path, tolerant: bool) -> None:
@@ -41,13 +41,13 @@ class Download:
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": f"ganpipe/{__version__}", "Accept-Encoding": "identity"})
         self._session.max_redirects = 10
-        self._size = None if tolerant or file.content else file.size  # the only size that will do
+        self._size = None if tolerant or file.content else file.size  # the only size that is accepted; None: any
         self._at_most = self._size
         if file.content and not tolerant:
             self._at_most = _BOMB * file.content.size
 
-    def run(self, urls: Sequence[str], advice: str) -> Finding:
-        """Try one address after the other; raise `DataError` with what each said, and `advice`."""
+    def run(self, urls: Sequence[str], advice: str) -> Examined:
+        """Try one address after the other; raise `DataError` with the answer of each, and `advice`."""
         problems = []
         with self._session:
             for url in urls:
@@ -57,23 +57,23 @@ class Download:
                     problems.append(f"{urlsplit(url).hostname}: {problem}")
         raise DataError(f"{self._file.name} could not be downloaded: {'; '.join(problems)}; {advice}")
 
-    def _from(self, url: str) -> Finding:
+    def _from(self, url: str) -> Examined:
         """Try one address until the whole file is there or the address is given up."""
-        patience, spoilt = _Patience(self._file.name, self._part), False
+        retries, spoilt = _Retries(self._file.name, self._part), False
         while True:
             try:
                 self._transfer(url)
             except Cut as cut:
                 if isinstance(cut, Stale):
                     self._part.discard()
-                patience.lose(cut)
+                retries.pause(cut)
                 continue
-            finding = examine(self._part.path, self._file)
-            problem = finding.problem(self._tolerant)
+            examined = examine(self._part.path, self._file)
+            problem = examined.problem(self._tolerant)
             if problem is None:
                 settle(self._part.path, self._path)
                 self._part.discard()
-                return finding
+                return examined
             self._part.discard()
             if spoilt:
                 raise Refused(problem)
@@ -81,39 +81,39 @@ class Download:
             spoilt = True
 
     def _transfer(self, url: str) -> None:
-        """Ask once for what is missing and receive it."""
-        note = self._part.note
-        have = self._usable(url, note)
-        if have and note and have == note.size:
+        """Send one request for the missing bytes and receive the answer."""
+        served = self._part.served
+        have = self._usable(url, served)
+        if have and served and have == served.size:
             return  # a process was killed after the last byte
-        validator = note.validator if note and note.url == url else None
+        validator = served.validator if served and served.url == url else None
         with ask(self._session, url, have, validator) as answer:
-            if note and answer.start:
-                self._check_continuation(answer, note, validator)
-            self._check_size(answer)
+            if served and answer.start:
+                self._require_same_file(answer, served, validator)
+            self._require_right_size(answer)
             if not answer.start:
-                self._part.begin(Note(url, answer.validator, self._whole(answer)))
+                self._part.begin(ServedFile(url, answer.validator, self._whole(answer)))
             require_space(self._path.parent, (self._whole(answer) or self._at_most or 0) - answer.start)
             self._receive(answer)
 
-    def _usable(self, url: str, note: Note | None) -> int:
+    def _usable(self, url: str, served: ServedFile | None) -> int:
         """Return how many bytes of an earlier attempt can be continued.
 
-        Where the content is known, any beginning may be tried: a wrong one is found out at the end. Otherwise it must
-        be known to belong to the same file.
+        Where the published hash is known, bytes of any address are continued: the hash shows at the end if they were
+        wrong. Otherwise they must belong to the same file at the same address.
         """
         have = self._part.have
-        if note is None or (note.size is not None and have > note.size):
+        if served is None or (served.size is not None and have > served.size):
             return 0
-        return have if not self._tolerant or (note.url == url and note.validator) else 0
+        return have if not self._tolerant or (served.url == url and served.validator) else 0
 
-    def _check_continuation(self, answer: Answer, note: Note, validator: str | None) -> None:
-        resized = None not in (answer.total, note.size) and answer.total != note.size
+    def _require_same_file(self, answer: Answer, served: ServedFile, validator: str | None) -> None:
+        resized = None not in (answer.total, served.size) and answer.total != served.size
         changed = None not in (answer.validator, validator) and answer.validator != validator
         if resized or changed:
             raise Stale("the file has changed since its beginning came")
 
-    def _check_size(self, answer: Answer) -> None:
+    def _require_right_size(self, answer: Answer) -> None:
         if self._size is not None and answer.total not in (None, self._size):
             raise Refused(f"offers {answer.total} bytes instead of {self._size}")
         if self._at_most is not None and (answer.total or 0) > self._at_most:
@@ -122,7 +122,7 @@ class Download:
             raise Refused("does not say how long the file is, so that a cut connection would go unnoticed")
 
     def _receive(self, answer: Answer) -> None:
-        """Append what comes to the part; raise `Cut` or `Refused` where that is less or more than it should be."""
+        """Append the answer to the partial file; raise `Cut` or `Refused` where it is too short or too long."""
         try:
             have = self._store(answer)
         except OSError as error:
@@ -134,7 +134,7 @@ class Download:
             raise Cut("the connection was cut")
 
     def _whole(self, answer: Answer) -> int | None:
-        """Return how many bytes the whole file has, as far as that is known."""
+        """Return the size of the whole file in bytes; None: unknown."""
         return self._size if answer.total is None else answer.total
 
     def _store(self, answer: Answer) -> int:
@@ -151,21 +151,21 @@ class Download:
         return bar.done
 
 
-class _Patience:
-    """Decides how often and after what pauses an address is asked again."""
+class _Retries:
+    """Decides how often an address is asked again, and after which pause."""
 
     def __init__(self, name: str, part: Part) -> None:
         self._name, self._part = name, part
         self._failures, self._furthest = 0, part.have
 
-    def lose(self, cut: Cut) -> None:
-        """Pause after a failure; raise `Refused` when there were too many since the file last got further."""
-        have, note = self._part.have, self._part.note
-        step = min(_STEP, note.size // 100) if note and note.size else _STEP
+    def pause(self, cut: Cut) -> None:
+        """Pause after a failure; raise `Refused` after too many failures without progress."""
+        have, served = self._part.have, self._part.served
+        step = min(_STEP, served.size // 100) if served and served.size else _STEP
         self._failures = 1 if have >= self._furthest + max(1, step) else self._failures + 1
         self._furthest = max(have, self._furthest)
         if cut.wait > MAX_RETRY_AFTER_SECONDS:
-            raise Refused(f"{cut}, ask again in {cut.wait:.0f} s")
+            raise Refused(f"{cut}, ask again in at least {cut.wait:.0f} s")
         if self._failures >= ATTEMPTS:
             raise Refused(f"{cut} ({ATTEMPTS} times in a row)")
         pause = max(cut.wait, min(BACKOFF_SECONDS * 2 ** (self._failures - 1), MAX_BACKOFF_SECONDS))

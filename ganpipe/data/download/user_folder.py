@@ -16,12 +16,12 @@ from ganpipe.progress import progress
 _SHOWN = 5  # names of left-out entries on the line that reports them
 
 
-def gather(folder: Path, tar: Path) -> dict[str, str]:
-    """Write all regular files under `folder` to `tar`, sorted by name; return what was left out, and why.
+def archive_folder(folder: Path, tar: Path) -> dict[str, str]:
+    """Write all regular files under `folder` to `tar`, sorted by name; return the entries left out, with the reason.
 
-    Left out are links, because where they lead may change or be anything, and hidden, special and unreadable entries.
-    Nothing is kept of a file but its name and bytes. Raises `ConfigError` where there is nothing to gather and
-    `DataError` where a file changes meanwhile.
+    Links are left out, because their target may change or lie anywhere; so are hidden, special and unreadable entries.
+    Of each file only its name and bytes are kept. Raises `ConfigError` where the folder holds no file and `DataError`
+    where a file changes meanwhile.
     """
     left_out: dict[str, str] = {}
     names = sorted(_files(folder, "", left_out), key=os.fsencode)

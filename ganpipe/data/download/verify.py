@@ -1,4 +1,4 @@
-"""Is a raw file the one that its publisher made? What is known of it by size, hash and content."""
+"""Compares a raw file with the published one by size, hash and expanded content."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body)\b", re
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a file is, and what keeps it from being the published one."""
+class Examined:
+    """Size and hash of a file, and in which way it differs from the published one."""
 
     size: int  # bytes
     sha256: str
-    difference: str | None  # from the published file, as the end of a sentence; None: there is none
-    data: bool = True  # False: no data at all, but an empty file or a web page
+    difference: str | None  # from the published file, as the end of a sentence; None: it is that file
+    data: bool = True  # False: the file is empty or a web page
 
     def problem(self, tolerant: bool) -> str | None:
-        """Return why the file will not do; a tolerant user takes any data."""
+        """Return why the file is refused, or None. `tolerant` accepts any file that is data, published or not."""
         return None if tolerant and self.data else self.difference
 
 
-def examine(path: Path, file: RawFile) -> Finding:
+def examine(path: Path, file: RawFile) -> Examined:
     """Compare the file at `path` with what the catalogue says of `file`. A file without a known hash always agrees."""
     size = path.stat().st_size
     with path.open("rb") as opened:
@@ -37,14 +37,14 @@ def examine(path: Path, file: RawFile) -> Finding:
         opened.seek(0)
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     if sha256 == file.sha256:
-        return Finding(size, sha256, None)
+        return Examined(size, sha256, None)
     if size == 0 or html:
-        return Finding(size, sha256, "is an HTML page, not data" if html else "is empty", data=False)
-    return Finding(size, sha256, None if file.sha256 is None else _difference(path, size, file))
+        return Examined(size, sha256, "is an HTML page, not data" if html else "is empty", data=False)
+    return Examined(size, sha256, None if file.sha256 is None else _difference(path, size, file))
 
 
 def is_html(beginning: bytes) -> bool:
-    """Return whether a file that begins so is a web page, which no raw file is."""
+    """Return whether a file with these first bytes is a web page. No raw file is one."""
     return _HTML.match(beginning) is not None
 
 
@@ -71,7 +71,7 @@ def _content_difference(path: Path, content: Content) -> str | None:
 
 
 def _measure(opened: gzip.GzipFile, at_most: int) -> tuple[int, str]:
-    """Return the size and the sha256 of what a file expands to, but stop after `at_most` bytes: it may be a bomb."""
+    """Return the size and the sha256 of the expanded content. Stops after `at_most` bytes: the file may be a bomb."""
     size, digest = 0, hashlib.sha256()
     while size < at_most and (block := opened.read(min(_BLOCK, at_most - size))):
         size += len(block)

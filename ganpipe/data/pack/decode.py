@@ -1,6 +1,6 @@
-"""Decoding images in several processes into one file: the same rows for any number of processes, in bounded memory.
+"""Decodes images in several processes into files: the same rows for any number of processes, in bounded memory.
 
-The processes write the pixels to the file themselves, so that none go through a pipe.
+The processes write the pixels to the files themselves, so that no pixels go through a pipe.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ganpipe.data.pack.images import Transform, UnreadableError
-from ganpipe.data.pack.layouts import Item
+from ganpipe.data.pack.items import Item
 from ganpipe.errors import DataError
 from ganpipe.machine import available_cores
 
@@ -31,10 +32,10 @@ _AHEAD = 3  # chunks per other process that are waiting or being decoded; as man
 
 
 @dataclass
-class Rows:
+class PixelFile:
     """A file of decoded images, one after the other, all of the shape (height, width, channels) of the first.
 
-    Its row number n is the n-th image; one that cannot be used leaves a gap.
+    Row number n is the n-th image of this file. An image that cannot be used leaves a gap.
     """
 
     path: Path
@@ -44,22 +45,27 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Images to be decoded into the rows from `start` on."""
+    """Images to be decoded, each with its pixel file and its row there; `start` counts the images before."""
 
     start: int
     items: list[Item]
+    rows: list[tuple[str, int]]
 
     @property
     def contents(self) -> list[bytes | str]:
-        """The bytes of each, or why there are none."""
+        """The bytes of each image, or the reason why there are none."""
         return [item.problem or item.content for item in self.items]
 
 
 _Problems = Future[list[str | None]]  # of each image of a chunk; None: it is in its row
 
 
-def decoded(items: Iterable[Item], rows: Rows, workers: int | None) -> Generator[tuple[Item, str | None], None, None]:
-    """Write the pixels of every item to `rows`, and yield it with what is wrong with it or None, in order.
+def decoded(
+    items: Iterable[Item], files: Mapping[str, PixelFile], workers: int | None
+) -> Generator[tuple[Item, str | None], None, None]:
+    """Write the pixels of every item to the file of its field; yield it with the reason why it cannot be used, or None.
+
+    The order is that of the items.
 
     `workers` is the number of processes, this one included; None: one per core. At most 6 chunks per process, of 64
     images or 8 MiB each, are in memory at a time. Raises `DataError` where the system kills a process.
@@ -67,19 +73,22 @@ def decoded(items: Iterable[Item], rows: Rows, workers: int | None) -> Generator
     others = (workers or available_cores()) - 1
     chunks = _chunks(items)
     for chunk in chunks:
-        yield from _results(chunk, _here(chunk, rows))
-        if others and rows.shape is not None and chunk.start + len(chunk.items) >= _ALONE:
-            yield from _in_processes(chunks, rows, others)
+        yield from _results(chunk, _here(chunk, files))
+        if others and _shapes_known(chunk, files) and chunk.start + len(chunk.items) >= _ALONE:
+            yield from _in_processes(chunks, files, others)
 
 
-def _in_processes(chunks: Iterable[_Chunk], rows: Rows, others: int) -> Iterator[tuple[Item, str | None]]:
-    """Give chunks to other processes; whenever these have enough to do, decode one here."""
+def _in_processes(
+    chunks: Iterable[_Chunk], files: Mapping[str, PixelFile], others: int
+) -> Iterator[tuple[Item, str | None]]:
+    """Give chunks to other processes; decode one here while these are busy, or to learn the shape of its images."""
     pool = ProcessPoolExecutor(others, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
     waiting: deque[tuple[_Chunk, _Problems]] = deque()
     try:
         for chunk in chunks:
             busy = sum(not problems.done() for _, problems in waiting) >= _AHEAD * others
-            problems = _here(chunk, rows) if busy else pool.submit(_decode, rows, chunk.start, chunk.contents)
+            alone = busy or not _shapes_known(chunk, files)
+            problems = _here(chunk, files) if alone else pool.submit(_decode, dict(files), chunk.rows, chunk.contents)
             waiting.append((chunk, problems))
             while waiting and (waiting[0][1].done() or len(waiting) > 2 * _AHEAD * others):
                 yield from _results(*waiting.popleft())
@@ -93,9 +102,13 @@ def _in_processes(chunks: Iterable[_Chunk], rows: Rows, others: int) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
-def _here(chunk: _Chunk, rows: Rows) -> _Problems:
+def _shapes_known(chunk: _Chunk, files: Mapping[str, PixelFile]) -> bool:
+    return all(files[name].shape is not None for name, _ in chunk.rows)
+
+
+def _here(chunk: _Chunk, files: Mapping[str, PixelFile]) -> _Problems:
     problems: _Problems = Future()
-    problems.set_result(_decode(rows, chunk.start, chunk.contents))
+    problems.set_result(_decode(files, chunk.rows, chunk.contents))
     return problems
 
 
@@ -104,35 +117,43 @@ def _results(chunk: _Chunk, problems: _Problems) -> Iterator[tuple[Item, str | N
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
-    chunk: list[Item] = []
-    size = start = 0
+    chunk, size = _Chunk(0, [], []), 0
+    counts: Counter[str] = Counter()
     for item in items:
-        chunk.append(item)
+        chunk.items.append(item)
+        chunk.rows.append((item.field, counts[item.field]))
+        counts[item.field] += 1
         size += len(item.content)
-        if len(chunk) == _CHUNK_IMAGES or size >= _CHUNK_BYTES:
-            yield _Chunk(start, chunk)
-            start, chunk, size = start + len(chunk), [], 0
-    if chunk:
-        yield _Chunk(start, chunk)
+        if len(chunk.items) == _CHUNK_IMAGES or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = _Chunk(chunk.start + len(chunk.items), [], []), 0
+    if chunk.items:
+        yield chunk
 
 
-def _decode(rows: Rows, start: int, contents: list[bytes | str]) -> list[str | None]:
-    """Decode images into the rows from `start` on; return what is wrong with each, or None."""
-    with rows.path.open("r+b") as file:
-        return [_written(rows, file, row, content) for row, content in enumerate(contents, start)]
+def _decode(
+    files: Mapping[str, PixelFile], rows: list[tuple[str, int]], contents: list[bytes | str]
+) -> list[str | None]:
+    """Decode images into their rows; return for each the reason why it cannot be used, or None."""
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(files[name].path.open("r+b")) for name in {name for name, _ in rows}}
+        return [
+            _written(files[name], opened[name], row, content)
+            for (name, row), content in zip(rows, contents, strict=True)
+        ]
 
 
-def _written(rows: Rows, file: BinaryIO, row: int, content: bytes | str) -> str | None:
+def _written(pixel_file: PixelFile, file: BinaryIO, row: int, content: bytes | str) -> str | None:
     if isinstance(content, str):
         return content
     try:
-        pixels = rows.transform.of_bytes(content)
+        pixels = pixel_file.transform.of_bytes(content)
     except UnreadableError as problem:
         return str(problem)
-    if rows.shape is None:
-        rows.shape = pixels.shape
-    if pixels.shape != rows.shape:
-        (height, width, _), (first_height, first_width, _) = pixels.shape, rows.shape
+    if pixel_file.shape is None:
+        pixel_file.shape = pixels.shape
+    if pixels.shape != pixel_file.shape:
+        (height, width, _), (first_height, first_width, _) = pixels.shape, pixel_file.shape
         return f"would be {width} x {height} pixels where the first image is {first_width} x {first_height}"
     file.seek(row * pixels.nbytes)
     file.write(np.ascontiguousarray(pixels).data)
@@ -140,7 +161,7 @@ def _written(rows: Rows, file: BinaryIO, row: int, content: bytes | str) -> str 
 
 
 def _start() -> None:
-    """Leave Ctrl-C to the parent, and end with it however it ends: a killed packing must not leave processes behind."""
+    """Leave Ctrl-C to the parent, and end when the parent ends: a killed packing must not leave processes behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

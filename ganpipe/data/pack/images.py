@@ -1,4 +1,4 @@
-"""One encoded image to one array of pixels, by rules that do not depend on the machine or on luck.
+"""Turns one encoded image into one array of pixels, by rules that do not depend on the machine.
 
 First frame of an animation or of several pages. Turned upright as its EXIF orientation says; EXIF that cannot be read
 is ignored, as are colour profiles. Transparent parts lie over white. Palettes are looked up; CMYK becomes RGB by the
@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -23,17 +23,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", "
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused before they are decoded: a quarter of a GiB as RGB, Pillow's own limit."""
-
-_ORIENTATION = 0x0112  # tag of EXIF
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class UnreadableError(Exception):
@@ -51,6 +40,7 @@ class Transform:
     crop: int | Literal["whole"] | None
     size: int | None
     channels: int  # 1 or 3
+    halves: bool = False  # transform the left and the right half apart, and lay them side by side again
 
     def __str__(self) -> str:
         whole = self.crop == "whole"
@@ -58,6 +48,7 @@ class Transform:
         if self.size:
             steps.append(f"shorter side resized to {self.size} (bilinear, antialiased)")
             steps += [] if whole else ["centre square"]
+        steps = ["left and right half apart", *steps] if self.halves else steps
         return ", ".join([*steps, "grey" if self.channels == 1 else "RGB"])
 
     def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
@@ -80,6 +71,15 @@ class Transform:
     def of_image(self, image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
         """Transform a decoded image. Raises `UnreadableError`."""
         image = _with_channels(image, self.channels)
+        if not self.halves:
+            return self._pixels(image)
+        if image.width % 2:
+            raise UnreadableError(f"is {image.width} pixels wide, an odd number: it has no two halves")
+        middle = image.width // 2
+        left, right = (image.crop((at, 0, at + middle, image.height)) for at in (0, middle))
+        return np.concatenate([self._pixels(left), self._pixels(right)], axis=1)
+
+    def _pixels(self, image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
         if isinstance(self.crop, int):
             if min(image.size) < self.crop:
                 raise UnreadableError(f"is {image.width} x {image.height} pixels, smaller than data.crop = {self.crop}")
@@ -100,10 +100,9 @@ def _decoded(content: bytes) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        return ImageOps.exif_transpose(image)
     except Exception:  # broken EXIF is common, and no reason to lose a good picture
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return image
 
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:

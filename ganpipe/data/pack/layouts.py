@@ -1,38 +1,29 @@
-"""Sets that come as archives of encoded images: which image has which class, split and attributes.
-
-Members without a suffix of an image, hidden ones and those of `__MACOSX` are no images and are left out unmentioned.
-"""
+"""Sets that come as archives of encoded images: class, split and attributes of every image."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ganpipe.data.catalogue.dataset import Celeba, ClassFolders, Dataset, MatLabels
+from ganpipe.data.catalogue.dataset import (
+    Celeba,
+    ClassFolders,
+    Dataset,
+    MatLabels,
+    PairedFolders,
+    SideBySide,
+    UnpairedFolders,
+)
 from ganpipe.data.pack.archives import ADVICE, members
-from ganpipe.data.pack.images import SUFFIXES
+from ganpipe.data.pack.items import SPLITS, TRAIN, Item, is_image
+from ganpipe.data.pack.pairs import side_by_side, two_folders
 from ganpipe.errors import DataError
-
-TRAIN, VALID, TEST = SPLITS = ("train", "valid", "test")
-"""The splits of images, in packed order."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """An encoded image, or why there is none, with all that the raw files say about it."""
-
-    name: str
-    content: bytes
-    problem: str | None
-    split: str = TRAIN
-    folder: str | None = None  # the name of its class; None: it has none
-    attributes: UInt8[np.ndarray, " k"] | None = None  # 0 or 1
 
 
 def read_items(dataset: Dataset, raw: Path) -> Iterator[Item]:
@@ -47,22 +38,23 @@ def _class_folders(dataset: Dataset, raw: Path) -> Iterator[Item]:
     layout = dataset.layout
     assert isinstance(layout, ClassFolders)
     prefix = f"{layout.root}/" if layout.root else ""
-    path = raw / layout.archive
-    for member in members(path, lambda name: _is_image(name) and name not in layout.skipped):
+    path, classes = raw / layout.archive, dataset.names("label")
+    for member in members(path, lambda name: is_image(name) and name not in layout.skipped):
         inside = member.name.removeprefix(prefix)
         folder = inside.split("/")[0] if "/" in inside else None
         if not member.name.startswith(prefix) and not member.problem:
             raise DataError(f"{path}: {member.name!r} does not lie in the folder {layout.root!r}; {ADVICE}")
-        if dataset.classes and not member.problem and folder not in dataset.classes:
-            classes = ", ".join(dataset.classes)
-            raise DataError(f"{path}: {member.name!r} lies in the folder of none of the classes {classes}; {ADVICE}")
+        if classes and not member.problem and folder not in classes:
+            raise DataError(
+                f"{path}: {member.name!r} lies in the folder of none of the classes {', '.join(classes)}; {ADVICE}"
+            )
         yield Item(member.name, member.content, member.problem, folder=folder)
 
 
 def _celeba(dataset: Dataset, raw: Path) -> Iterator[Item]:
     layout = dataset.layout
     assert isinstance(layout, Celeba)
-    attributes = read_attributes(raw / layout.attributes, dataset.attributes)
+    attributes = read_attributes(raw / layout.attributes, dataset.names("attributes"))
     partition = read_partition(raw / layout.partition)
     if attributes.keys() != partition.keys():
         odd = min(attributes.keys() ^ partition.keys())
@@ -117,13 +109,13 @@ def _add(table: dict[str, Any], image: str, value: Any, path: Path, number: int)
 def _mat_labels(dataset: Dataset, raw: Path) -> Iterator[Item]:
     layout = dataset.layout
     assert isinstance(layout, MatLabels)
-    labels = _matrix(raw / layout.labels, "labels")
-    wrong = np.flatnonzero((labels < 1) | (labels > len(dataset.classes)))
+    labels, classes = _matrix(raw / layout.labels, "labels"), dataset.names("label")
+    wrong = np.flatnonzero((labels < 1) | (labels > len(classes)))
     if len(wrong):
         found = f"row {wrong[0] + 1} has the class {labels[wrong[0]]}"
-        raise DataError(f"{raw / layout.labels}: {found}, not one of 1..{len(dataset.classes)}; {ADVICE}")
+        raise DataError(f"{raw / layout.labels}: {found}, not one of 1..{len(classes)}; {ADVICE}")
     splits = read_mat_splits(raw / layout.splits, len(labels))
-    names = {number: dataset.classes[label - 1] for number, label in enumerate(labels, start=1)}
+    names = {number: classes[label - 1] for number, label in enumerate(labels, start=1)}
     rows = {f"image_{number:05d}.jpg": _row(split, names[number]) for number, split in splits.items()}
     yield from _in_rows(raw / layout.archive, layout.root, rows, layout.labels)
 
@@ -144,18 +136,18 @@ def read_mat_splits(path: Path, count: int) -> dict[int, str]:
 
 
 def _row(split: str, folder: str | None = None, attributes: UInt8[np.ndarray, " k"] | None = None) -> Item:
-    """What a table says about an image that is yet to be read."""
+    """Return what a table says about an image that is still to be read."""
     return Item("", b"", None, split, folder, attributes)
 
 
 def _in_rows(path: Path, root: str, rows: Mapping[str, Item], table: str) -> Iterator[Item]:
     """Yield the images of an archive with what a table says about each; both must name the same images."""
     missing = set(rows)
-    for member in members(path, _is_image):
+    for member in members(path, is_image):
         name = member.name.removeprefix(f"{root}/")
         if not member.problem and (member.name != f"{root}/{name}" or name not in rows):
             raise DataError(f"{path}: {member.name!r} has no row in {table}; {ADVICE}")
-        missing.discard(name)  # a refused member too stands for its row
+        missing.discard(name)  # a refused member has a row too
         yield replace(rows.get(name, _row(TRAIN)), name=member.name, content=member.content, problem=member.problem)
     if missing:
         raise DataError(f"{path}: has no {root}/{min(missing)}, which {table} has a row for; {ADVICE}")
@@ -189,12 +181,6 @@ def _lines(path: Path) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
-def _is_image(name: str) -> bool:
-    if not name.lower().endswith(SUFFIXES):
-        return False
-    return not any(part == "__MACOSX" or (part[:1] == "." and part != "..") for part in name.split("/"))
-
-
 def _quoted(lines: list[str]) -> str:
     return repr(lines[0][:60]) if lines else "nothing"
 
@@ -203,4 +189,7 @@ _READERS: dict[type, Callable[[Dataset, Path], Iterator[Item]]] = {
     ClassFolders: _class_folders,
     Celeba: _celeba,
     MatLabels: _mat_labels,
+    PairedFolders: two_folders,
+    SideBySide: side_by_side,
+    UnpairedFolders: two_folders,
 }

@@ -15,12 +15,12 @@ _SHOWN = 3
 
 
 class Quarantine:
-    """Images left out of a packed set, in the order in which they were met."""
+    """Images left out of a packed set, in the order in which they were found."""
 
     def __init__(self, raw: Path, data: Data) -> None:
         self._raw, self._max_bad = raw, data.max_bad
         self._advice = "repair or remove them, or raise data.max_bad"
-        if data.crop == "whole":  # which suits no set of many shapes
+        if data.crop == "whole":  # photographs of many shapes need square crops
             self._advice += ", or leave data.crop blank, which cuts squares"
         self._entries: list[tuple[str, str]] = []
 
@@ -28,7 +28,7 @@ class Quarantine:
         return len(self._entries)
 
     def add(self, name: str, reason: str) -> None:
-        """Leave an image out. Raises `DataError` where that is one too many."""
+        """Leave an image out. Raises `DataError` where that makes more than `data.max_bad`."""
         self._entries.append((name, reason))
         if len(self) > self._max_bad:
             raise DataError(

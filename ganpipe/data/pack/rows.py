@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -15,11 +15,14 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset
-from ganpipe.data.pack.decode import Rows, decoded
+from ganpipe.core.spec import VALUES, Field
+from ganpipe.data.catalogue.dataset import Dataset, SideBySide
+from ganpipe.data.pack.decode import PixelFile, decoded
 from ganpipe.data.pack.images import SUFFIXES, Transform, UnreadableError
-from ganpipe.data.pack.layouts import SPLITS, TRAIN, Item, read_items
+from ganpipe.data.pack.items import SPLITS, TRAIN, Item
+from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
+from ganpipe.data.pack.pairs import PAIR
 from ganpipe.data.pack.tables import Splits, is_table, read_table
 from ganpipe.data.packed.columns import Block, length, piece_rows
 from ganpipe.errors import ConfigError, DataError
@@ -28,13 +31,11 @@ from ganpipe.progress import progress
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """The rows of a set in packed order, `take` returning any of them by number, and what is said about them."""
+class OrderedRows:
+    """The rows of one space in packed order; `take` returns any of them by number."""
 
     count: int
     splits: Splits
-    classes: tuple[str, ...]
-    transform: str
     take: Callable[[Int64[np.ndarray, " n"]], Block]
 
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
@@ -45,19 +46,33 @@ class Gathered:
             yield self.take(np.arange(at, min(stop, at + step)))
 
 
+@dataclass(frozen=True)
+class ReadySet:
+    """A set that is ready to be written: its fields, the rows of every space, and what was done to the images."""
+
+    fields: Mapping[str, Field]
+    spaces: Mapping[str, OrderedRows]
+    transform: str
+
+
 @contextmanager
-def gathered(
+def ready_set(
     dataset: Dataset, data: Data, raw: Path, scratch: Path, workers: int | None, bad: Quarantine
-) -> Iterator[Gathered]:
-    """Lend the rows of a set while the block lasts; decoded images lie in a file of the folder `scratch` for that long.
+) -> Iterator[ReadySet]:
+    """Lend the rows of a set for the time of the block; decoded images lie in files of the folder `scratch` meanwhile.
 
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
     """
     if is_table(dataset):
         yield _from_table(dataset, data, raw)
         return
-    with NamedTemporaryFile(dir=scratch, prefix=".rows-", suffix=".part") as file:  # no two packings share a name
-        yield _from_images(dataset, data, raw, Path(file.name), workers, bad)
+    transform = transform_of(dataset, data)
+    with ExitStack() as stack:
+        files = {}
+        for name in (PAIR,) if transform.halves else dataset.images:
+            file = stack.enter_context(NamedTemporaryFile(dir=scratch, prefix=".rows-", suffix=".part"))
+            files[name] = PixelFile(Path(file.name), transform)
+        yield _from_images(dataset, raw, files, workers, bad)
 
 
 def transform_of(dataset: Dataset, data: Data) -> Transform:
@@ -69,14 +84,16 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
     return Transform(
         crop=data.crop if data.crop is not None else dataset.crop,
         size=data.size if data.size is not None else own_size,
-        channels=data.channels or (dataset.shape[0] if dataset.shape else 3),
+        channels=data.channels or (dataset.image_shape[0] if dataset.image_shape else 3),
+        halves=isinstance(dataset.layout, SideBySide),
     )
 
 
-def _from_table(dataset: Dataset, data: Data, raw: Path) -> Gathered:
+def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
     asked = [key for key in ("crop", "size", "channels") if getattr(data, key) is not None]
-    if asked and dataset.kind != "image":
-        raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds vectors")
+    if asked and not dataset.images:
+        held = ", ".join(VALUES[one.kind] for one in dataset.fields.values())
+        raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
     table = read_table(dataset, raw)
     columns = dict(table.columns)
     if asked:
@@ -84,9 +101,10 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> Gathered:
     text = str(transform_of(dataset, data)) if asked else dataset.transform
 
     def take(rows: Int64[np.ndarray, " n"]) -> Block:
-        return {role: values[rows] for role, values in columns.items()}
+        return {name: values[rows] for name, values in columns.items()}
 
-    return Gathered(length(columns), table.splits, dataset.classes, text, take)
+    rows = OrderedRows(length(columns), table.splits, take)
+    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text)
 
 
 def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path) -> UInt8[np.ndarray, "n y x d"]:
@@ -97,28 +115,46 @@ def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw
         raise DataError(f"{raw}: an image {problem}; lower data.crop in {PARAMS}") from None
 
 
-def _from_images(dataset: Dataset, data: Data, raw: Path, file: Path, workers: int | None, bad: Quarantine) -> Gathered:
-    rows = Rows(file, transform_of(dataset, data))
-    pile = _Pile(bad)
+def _fields(dataset: Dataset, rows: OrderedRows, names: Mapping[str, tuple[str, ...]]) -> dict[str, Field]:
+    """Describe the fields of a space by its first row; `names` are those that only the raw files know."""
+    found = {}
+    for name, first in rows.take(np.arange(1)).items():
+        raw, shape = dataset.fields[name], first.shape[1:]
+        shape = (shape[2], shape[0], shape[1]) if raw.kind == "image" else shape
+        found[name] = Field(kind=raw.kind, shape=shape, names=raw.names or names.get(name, ()), space=raw.space)
+    return found
+
+
+def _from_images(
+    dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], workers: int | None, bad: Quarantine
+) -> ReadySet:
+    """Decode all images into their pixel files, then put the rows of every space in order."""
+    images = {name: _Images(bad) for name in files}
     with (
         progress(f"Decoding {dataset.name}", dataset.count, "img") as bar,
-        closing(decoded(read_items(dataset, raw), rows, workers)) as results,
+        closing(decoded(read_items(dataset, raw), files, workers)) as results,
     ):
         for item, problem in results:
-            pile.add(item, problem)
+            images[item.field].add(item, problem)
             bar.advance()
-    pile.keep_classed()
-    if not pile.kept:
-        raise DataError(f"{raw}: holds no image that can be used; their names should end in {', '.join(SUFFIXES)}")
-    return pile.sorted(dataset, rows)
+    fields: dict[str, Field] = {}
+    spaces: dict[str, OrderedRows] = {}
+    for space in sorted({one.space for one in dataset.fields.values()}):
+        mine = [name for name in files if name == PAIR or dataset.fields[name].space == space]
+        classes, spaces[space] = _in_order(
+            dataset, raw, {name: files[name] for name in mine}, {name: images[name] for name in mine}
+        )
+        fields |= _fields(dataset, spaces[space], {"label": classes})
+    return ReadySet(fields, spaces, str(next(iter(files.values())).transform))
 
 
 @dataclass
-class _Pile:
-    """What is known of all images beside their pixels, in the order in which they came, which is that of the rows."""
+class _Images:
+    """What is known of the images of one pixel file beside their pixels, in the order of its rows."""
 
     bad: Quarantine
     names: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     folders: list[str | None] = field(default_factory=list)
     attributes: list[Any] = field(default_factory=list)
@@ -131,50 +167,95 @@ class _Pile:
 
     def add(self, item: Item, problem: str | None) -> None:
         self.names.append(item.name)
-        self.splits.append(item.split)
+        self.keys.append(item.key or item.name)
+        self.splits.append(sys.intern(item.split))
         self.folders.append(item.folder and sys.intern(item.folder))  # a few names for millions of images
         self.attributes.append(item.attributes)
         if problem is not None:
-            self._leave_out(len(self.names) - 1, problem)
+            self.leave_out(len(self.names) - 1, problem)
 
     def keep_classed(self) -> None:
         """Leave out images beside the folders of classes, if there are such folders."""
         beside = [row for row in self.kept if self.folders[row] is None]
         if len(beside) < len(self.kept):
             for row in beside:
-                self._leave_out(row, "lies in no folder of a class")
+                self.leave_out(row, "lies in no folder of a class")
 
-    def _leave_out(self, row: int, reason: str) -> None:
+    def leave_out(self, row: int, reason: str) -> None:
         self.left_out.add(row)
         self.bad.add(self.names[row], reason)
 
-    def sorted(self, dataset: Dataset, rows: Rows) -> Gathered:
-        """Return the rows by split, then by name: the same whatever the order of the archive."""
-        order = np.array(sorted(self.kept, key=lambda row: (SPLITS.index(self.splits[row]), self.names[row])))
-        classes = dataset.classes or tuple(sorted({folder for row in self.kept if (folder := self.folders[row])}))
-        small = self._small_columns(classes, order)
-        assert rows.shape is not None  # some image could be used
-        pixels = np.memmap(rows.path, np.uint8, "r", shape=(order.max() + 1, *rows.shape))
+    def place(self, row: int) -> tuple[int, str]:
+        """Return what rows are sorted by: the split, then the name; of pairs, the name that both have."""
+        return SPLITS.index(self.splits[row]), self.keys[row]
 
-        def take(wanted: Int64[np.ndarray, " n"]) -> Block:
-            images = np.asarray(pixels[order[wanted]])
-            return {"image": images} | {role: values[wanted] for role, values in small.items()}
 
-        return Gathered(len(order), self._ranges(dataset, order), classes, str(rows.transform), take)
+def _in_order(
+    dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], images: Mapping[str, _Images]
+) -> tuple[tuple[str, ...], OrderedRows]:
+    """Return the class names and the rows of a space by split, then by name, whatever the order of the archive."""
+    for one in images.values():
+        one.keep_classed()
+    orders = _paired(images)
+    first, order = next((images[name], order) for name, order in orders.items())
+    if not len(order):
+        what = "image" if len(images) == 1 else "pair of images"
+        raise DataError(f"{raw}: holds no {what} that can be used; their names should end in {', '.join(SUFFIXES)}")
+    classes = dataset.names("label") or tuple(sorted({folder for row in order if (folder := first.folders[row])}))
+    small = _small_columns(first, classes, order)
+    pixels = {name: _mapped(file, orders[name]) for name, file in files.items()}
 
-    def _small_columns(self, classes: tuple[str, ...], order: Int64[np.ndarray, " n"]) -> Block:
-        columns = {}
-        if classes:
-            numbers = {name: number for number, name in enumerate(classes)}
-            columns["label"] = np.array([numbers[self.folders[row] or ""] for row in order], np.int64)
-        if self.attributes[order[0]] is not None:
-            columns["attributes"] = np.stack([self.attributes[row] for row in order])
-        return columns
+    def take(wanted: Int64[np.ndarray, " n"]) -> Block:
+        found = {name: np.asarray(rows[orders[name][wanted]]) for name, rows in pixels.items()}
+        return _halves(found) | {name: values[wanted] for name, values in small.items()}
 
-    def _ranges(self, dataset: Dataset, order: Int64[np.ndarray, " n"]) -> Splits:
-        counted = [self.splits[row] for row in order]
-        ranges, start = {}, 0
-        for name in [name for name, _ in dataset.splits] or [TRAIN]:
-            ranges[name] = (start, start + counted.count(name))
-            start = ranges[name][1]
-        return ranges
+    return classes, OrderedRows(len(order), _ranges(dataset, raw, [first.splits[row] for row in order]), take)
+
+
+def _paired(images: Mapping[str, _Images]) -> dict[str, Int64[np.ndarray, " n"]]:
+    """Return the rows of each pixel file in packed order; an image whose partner was left out is left out too."""
+    if len(images) == 1:
+        ((name, one),) = images.items()
+        return {name: np.array(sorted(one.kept, key=one.place), np.int64)}
+    rows = {name: {one.place(row): row for row in one.kept} for name, one in images.items()}
+    common = set.intersection(*map(set, rows.values()))
+    for name, found in rows.items():
+        for place in sorted(found.keys() - common):
+            images[name].leave_out(found.pop(place), "has a partner that cannot be used")
+    return {name: np.array([row for _, row in sorted(found.items())], np.int64) for name, found in rows.items()}
+
+
+def _mapped(file: PixelFile, order: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "rows h w c"]:
+    assert file.shape is not None  # some image could be used
+    return np.memmap(file.path, np.uint8, "r", shape=(int(order.max()) + 1, *file.shape))
+
+
+def _halves(found: dict[str, UInt8[np.ndarray, "n h w c"]]) -> dict[str, UInt8[np.ndarray, "n h w c"]]:
+    """Cut pictures of a whole pair into the fields a and b."""
+    if PAIR not in found:
+        return found
+    pair = found[PAIR]
+    middle = pair.shape[2] // 2
+    return {"a": pair[:, :, :middle], "b": pair[:, :, middle:]}
+
+
+def _small_columns(images: _Images, classes: tuple[str, ...], order: Int64[np.ndarray, " n"]) -> Block:
+    columns = {}
+    if classes:
+        numbers = {name: number for number, name in enumerate(classes)}
+        columns["label"] = np.array([numbers[images.folders[row] or ""] for row in order], np.int64)
+    if images.attributes[order[0]] is not None:
+        columns["attributes"] = np.stack([images.attributes[row] for row in order])
+    return columns
+
+
+def _ranges(dataset: Dataset, raw: Path, splits: list[str]) -> Splits:
+    """Return the ranges of rows of the splits, given that of every row in order."""
+    if not dataset.splits and TRAIN not in splits:
+        found = ", ".join(sorted(set(splits)))
+        raise DataError(f"{raw}: holds pictures of the split {found} only; put those to learn from into train")
+    ranges, start = {}, 0
+    for name in [name for name, _ in dataset.splits] or [name for name in SPLITS if name in splits]:
+        ranges[name] = (start, start + splits.count(name))
+        start = ranges[name][1]
+    return ranges

@@ -8,19 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from ganpipe import pictures
 from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Dataset
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.stage import SOURCE
 from ganpipe.data.pack.archives import ADVICE
 from ganpipe.data.pack.left_out import QUARANTINE, Quarantine
-from ganpipe.data.pack.rows import Gathered, gathered
-from ganpipe.data.packed.columns import Block, Fingerprint, length
-from ganpipe.data.packed.file import About, Packed, clipped, write_packed
+from ganpipe.data.pack.rows import ReadySet, ready_set
+from ganpipe.data.packed.columns import Block, Fingerprint, ends, length
+from ganpipe.data.packed.file import About, Packed, SpaceRows, clipped, write_packed
+from ganpipe.data.packed.preview import draw_preview
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import replacing, write_json
 from ganpipe.paths import MANIFEST, PACKED_FILE, PARAMS
@@ -28,9 +25,6 @@ from ganpipe.progress import Progress, progress
 
 PREVIEW = "preview.png"
 
-_PREVIEW_SEED = 0
-_PREVIEW_ROWS = 100
-_PREVIEW_BYTES = 1 << 26
 _LEFTOVERS = (".*.part", PACKED_FILE.name, f"{PACKED_FILE.stem}-*-of-*{PACKED_FILE.suffix}", QUARANTINE)
 
 
@@ -47,10 +41,10 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     dataset = lookup(data.name)
     provenance = _provenance(dataset, raw)
     into.mkdir(parents=True, exist_ok=True)
-    _sweep(into, ".*.part")  # what a killed run left
+    _sweep(into, ".*.part")  # of an earlier run that was killed
     bad = Quarantine(raw, data)
-    with gathered(dataset, data, raw, into, workers, bad) as rows:
-        written = _write(dataset, data, rows, provenance, into, bad)
+    with ready_set(dataset, data, raw, into, workers, bad) as ready:
+        written = _write(dataset, data, ready, provenance, into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
     bad.tell(into / QUARANTINE)
 
@@ -62,54 +56,58 @@ def shard_names(count: int) -> list[str]:
     return [f"{PACKED_FILE.stem}-{number:05d}-of-{count:05d}{PACKED_FILE.suffix}" for number in range(count)]
 
 
-def _write(dataset: Dataset, data: Data, rows: Gathered, provenance: str, into: Path, bad: Quarantine) -> set[str]:
+def _write(dataset: Dataset, data: Data, ready: ReadySet, provenance: str, into: Path, bad: Quarantine) -> set[str]:
     """Write all files of a packed set, the manifest last, and return their names."""
-    if data.shards > rows.count:
-        raise ConfigError(f"{PARAMS}: data.shards = {data.shards} is more than the {rows.count} rows of {dataset.name}")
+    for space, rows in ready.spaces.items():
+        if data.shards > rows.count:
+            where = "" if len(ready.spaces) == 1 else f" in the space {space!r}"
+            raise ConfigError(
+                f"{PARAMS}: data.shards = {data.shards} is more than the {rows.count} rows of {dataset.name}{where}"
+            )
     names = shard_names(data.shards)
     with ExitStack() as stack:  # renames in reverse order
         manifest, preview, *files = (
             stack.enter_context(replacing(into / name)) for name in (MANIFEST.name, PREVIEW, *names)
         )
-        packed = write_shards(files, _about(dataset, rows, provenance), rows, data.compression)
+        packed = write_shards(files, _about(dataset, ready, provenance), ready, data.compression)
         write_json(manifest, _manifest(packed, names, len(bad)))
-        pictures.save_png(_preview(packed), preview)
+        draw_preview(packed, preview)
         if len(bad):
             bad.write(stack.enter_context(replacing(into / QUARANTINE)))
             names.append(QUARANTINE)
     return set(names)
 
 
-def write_shards(paths: Sequence[Path], about: About, rows: Gathered, compression: str | None) -> Packed:
-    """Write rows to one file, or evenly to several, and open them as one set.
+def write_shards(paths: Sequence[Path], about: About, ready: ReadySet, compression: str | None) -> Packed:
+    """Write a set to one file, or the rows of every space evenly to several, and open them as one set.
 
     The content hash is that of all rows together: the same for any number of files.
     """
-    whole = Fingerprint()
-    splits = {name: range(*ends) for name, ends in rows.splits.items()}
-    bounds = [number * rows.count // len(paths) for number in range(len(paths) + 1)]
-    with progress(f"Writing {about.name}", rows.count, "rows") as bar:
-        for path, start, stop in zip(paths, bounds, bounds[1:], strict=False):
-            local = {name: clipped(part, start, stop) for name, part in splits.items()}
-            blocks = _counted(rows.blocks(start, stop), bar, whole if len(paths) > 1 else None)
-            ends = {name: (part.start, part.stop) for name, part in local.items()}
-            write_packed(path, about, stop - start, blocks, ends, compression)
+    whole = Fingerprint(dict(sorted(ready.fields.items())))
+    splits = {space: {name: range(*ends) for name, ends in rows.splits.items()} for space, rows in ready.spaces.items()}
+    with progress(f"Writing {about.name}", sum(rows.count for rows in ready.spaces.values()), "rows") as bar:
+        for number, path in enumerate(paths):
+            spaces = {}
+            for space, rows in ready.spaces.items():
+                start, stop = (at * rows.count // len(paths) for at in (number, number + 1))
+                local = {name: clipped(part, start, stop) for name, part in splits[space].items()}
+                blocks = _counted(rows.blocks(start, stop), space, bar, whole if len(paths) > 1 else None)
+                spaces[space] = SpaceRows(stop - start, blocks, {name: ends(part) for name, part in local.items()})
+            write_packed(path, about, ready.fields, spaces, compression)
     opened = [Packed.open(path) for path in paths]
-    if len(opened) == 1:
-        return opened[0]
-    return Packed.join(paths[0], opened, splits, whole.sha256(rows.splits, about.classes, about.attributes))
+    return opened[0] if len(opened) == 1 else Packed.join(paths[0], opened, splits, whole.sha256(splits))
 
 
-def _counted(blocks: Iterable[Block], bar: Progress, whole: Fingerprint | None) -> Iterator[Block]:
+def _counted(blocks: Iterable[Block], space: str, bar: Progress, whole: Fingerprint | None) -> Iterator[Block]:
     for block in blocks:
         if whole is not None:
-            whole.update(block)
+            whole.update(space, block)
         yield block
         bar.advance(length(block))
 
 
 def _provenance(dataset: Dataset, raw: Path) -> str:
-    """Return what `download` says about the raw files, as JSON."""
+    """Return the description of the raw files that `download` wrote, as JSON."""
     path = raw / SOURCE
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
@@ -121,41 +119,34 @@ def _provenance(dataset: Dataset, raw: Path) -> str:
     return json.dumps(provenance, sort_keys=True, ensure_ascii=False)
 
 
-def _about(dataset: Dataset, rows: Gathered, provenance: str) -> About:
-    return About(
-        name=dataset.name,
-        kind=dataset.kind,
-        source=provenance,
-        licence=dataset.licence,
-        citation=dataset.citation,
-        transform=rows.transform,
-        classes=rows.classes,
-        attributes=dataset.attributes,
-    )
+def _about(dataset: Dataset, ready: ReadySet, provenance: str) -> About:
+    return About(dataset.name, provenance, dataset.licence, dataset.citation, ready.transform)
 
 
 def _manifest(packed: Packed, names: Sequence[str], bad: int) -> dict[str, Any]:
-    files = zip(names, packed.shards, strict=False)
+    labels = [name for name, field in packed.fields.items() if field.kind == "label"]
     return {
         "name": packed.name,
-        "kind": packed.kind,
-        "count": len(packed),
-        "left_out": bad,
-        "shape": packed.shape,
-        "classes": packed.classes,
-        "class_counts": packed.class_counts,
-        "attributes": packed.attribute_names,
-        "splits": {name: [rows.start, rows.stop] for name, rows in packed.splits.items()},
         "content_sha256": packed.content_sha256,
-        "shards": [{"file": name, "count": len(one), "content_sha256": one.content_sha256} for name, one in files],
+        "fields": {name: field.model_dump() for name, field in packed.fields.items()},
+        "spaces": {
+            space: {
+                "count": packed.count(space),
+                "splits": {name: ends(rows) for name, rows in packed.splits(space).items()},
+            }
+            for space in packed.spaces
+        },
+        "class_counts": {name: packed.class_counts(name) for name in labels},
+        "left_out": bad,
+        "shards": [
+            {
+                "file": name,
+                "counts": {space: one.count(space) for space in one.spaces},
+                "content_sha256": one.content_sha256,
+            }
+            for name, one in zip(names, packed.shards, strict=False)
+        ],
     }
-
-
-def _preview(packed: Packed) -> Image.Image:
-    """Draw 100 rows drawn with a fixed seed, fewer where images are large."""
-    order = np.random.Generator(np.random.PCG64(_PREVIEW_SEED)).permutation(len(packed))
-    shown = min(_PREVIEW_ROWS, max(1, _PREVIEW_BYTES // packed.row_bytes))
-    return pictures.sheet(packed.read(order[:shown], packed.kind))
 
 
 def _sweep(folder: Path, *patterns: str, keep: Collection[str] = ()) -> None:

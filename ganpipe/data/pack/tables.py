@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from ganpipe.errors import DataError
 Splits = dict[str, tuple[int, int]]
 
 _PIXELS = 784
-_DIGIT_ROW = re.compile(rb"[0-9]{1,3}(?:,[0-9]{1,3}){784}")
 _IDX_IMAGES, _IDX_LABELS = 2051, 2049  # magic numbers: uint8 of 3 and of 1 dimensions
 _IDX_LIMIT = 1 << 32  # bytes that a header may announce
 _CIFAR_RECORD = 1 + 3 * 32 * 32  # bytes: label, then red, green and blue planes
@@ -31,7 +29,7 @@ _CSV_LIMIT = 1 << 28  # bytes
 
 @dataclass(frozen=True)
 class Table:
-    """A whole set in memory: rows of every role, and its splits as [start, stop) rows."""
+    """A whole set in memory: the rows of every field, and its splits as [start, stop) rows."""
 
     columns: Block
     splits: Splits
@@ -59,41 +57,32 @@ def _csv(dataset: Dataset, raw: Path) -> Table:
 def parse_digits(content: bytes, dataset: Dataset, path: Path) -> Block:
     """Read rows of 784 pixels 0..255 and a label 0..9 into `image` (n, 28, 28, 1) and `label` (n,).
 
-    Raises `DataError` naming `path`, the row (from 1) and what is wrong with it.
+    Raises `DataError` naming `path`, the row and what is wrong with it.
     """
     lines = content.splitlines()
     if len(lines) != dataset.count:
         raise DataError(f"{path}: holds {len(lines)} rows instead of {dataset.count}; {ADVICE}")
-    for number, line in enumerate(lines, start=1):
-        if not _DIGIT_ROW.fullmatch(line):
-            raise DataError(f"{path}: row {number} {_row_problem(line)}; {ADVICE}")
-    table = np.fromstring(b",".join(lines), dtype=np.int64, sep=",").reshape(len(lines), _PIXELS + 1)
-    pixels, labels = table[:, :-1], table[:, -1]
-    wrong = np.flatnonzero((pixels > 255).any(axis=1) | (labels >= len(dataset.classes)))
+    for number, columns in enumerate((line.count(b",") + 1 for line in lines), start=1):
+        if columns != _PIXELS + 1:
+            raise DataError(f"{path}: row {number} has {columns} columns instead of {_PIXELS + 1}; {ADVICE}")
+    try:
+        table = np.loadtxt(lines, np.int64, comments=None, delimiter=",")
+    except ValueError as error:
+        raise DataError(f"{path}: {str(error).rstrip('.')} (rows are counted from 0); {ADVICE}") from None
+    pixels, labels = table[:, :-1], table[:, -1].copy()
+    wrong = np.argwhere((pixels < 0) | (pixels > 255))
     if len(wrong):
-        raise DataError(f"{path}: row {wrong[0] + 1} {_row_problem(lines[wrong[0]])}; {ADVICE}")
-    return {"image": _digit_images(pixels), "label": labels.copy()}
-
-
-def _digit_images(pixels: Int64[np.ndarray, "n hw"]) -> UInt8[np.ndarray, "n h w 1"]:
-    return pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
-
-
-def _row_problem(line: bytes) -> str:
-    """Return what is wrong with a row that is wrong."""
-    fields = line.decode("ascii", "replace").split(",")
-    if len(fields) != _PIXELS + 1:
-        return f"has {len(fields)} columns instead of {_PIXELS + 1}"
-    for column, field in enumerate(fields[:-1], start=1):
-        if not re.fullmatch("[0-9]{1,3}", field) or int(field) > 255:
-            return f"has {field[:20]!r} in column {column}, which is no pixel 0..255"
-    return f"has the label {fields[-1][:20]!r}, which is no digit 0..9"
+        row, column = wrong[0].tolist()
+        value = pixels[row, column]
+        raise DataError(f"{path}: row {row + 1} has {value} in column {column + 1}, which is no pixel 0..255; {ADVICE}")
+    _require_classes(labels, dataset, path)
+    return {"image": pixels.astype(np.uint8).reshape(-1, 28, 28, 1), "label": labels}
 
 
 def _vectors(dataset: Dataset, raw: Path) -> Table:
     assert isinstance(dataset.layout, Vectors)
     path = raw / dataset.layout.file
-    vectors = _array(path, "float32", (dataset.count, *(dataset.shape or ())))
+    vectors = _array(path, "float32", (dataset.count, *(dataset.fields["vector"].shape or ())))
     wrong = np.flatnonzero(~((vectors >= 0) & (vectors <= 1)).all(axis=1))
     if len(wrong):
         raise DataError(f"{path}: row {wrong[0] + 1} is {vectors[wrong[0]].tolist()}, not numbers 0..1; {ADVICE}")
@@ -101,11 +90,11 @@ def _vectors(dataset: Dataset, raw: Path) -> Table:
 
 
 def _synthetic(dataset: Dataset, raw: Path) -> Table:
-    assert isinstance(dataset.layout, Synthetic) and dataset.shape is not None
-    channels, height, width = dataset.shape
+    assert isinstance(dataset.layout, Synthetic) and dataset.image_shape is not None
+    channels, height, width = dataset.image_shape
     images = _array(raw / dataset.layout.images, "uint8", (dataset.count, height, width, channels))
     labels = _array(raw / dataset.layout.labels, "int64", (dataset.count,))
-    _check_labels(labels, dataset, raw / dataset.layout.labels)
+    _require_classes(labels, dataset, raw / dataset.layout.labels)
     return _of_one_split({"image": images, "label": labels})
 
 
@@ -159,9 +148,10 @@ def _idx_part(part: IdxPart, dataset: Dataset, raw: Path) -> Block:
     labels = _idx_array(raw / part.labels, _IDX_LABELS, 1).astype(np.int64)
     if len(images) != len(labels):
         raise DataError(f"{raw / part.labels}: holds {len(labels)} labels for {len(images)} images; {ADVICE}")
-    if dataset.shape is not None and images.shape[1:] != dataset.shape[1:]:
-        raise DataError(f"{raw / part.images}: holds images of {images.shape[1:]}, not {dataset.shape[1:]}; {ADVICE}")
-    _check_labels(labels, dataset, raw / part.labels)
+    due = dataset.image_shape
+    if due is not None and images.shape[1:] != due[1:]:
+        raise DataError(f"{raw / part.images}: holds images of {images.shape[1:]}, not {due[1:]}; {ADVICE}")
+    _require_classes(labels, dataset, raw / part.labels)
     return {"image": images[..., np.newaxis], "label": labels}
 
 
@@ -201,18 +191,17 @@ def _cifar_block(content: bytes, name: str, dataset: Dataset, path: Path) -> Blo
         raise DataError(f"{path}: {name} holds {len(content)} bytes, no multiple of {_CIFAR_RECORD}; {ADVICE}")
     records = np.frombuffer(content, np.uint8).reshape(-1, _CIFAR_RECORD)
     labels = records[:, 0].astype(np.int64)
-    _check_labels(labels, dataset, path)
+    _require_classes(labels, dataset, path)
     planes = records[:, 1:].reshape(-1, 3, 32, 32)
     return {"image": np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), "label": labels}
 
 
-def _check_labels(labels: Int64[np.ndarray, " n"], dataset: Dataset, path: Path) -> None:
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(dataset.classes)))
+def _require_classes(labels: Int64[np.ndarray, " n"], dataset: Dataset, path: Path) -> None:
+    known = len(dataset.names("label"))
+    wrong = np.flatnonzero((labels < 0) | (labels >= known))
     if len(wrong):
         row, label = wrong[0], labels[wrong[0]]
-        raise DataError(
-            f"{path}: row {row + 1} has the label {label}, not one of 0..{len(dataset.classes) - 1}; {ADVICE}"
-        )
+        raise DataError(f"{path}: row {row + 1} has the label {label}, not one of 0..{known - 1}; {ADVICE}")
 
 
 def _of_one_split(columns: Block) -> Table:
@@ -227,12 +216,12 @@ def _of_parts(names: list[str], parts: list[Block]) -> Table:
         end = position + len(next(iter(part.values())))
         splits[name] = (splits.get(name, (position,))[0], end)
         position = end
-    columns = {role: np.concatenate([part[role] for part in parts]) for role in parts[0]}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Table(columns, splits)
 
 
 def _expanded(path: Path, at_most: int) -> bytes:
-    """Return what a gzip file expands to, cut at a length that no right content has: it may be a bomb."""
+    """Return the expanded content of a gzip file, cut off after `at_most` bytes: the file may be a bomb."""
     try:
         with gzip.open(path) as opened:
             return opened.read(at_most)

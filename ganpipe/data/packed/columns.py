@@ -1,4 +1,4 @@
-"""One role of a packed file: a dataset being written, read back through a memory map, and hashed.
+"""One field of a packed file: a dataset being written, read back through a memory map, and hashed.
 
 Rows lie one after the other, without gaps, unless the file is compressed; then they lie in chunks of one block.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,16 +18,23 @@ import h5py
 import numpy as np
 from jaxtyping import Int64
 
-from ganpipe.data.packed.blocks import block_rows
+from ganpipe.core.spec import STORED_TYPES, Field, Kind
+from ganpipe.data.packed.hdf5 import plain_values
+from ganpipe.data.packed.order import block_rows
 from ganpipe.errors import DataError
 
-ROLES = {"image": ("uint8", 4), "vector": ("float32", 2), "label": ("int64", 1), "attributes": ("uint8", 2)}
-"""Data type and number of dimensions, rows included, of every role."""
+MIRROR, KEEP = "mirror", "keep"
+"""What `data.flip` does to a field of a row that is mirrored: see `flip_rule`."""
 
 Block = Mapping[str, np.ndarray]
-"""Consecutive rows of every role, of equal length."""
+"""Consecutive rows of every field of one space, of equal length, in stored form."""
 
 _PIECE_BYTES = 1 << 24  # read at once while hashing and copying
+
+
+def flip_rule(field: Field) -> str:
+    """Return what `data.flip` does to a field: images are mirrored, all else is kept as it is."""
+    return MIRROR if field.kind == "image" else KEEP
 
 
 def piece_rows(row_bytes: int) -> int:
@@ -40,63 +48,89 @@ def length(block: Block) -> int:
 
 
 class Fingerprint:
-    """The hash of what data is: roles, types, shapes, bytes, splits, names; not who packed it into which files."""
+    """The hash of the content of a set: kinds, types, shapes, names and bytes of all fields, and the splits.
 
-    def __init__(self) -> None:
-        self._hashes: dict[str, Any] = {}
-        self._rows: dict[str, tuple[int, ...]] = {}
-        self._types: dict[str, str] = {}
-        self._count = 0
+    Who packed it, with which packages and into how many files makes no difference.
+    """
 
-    def update(self, block: Block) -> None:
-        """Add the next rows of every role."""
-        for role, rows in block.items():
-            stored = np.ascontiguousarray(rows, dtype=stored_type(role))
-            self._hashes.setdefault(role, hashlib.sha256()).update(stored.data)
-            self._rows[role], self._types[role] = rows.shape[1:], stored.dtype.str
-        self._count += length(block)
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self._fields = fields
+        self._hashes = {name: hashlib.sha256() for name in fields}
+        self._counts: Counter[str] = Counter()
 
-    def sha256(self, splits: Mapping[str, Sequence[int]], classes: Sequence[str], attributes: Sequence[str]) -> str:
-        """Return the hash of all rows so far under these splits and names."""
-        columns = {
-            role: {"dtype": self._types[role], "shape": (self._count, *self._rows[role]), "sha256": hashed.hexdigest()}
-            for role, hashed in self._hashes.items()
+    def update(self, space: str, block: Block) -> None:
+        """Add the next rows of every field of a space."""
+        for name, rows in block.items():
+            stored = np.ascontiguousarray(rows, dtype=stored_type(self._fields[name].kind))
+            self._hashes[name].update(stored.data)
+        self._counts[space] += length(block)
+
+    def sha256(self, splits: Mapping[str, Mapping[str, range]]) -> str:
+        """Return the hash of all rows so far; `splits` are those of every space by name."""
+        content = {
+            "fields": {name: self._described(name) for name in self._fields},
+            "spaces": {
+                space: {"count": self._counts[space], "splits": {name: ends(rows) for name, rows in parts.items()}}
+                for space, parts in splits.items()
+            },
         }
-        content: dict[str, Any] = {"columns": columns, "splits": splits, "classes": classes}
-        if attributes:
-            content["attributes"] = attributes
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+    def _described(self, name: str) -> dict[str, Any]:
+        field = self._fields[name]
+        return {
+            "kind": field.kind,
+            "shape": field.shape,
+            "names": field.names,
+            "space": field.space,
+            "dtype": stored_type(field.kind).str,
+            "flip": flip_rule(field),
+            "sha256": self._hashes[name].hexdigest(),
+        }
 
 
 class NewColumn:
-    """One dataset being written."""
+    """One dataset being written; counts the classes of labels on the way."""
 
-    def __init__(self, group: h5py.Group, role: str, count: int, first: np.ndarray, compression: str | None) -> None:
-        """`first` is a block of rows: the first one sets the shape of a row."""
-        dtype, dimensions = ROLES[role]
-        if first.ndim != dimensions:
-            raise ValueError(f"role {role} has {dimensions} dimensions, got {first.shape}")
-        self._role, self._row = role, first.shape[1:]
+    def __init__(self, group: h5py.Group, name: str, field: Field, count: int, compression: str | None) -> None:
+        self._name, self._field, self._row = name, field, field.stored_shape
+        if field.kind == "attributes" and len(field.names) != field.shape[0]:
+            raise ValueError(f"field {name}: {len(field.names)} names for attributes of shape {field.shape}")
+        dtype = stored_type(field.kind)
         chunks = None
         if compression is not None:
-            row_bytes = int(np.prod(self._row)) * first.dtype.itemsize
-            chunks = (min(count, block_rows(row_bytes)), *self._row)
-        self._dataset = group.create_dataset(
-            role, (count, *self._row), stored_type(role), chunks=chunks, compression=compression, track_times=False
+            row_size = int(np.prod(self._row)) * dtype.itemsize
+            chunks = (min(count, block_rows(row_size)), *self._row)
+        self.dataset = group.create_dataset(
+            name, (count, *self._row), dtype, chunks=chunks, compression=compression, track_times=False
         )
+        self.class_counts = [0] * len(field.names) if field.kind == "label" else []
 
     def write(self, start: int, rows: np.ndarray) -> None:
-        """Write rows from row `start` on. Raises `ValueError` where they do not fit."""
-        if rows.dtype != ROLES[self._role][0] or rows.shape[1:] != self._row or start + len(rows) > len(self._dataset):
-            raise ValueError(f"role {self._role}: {rows.dtype} of {rows.shape} does not fit {self._dataset} at {start}")
-        self._dataset[start : start + len(rows)] = np.ascontiguousarray(rows, dtype=self._dataset.dtype)
+        """Write rows from row `start` on.
+
+        Raises `ValueError` where they do not fit, `DataError` for a label without a class.
+        """
+        fits = rows.dtype == STORED_TYPES[self._field.kind] and rows.shape[1:] == self._row
+        if not fits or start + len(rows) > len(self.dataset):
+            raise ValueError(f"field {self._name}: {rows.dtype} of {rows.shape} does not fit {self.dataset} at {start}")
+        if self._field.kind == "label":
+            self._count(rows)
+        self.dataset[start : start + len(rows)] = np.ascontiguousarray(rows, dtype=self.dataset.dtype)
+
+    def _count(self, labels: Int64[np.ndarray, " n"]) -> None:
+        known = len(self.class_counts)
+        wrong = labels[(labels < 0) | (labels >= known)]
+        if len(wrong):
+            raise DataError(f"field {self._name}: label {wrong[0]} stands for none of its {known} classes")
+        self.class_counts = (np.bincount(labels, minlength=known) + self.class_counts).tolist()
 
 
 @dataclass(frozen=True)
 class StoredColumn:
-    """Rows in one file. `offset` is None where they lie in pieces: compressed, or chunked by another program.
+    """Rows in one file. `offset` is None where they lie in chunks: compressed, or written so by another program.
 
-    `advice` ends the message where they cannot be read.
+    `advice` says at the end of an error what would help.
     """
 
     path: Path
@@ -121,7 +155,7 @@ class StoredColumn:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
 
-    def read(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray:
+    def read_rows(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray:
         """Return a copy of any rows, in the order asked for."""
         if self.offset is not None:
             return np.asarray(self._mapped[rows])
@@ -168,12 +202,12 @@ class JoinedColumn:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def read(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray:
+    def read_rows(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray:
         taken = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        homes = np.searchsorted(self._starts, rows, side="right") - 1
-        for home in np.unique(homes).tolist():
-            here = homes == home
-            taken[here] = self._parts[home].read(rows[here] - self._starts[home])
+        files = np.searchsorted(self._starts, rows, side="right") - 1
+        for file in np.unique(files).tolist():
+            here = files == file
+            taken[here] = self._parts[file].read_rows(rows[here] - self._starts[file])
         return taken
 
     def slice(self, start: int, stop: int) -> np.ndarray:
@@ -183,12 +217,12 @@ class JoinedColumn:
 
     def copy_to(self, rows: np.ndarray, start: int) -> None:
         done = 0
-        for number, first, last in self._within(start, start + len(rows)):
+        for number, first, last in self._parts_of(start, start + len(rows)):
             self._parts[number].copy_to(rows[done : done + last - first], first)
             done += last - first
 
-    def _within(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the parts that rows [start, stop) lie in, with [first, last) counted from the start of each."""
+    def _parts_of(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the numbers of the files with rows [start, stop), each with the rows [first, last) in that file."""
         number = int(np.searchsorted(self._starts, start, side="right")) - 1
         while start < stop:
             begin, end = self._starts[number : number + 2].tolist()
@@ -199,21 +233,53 @@ class JoinedColumn:
 Column = StoredColumn | JoinedColumn
 
 
+@dataclass(frozen=True)
+class StoredField:
+    """A field of a packed set with its rows."""
+
+    field: Field
+    column: Column
+    flip: str
+    class_counts: list[int]
+
+    @classmethod
+    def of(cls, dataset: h5py.Dataset, space: str, path: Path, advice: str) -> StoredField:
+        """Read the description of an open dataset. Raises `ValueError` where it contradicts itself."""
+        told = plain_values(dataset.attrs)
+        row = dataset.shape[1:]
+        shape = (row[2], row[0], row[1]) if told["kind"] == "image" else row
+        one = Field(kind=told["kind"], shape=shape, names=tuple(json.loads(told["names"])), space=space)
+        if (dataset.dtype, row) != (stored_type(one.kind), one.stored_shape):
+            raise ValueError(f"field {dataset.name} of kind {one.kind} holds {dataset.dtype} of shape {dataset.shape}")
+        return cls(one, StoredColumn.of(dataset, path, advice), told["flip"], json.loads(told["class_counts"]))
+
+    @classmethod
+    def joined(cls, parts: Sequence[StoredField]) -> StoredField:
+        """Join the parts of one field that lie in several files."""
+        counts = np.sum([part.class_counts for part in parts], axis=0, dtype=int).tolist()
+        return cls(parts[0].field, JoinedColumn([part.column for part in parts]), parts[0].flip, counts)
+
+
 def row_bytes(column: Column) -> int:
     """Return the size of one row in bytes."""
     return int(np.prod(column.shape[1:])) * column.dtype.itemsize
 
 
-def blocks_of(columns: Mapping[str, Column], start: int, stop: int) -> Iterator[Block]:
-    """Yield the rows [start, stop) of every role in blocks of about 16 MiB."""
+def blocks_of(columns: Mapping[str, Column], rows: range) -> Iterator[Block]:
+    """Yield consecutive rows of every column in blocks of about 16 MiB."""
     step = piece_rows(sum(map(row_bytes, columns.values())))
-    for at in range(start, stop, step):
-        yield {role: column.slice(at, min(stop, at + step)) for role, column in columns.items()}
+    for at in range(rows.start, rows.stop, step):
+        yield {name: column.slice(at, min(rows.stop, at + step)) for name, column in columns.items()}
 
 
-def stored_type(role: str) -> np.dtype[Any]:
-    """Return the data type of a role in a file: little-endian on every machine."""
-    return np.dtype(ROLES[role][0]).newbyteorder("<")
+def stored_type(kind: Kind) -> np.dtype[Any]:
+    """Return the data type of a kind in a file: little-endian on every machine."""
+    return np.dtype(STORED_TYPES[kind]).newbyteorder("<")
+
+
+def ends(rows: range) -> tuple[int, int]:
+    """Return the first row and the row after the last one."""
+    return rows.start, rows.stop
 
 
 def canonical_json(value: Any) -> str:

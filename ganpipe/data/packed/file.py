@@ -1,163 +1,174 @@
-"""The packed file, schema `ganpipe/1`: one HDF5 file of paired columns, written once, then read through a memory map.
+"""The packed file, schema `ganpipe/2`: one HDF5 file of fields, written once, then read through a memory map.
 
-The group `/items` holds one dataset per role, all of equal length: `image` uint8 (n, h, w, c), `vector` float32 (n, d),
-`label` int64 (n,), `attributes` uint8 (n, k) of 0 and 1. Datasets are contiguous and uncompressed, so that a row lies
-at a known offset, unless compression was asked for. Splits are ranges of rows, in an attribute of the group; everything
-else worth knowing is in the attributes of the file.
+Every space is a group. It holds one dataset per field, all of equal length: fields of one space belong together row by
+row, those of different spaces do not. The kind of a field decides its type and shape, rows first: image uint8
+(n, h, w, c), vector float32 (n, d), label int64 (n,), attributes uint8 (n, k) of 0 and 1, sequence float32 (n, t, f),
+tokens int32 (n, length), row int64 (n,). Kind, names and flip rule are attributes of the dataset; count and splits
+(ranges of rows) are attributes of the group; provenance and content hash are attributes of the file.
 
-A set may be spread over shards, each a complete packed file of consecutive rows; `manifest.json` beside names them.
+Datasets are contiguous and uncompressed, so that a row lies at a known offset, unless compression was asked for.
+A set may be spread over shards: complete packed files, each with consecutive rows of every space. The file
+`manifest.json` beside them lists them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from ganpipe.data.catalogue.dataset import Kind
+from ganpipe.core.spec import DataSpec, Field
 from ganpipe.data.packed.columns import (
-    ROLES,
+    MIRROR,
     Block,
     Column,
     Fingerprint,
-    JoinedColumn,
     NewColumn,
-    StoredColumn,
+    StoredField,
     blocks_of,
     canonical_json,
+    ends,
+    flip_rule,
     row_bytes,
 )
-from ganpipe.data.packed.hdf5 import new_file, new_group, plain_value, set_attributes
+from ganpipe.data.packed.hdf5 import new_file, new_group, plain_values, set_attributes
 from ganpipe.errors import DataError
 from ganpipe.files import replacing
 from ganpipe.paths import MANIFEST
 
-if TYPE_CHECKING:
-    from ganpipe.core.batch import DataSpec
-
-SCHEMA = "ganpipe/1"
-SPACE = "items"
+SCHEMA = "ganpipe/2"
 ADVICE = "run `dvc repro pack`"
 
-_PACKAGES = ("ganpipe", "h5py", "numpy", "pillow")
-_READERS = 8  # shards hashed at the same time
+_NAME = re.compile("[A-Za-z0-9_-]+")  # of a field or a space
 _AT_ONCE = 4  # ranges of rows read at the same time: keeps a disk busy
+_SHARDS_AT_ONCE = 8  # shards hashed at the same time
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 
 
 @dataclass(frozen=True)
 class About:
-    """What a packed file holds and whose it is; becomes attributes of the file."""
+    """Provenance of a packed file; becomes attributes of the file."""
 
     name: str
-    kind: Kind
     source: str
     licence: str
     citation: str
     transform: str
-    classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; empty: unlabelled
-    attributes: tuple[str, ...] = ()  # names of the columns of the role `attributes`
+    extra: Mapping[str, str] = field(default_factory=dict)  # further attributes of the file by name
+
+
+@dataclass(frozen=True)
+class SpaceRows:
+    """The rows of one space to be written.
+
+    `blocks` are taken one at a time, so that a space larger than the memory can be streamed. `splits` maps names to
+    [start, stop) rows; None: all rows are the split `train`.
+    """
+
+    count: int
+    blocks: Iterable[Block]
+    splits: Mapping[str, tuple[int, int]] | None = None
+
+    @property
+    def ranges(self) -> dict[str, range]:
+        """The splits as ranges of rows."""
+        splits = {"train": (0, self.count)} if self.splits is None else self.splits
+        return {name: range(*rows) for name, rows in splits.items()}
 
 
 def write_packed(
     path: Path,
     about: About,
-    count: int,
-    blocks: Iterable[Block],
-    splits: Mapping[str, tuple[int, int]] | None = None,
+    fields: Mapping[str, Field],
+    spaces: Mapping[str, SpaceRows],
     compression: str | None = None,
 ) -> str:
-    """Write `count` rows to `path`, atomically, and return the content hash.
+    """Write a packed file to `path`, atomically, and return its content hash.
 
-    `blocks` are taken one at a time, so that a set larger than the memory can be streamed; the first one sets the
-    roles and the shape of a row. `splits` maps names to [start, stop) rows; None: all rows are the split `train`.
-    `compression` is None, gzip or lzf. The same content and package versions give the same bytes. Raises `DataError`
-    for labels without a class.
+    `spaces` has the rows of every space that `fields` name. `compression` is None, gzip or lzf. The same content and
+    the same `about` give the same bytes. Raises `DataError` for labels without a class, `ValueError` where rows and
+    fields do not fit.
     """
-    ranges = {"train": (0, count)} if splits is None else dict(splits)
+    fields = dict(sorted(fields.items()))
+    _require_fitting_names(fields, spaces)
+    fingerprint = Fingerprint(fields)
     with replacing(path) as part, new_file(part) as file:
-        group = new_group(file, SPACE)
-        writer = _Writer(group, about, count, compression)
-        for block in blocks:
-            writer.append(block)
-        content = writer.content_sha256(ranges)
-        set_attributes(group, {"splits": canonical_json(ranges)})
-        set_attributes(file, _attributes(about, count, writer.class_counts, content))
+        for space, rows in sorted(spaces.items()):
+            _write_space(
+                file, space, {n: f for n, f in fields.items() if f.space == space}, rows, compression, fingerprint
+            )
+        content = fingerprint.sha256({space: rows.ranges for space, rows in spaces.items()})
+        set_attributes(file, _attributes(about, content))
     return content
 
 
-class _Writer:
-    """Appends blocks to the columns of a group; checks, counts and hashes them on the way."""
-
-    def __init__(self, group: h5py.Group, about: About, count: int, compression: str | None) -> None:
-        self._group, self._about, self._count, self._compression = group, about, count, compression
-        self._columns: dict[str, NewColumn] = {}
-        self._fingerprint = Fingerprint()
-        self._done = 0
-        self.class_counts = [0] * len(about.classes)
-
-    def append(self, block: Block) -> None:
-        if not self._columns:
-            self._columns = {role: self._column(role, block[role]) for role in sorted(block)}
-        lengths = {role: len(rows) for role, rows in block.items()}
-        if lengths.keys() != self._columns.keys() or len(set(lengths.values())) != 1:
-            raise ValueError(f"a block of equally many rows of {', '.join(self._columns)} was due, got {lengths}")
-        for role, column in self._columns.items():
-            column.write(self._done, block[role])
-        self._fingerprint.update(block)
-        self._done += max(lengths.values())
-        if "label" in block:
-            self._count_classes(block["label"])
-
-    def content_sha256(self, splits: Mapping[str, tuple[int, int]]) -> str:
-        if self._done != self._count:
-            raise ValueError(f"{self._about.name}: {self._count} rows were announced, {self._done} written")
-        return self._fingerprint.sha256(splits, self._about.classes, self._about.attributes)
-
-    def _column(self, role: str, first: np.ndarray) -> NewColumn:
-        if role == "attributes" and first.shape[1:] != (len(self._about.attributes),):
-            raise ValueError(f"{len(self._about.attributes)} attributes have names, got {first.shape}")
-        return NewColumn(self._group, role, self._count, first, self._compression)
-
-    def _count_classes(self, labels: Int64[np.ndarray, " n"]) -> None:
-        known = len(self.class_counts)
-        wrong = labels[(labels < 0) | (labels >= known)]
-        if len(wrong):
-            raise DataError(f"{self._about.name}: label {wrong[0]} stands for none of its {known} classes")
-        self.class_counts = (np.bincount(labels, minlength=known) + self.class_counts).tolist()
+def _require_fitting_names(fields: Mapping[str, Field], spaces: Mapping[str, SpaceRows]) -> None:
+    if {one.space for one in fields.values()} != spaces.keys():
+        raise ValueError(f"fields of the spaces {[one.space for one in fields.values()]}, rows of {list(spaces)}")
+    wrong = [name for name in (*fields, *spaces) if not _NAME.fullmatch(name)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} will not do as the name of a field or a space")
 
 
-def _attributes(about: About, count: int, class_counts: list[int], content: str) -> dict[str, str | int]:
+def _write_space(
+    file: h5py.File,
+    space: str,
+    fields: Mapping[str, Field],
+    rows: SpaceRows,
+    compression: str | None,
+    fingerprint: Fingerprint,
+) -> None:
+    """Write the rows of a space block by block; hash and count them on the way."""
+    group = new_group(file, space)
+    columns = {name: NewColumn(group, name, one, rows.count, compression) for name, one in fields.items()}
+    done = 0
+    for block in rows.blocks:
+        lengths = {name: len(values) for name, values in block.items()}
+        if lengths.keys() != columns.keys() or len(set(lengths.values())) != 1:
+            raise ValueError(f"a block of equally many rows of {', '.join(columns)} was due, got {lengths}")
+        for name, column in columns.items():
+            column.write(done, block[name])
+        fingerprint.update(space, block)
+        done += max(lengths.values())
+    if done != rows.count:
+        raise ValueError(f"space {space}: {rows.count} rows were announced, {done} written")
+    splits = canonical_json({name: ends(part) for name, part in rows.ranges.items()})
+    set_attributes(group, {"count": rows.count, "splits": splits})
+    for name, column in columns.items():
+        attributes = {
+            "kind": fields[name].kind,
+            "names": canonical_json(fields[name].names),
+            "flip": flip_rule(fields[name]),
+            "class_counts": canonical_json(column.class_counts),
+        }
+        set_attributes(column.dataset, attributes)
+
+
+def _attributes(about: About, content: str) -> dict[str, str | int]:
     return {
+        **about.extra,
         "schema": SCHEMA,
         "name": about.name,
-        "kind": about.kind,
-        "count": count,
-        "classes": canonical_json(about.classes),
-        "class_counts": canonical_json(class_counts),
-        "attributes": canonical_json(about.attributes),
         "source": about.source,
         "licence": about.licence,
         "citation": about.citation,
         "transform": about.transform,
         "content_sha256": content,
-        "versions": canonical_json({package: version(package) for package in _PACKAGES}),
     }
 
 
 class Packed:
     """A packed set, read-only. Keeps no open file, so it may be pickled, forked and shared between threads.
 
-    `shape` is that of `DataSpec`; `splits` maps names to ranges of rows; `attributes` are those of the file, of the
-    first shard where there are several.
+    `attributes` are those of the file, of the first shard where there are several.
     """
 
     def __init__(
@@ -165,25 +176,21 @@ class Packed:
         path: Path,
         advice: str,
         attributes: dict[str, Any],
-        columns: Mapping[str, Column],
-        splits: dict[str, range],
+        stored: Mapping[str, StoredField],
+        splits: Mapping[str, Mapping[str, range]],
         shards: tuple[Packed, ...] = (),
     ) -> None:
-        self.path, self.attributes, self.splits, self.shards, self._columns = path, attributes, splits, shards, columns
-        self._advice = advice
+        self.path, self.attributes, self.shards = path, attributes, shards
+        self._advice, self._stored, self._splits = advice, dict(sorted(stored.items())), splits
         self.name: str = attributes["name"]
-        self.kind: Kind = attributes["kind"]
-        self.classes: tuple[str, ...] = tuple(json.loads(attributes["classes"]))
-        self.class_counts: list[int] = json.loads(attributes["class_counts"])
-        self.attribute_names: tuple[str, ...] = tuple(json.loads(attributes["attributes"]))
         self.content_sha256: str = attributes["content_sha256"]
 
     @classmethod
     def open(cls, path: Path, advice: str = ADVICE) -> Packed:
         """Read the attributes and the layout of `path`, or of the shards that `manifest.json` beside it names.
 
-        Raises `DataError` where something is missing, truncated, damaged or of another schema; this message and those
-        of later reads end with `advice`, what would help. Rows are not read: see `verify`.
+        Raises `DataError` where something is missing, truncated, damaged or of another schema. The messages of this and
+        of later reads end with `advice`: what would help. Rows are not read: see `verify`.
         """
         manifest = path.with_name(MANIFEST.name)
         if not path.is_file() and (shards := _shards_of(manifest)):
@@ -196,14 +203,18 @@ class Packed:
             raise DataError(f"{path}: no such file; {advice}")
         try:
             with h5py.File(path, "r") as file:
-                attributes = {"attributes": "[]"} | {name: plain_value(value) for name, value in file.attrs.items()}
+                attributes = plain_values(file.attrs)
                 if attributes.get("schema") != SCHEMA:
                     raise DataError(f"{path}: schema {attributes.get('schema')!r} is not {SCHEMA!r}; {advice}")
-                group = file[SPACE]
-                columns = {role: StoredColumn.of(group[role], path, advice) for role in group if role in ROLES}
-                splits = {name: range(*ends) for name, ends in json.loads(plain_value(group.attrs["splits"])).items()}
-            packed = cls(path, advice, attributes, columns, splits)
-            packed._check()
+                stored = {
+                    name: StoredField.of(file[space][name], space, path, advice)
+                    for space in file
+                    for name in file[space]
+                }
+                groups = {space: plain_values(file[space].attrs) for space in file}
+            splits = {space: _ranges(json.loads(told["splits"])) for space, told in groups.items()}
+            packed = cls(path, advice, attributes, stored, splits)
+            packed._check({space: told["count"] for space, told in groups.items()})
         except _DAMAGE as error:
             raise DataError(f"{path}: truncated or damaged ({_one_line(error)}); {advice}") from None
         return packed
@@ -216,120 +227,131 @@ class Packed:
             for shard, entry in zip(shards, listed, strict=True):
                 if shard.content_sha256 != entry["content_sha256"]:
                     raise ValueError(f"it names another {shard.path.name} than the one beside it")
-            splits = {name: range(*ends) for name, ends in content["splits"].items()}
+            splits = {space: _ranges(told["splits"]) for space, told in content["spaces"].items()}
             return cls.join(manifest, shards, splits, content["content_sha256"])
-        except (OSError, KeyError, ValueError, TypeError) as error:
+        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise DataError(f"{manifest}: truncated or damaged ({_one_line(error)}); {advice}") from None
 
     @classmethod
-    def join(cls, path: Path, shards: Sequence[Packed], splits: Mapping[str, range], content_sha256: str) -> Packed:
+    def join(
+        cls, path: Path, shards: Sequence[Packed], splits: Mapping[str, Mapping[str, range]], content_sha256: str
+    ) -> Packed:
         """Make one set of shards of consecutive rows. Raises `ValueError` where they do not belong together."""
-        columns = {role: JoinedColumn([shard._columns[role] for shard in shards]) for role in shards[0].roles}
-        counts = np.sum([shard.class_counts for shard in shards], axis=0, dtype=int).tolist()
-        attributes = shards[0].attributes | {
-            "count": sum(map(len, shards)),
-            "class_counts": canonical_json(counts),
-            "content_sha256": content_sha256,
-        }
-        joined = cls(path, shards[0]._advice, attributes, columns, dict(splits), tuple(shards))
-        joined._check()
-        start = 0
-        for shard in shards:
-            due = {name: clipped(rows, start, start + len(shard)) for name, rows in splits.items()}
-            if due != shard.splits or (shard.classes, shard.shape) != (joined.classes, joined.shape):
-                raise ValueError(f"{shard.path.name} is of another set")
-            start += len(shard)
+        first = shards[0]
+        odd = [shard.path.name for shard in shards if shard.fields != first.fields]
+        if odd or splits.keys() != first._splits.keys():
+            raise ValueError(f"{(odd or [path.name])[0]} is of another set")
+        stored = {name: StoredField.joined([shard._stored[name] for shard in shards]) for name in first._stored}
+        attributes = first.attributes | {"content_sha256": content_sha256}
+        joined = cls(path, first._advice, attributes, stored, dict(splits), tuple(shards))
+        joined._check({space: joined.count(space) for space in joined.spaces})
+        for space, parts in splits.items():
+            start = 0
+            for shard in shards:
+                stop = start + shard.count(space)
+                if shard.splits(space) != {name: clipped(rows, start, stop) for name, rows in parts.items()}:
+                    raise ValueError(f"{shard.path.name} is of another set")
+                start = stop
         return joined
 
-    def __len__(self) -> int:
-        return len(self._columns[self.kind])
-
     @property
-    def roles(self) -> tuple[str, ...]:
-        """The roles that are stored, sorted."""
-        return tuple(sorted(self._columns))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(channels, height, width) of an image, (length,) of a vector."""
-        row = self._columns[self.kind].shape[1:]
-        return (row[2], row[0], row[1]) if self.kind == "image" else row
+    def fields(self) -> dict[str, Field]:
+        """The fields by name, sorted."""
+        return {name: stored.field for name, stored in self._stored.items()}
 
     @property
     def spec(self) -> DataSpec:
-        """What a system is told about the data. Imports torch."""
-        from ganpipe.core.batch import DataSpec
-
-        return DataSpec(
-            name=self.name, kind=self.kind, shape=self.shape, classes=self.classes, attributes=self.attribute_names
-        )
+        """The description of the data that a system is given."""
+        return DataSpec(name=self.name, fields=self.fields)
 
     @property
-    def row_bytes(self) -> int:
-        """Size of one row of all roles in bytes."""
-        return sum(map(row_bytes, self._columns.values()))
+    def spaces(self) -> tuple[str, ...]:
+        """The names of the spaces, sorted; progress is counted in rows of the first."""
+        return tuple(sorted(self._splits))
+
+    @property
+    def mirrored(self) -> frozenset[str]:
+        """The names of the fields that `data.flip` mirrors."""
+        return frozenset(name for name, stored in self._stored.items() if stored.flip == MIRROR)
+
+    def count(self, space: str) -> int:
+        """Return the number of rows of a space."""
+        return len(next(iter(self._columns(space).values())))
+
+    def splits(self, space: str) -> Mapping[str, range]:
+        """Return the splits of a space as ranges of its rows."""
+        return self._splits[space]
+
+    def rows(self, split: str, space: str) -> range:
+        """Return the rows of a split; raise `DataError` where the space has none of that name."""
+        splits = self._splits[space]
+        if split not in splits:
+            found = ", ".join(splits) or "none"
+            raise DataError(f"{self.path}: the space {space!r} has no split {split!r}, only {found}")
+        return splits[split]
+
+    def row_bytes(self, space: str) -> int:
+        """Return the size in bytes of one row of all fields of a space."""
+        return sum(map(row_bytes, self._columns(space).values()))
 
     @property
     def nbytes(self) -> int:
-        """Size of all rows in bytes."""
-        return self.row_bytes * len(self)
+        """The size of all rows in bytes."""
+        return sum(self.row_bytes(space) * self.count(space) for space in self.spaces)
 
-    def rows(self, split: str) -> range:
-        """Return the rows of a split; raise `DataError` where the set has none of that name."""
-        if split not in self.splits:
-            raise DataError(f"{self.path}: has no split {split!r}, only {', '.join(self.splits) or 'none'}")
-        return self.splits[split]
+    def class_counts(self, field: str) -> list[int]:
+        """Return how many rows of a label field have each of its classes."""
+        return list(self._stored[field].class_counts)
 
-    def some(self, split: str, most: int, seed: int) -> Int64[np.ndarray, " n"]:
-        """Return up to `most` rows of a split, drawn with `seed`, in order. Raises `DataError` as `rows` does."""
-        rows = self.rows(split)
-        return rows.start + np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
-
-    def read(self, rows: Int64[np.ndarray, " n"], role: str) -> Shaped[np.ndarray, "n ..."]:
+    def read_rows(self, field: str, rows: Int64[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
         """Return a copy of any rows, in the order asked for."""
-        return self._columns[role].read(rows)
+        return self._stored[field].column.read_rows(rows)
 
-    def all(self, role: str, rows: range | None = None) -> Shaped[np.ndarray, "n ..."]:
+    def slice(self, field: str, rows: range | None = None) -> Shaped[np.ndarray, "n ..."]:
         """Return a copy of consecutive rows; None: of all."""
-        start, stop = (rows.start, rows.stop) if rows is not None else (0, len(self))
-        return self._columns[role].slice(start, stop)
+        column = self._stored[field].column
+        return column.slice(*((0, len(column)) if rows is None else ends(rows)))
 
-    def gather(self, role: str, pieces: Sequence[range]) -> Shaped[np.ndarray, "n ..."]:
+    def read_ranges(self, field: str, ranges: Sequence[range]) -> Shaped[np.ndarray, "n ..."]:
         """Return a copy of several ranges of rows, laid end to end: the fastest way to read from a disk."""
-        column = self._columns[role]
-        joined = np.empty((sum(map(len, pieces)), *column.shape[1:]), column.dtype)
-        places = np.cumsum([0, *map(len, pieces)]).tolist()
+        column = self._stored[field].column
+        joined = np.empty((sum(map(len, ranges)), *column.shape[1:]), column.dtype)
+        places = np.cumsum([0, *map(len, ranges)]).tolist()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda rows, at: column.copy_to(joined[at : at + len(rows)], rows.start), pieces, places))
+            list(pool.map(lambda rows, at: column.copy_to(joined[at : at + len(rows)], rows.start), ranges, places))
         return joined
 
-    def blocks(self, rows: range) -> Iterator[Block]:
-        """Yield consecutive rows of every role, in blocks of about 16 MiB."""
-        return blocks_of(self._columns, rows.start, rows.stop)
+    def blocks(self, space: str, rows: range) -> Iterator[Block]:
+        """Yield consecutive rows of every field of a space, in blocks of about 16 MiB."""
+        return blocks_of(self._columns(space), rows)
 
     def verify(self) -> None:
         """Read every row and compare the content hash; raise `DataError` naming the file where they differ."""
         if self.shards:
-            with ThreadPoolExecutor(_READERS) as pool:
+            with ThreadPoolExecutor(_SHARDS_AT_ONCE) as pool:
                 list(pool.map(Packed.verify, self.shards))
             return
-        found = Fingerprint()
-        for block in self.blocks(range(len(self))):
-            found.update(block)
-        splits = {name: (rows.start, rows.stop) for name, rows in self.splits.items()}
-        if found.sha256(splits, self.classes, self.attribute_names) != self.content_sha256:
+        found = Fingerprint(self.fields)
+        for space in self.spaces:
+            for block in self.blocks(space, range(self.count(space))):
+                found.update(space, block)
+        if found.sha256(self._splits) != self.content_sha256:
             raise DataError(f"{self.path}: damaged: its rows do not give its content_sha256; {self._advice}")
 
-    def _check(self) -> None:
+    def _columns(self, space: str) -> dict[str, Column]:
+        return {name: stored.column for name, stored in self._stored.items() if stored.field.space == space}
+
+    def _check(self, counts: Mapping[str, int]) -> None:
         """Raise `ValueError` where the parts contradict each other."""
-        lengths = {role: len(column) for role, column in self._columns.items()}
-        if self.kind not in lengths or set(lengths.values()) != {self.attributes["count"]}:
-            raise ValueError(f"{self.attributes['count']} rows of kind {self.kind!r} announced, found {lengths}")
-        for role, column in self._columns.items():
-            if (column.dtype, len(column.shape)) != ROLES[role]:
-                raise ValueError(f"role {role} holds {column.dtype} of shape {column.shape}")
-        if any(not 0 <= rows.start <= rows.stop <= len(self) for rows in self.splits.values()):
-            raise ValueError(f"splits {self.splits} do not fit {len(self)} rows")
+        for space, count in counts.items():
+            lengths = {name: len(column) for name, column in self._columns(space).items()}
+            if set(lengths.values()) != {count}:
+                raise ValueError(f"{count} rows of the space {space!r} announced, found {lengths or 'none'}")
+            splits = self._splits[space]
+            if any(not 0 <= rows.start <= rows.stop <= count for rows in splits.values()):
+                raise ValueError(f"splits {splits} do not fit {count} rows of the space {space!r}")
+        if not counts:
+            raise ValueError("it holds no space")
 
 
 def clipped(rows: range, start: int, stop: int) -> range:
@@ -337,8 +359,12 @@ def clipped(rows: range, start: int, stop: int) -> range:
     return range(min(max(rows.start, start), stop) - start, min(max(rows.stop, start), stop) - start)
 
 
+def _ranges(splits: Mapping[str, Sequence[int]]) -> dict[str, range]:
+    return {name: range(*rows) for name, rows in splits.items()}
+
+
 def _shards_of(manifest: Path) -> list[Any]:
-    """Return what a manifest says about shards; nothing where there is none, or no manifest that can be read."""
+    """Return the entries of the shards in a manifest; no entry where there is no readable manifest or no shard."""
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return list(content["shards"])

@@ -31,7 +31,7 @@ def new_group(file: h5py.File, name: str) -> h5py.Group:
     return h5py.Group(h5py.h5g.create(file.id, name.encode(), gcpl=_untimed(h5py.h5p.GROUP_CREATE)))
 
 
-def set_attributes(target: h5py.Group, values: Mapping[str, str | int]) -> None:
+def set_attributes(target: h5py.HLObject, values: Mapping[str, str | int]) -> None:
     """Store texts with a fixed length: those of variable length lie outside what HDF5 checksums."""
     for name, value in values.items():
         if isinstance(value, str):
@@ -41,8 +41,12 @@ def set_attributes(target: h5py.Group, values: Mapping[str, str | int]) -> None:
             target.attrs[name] = value
 
 
-def plain_value(value: Any) -> Any:
-    """Return an attribute as a Python number or text."""
+def plain_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes as Python numbers and texts."""
+    return {name: _plain(value) for name, value in attributes.items()}
+
+
+def _plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     return value.decode() if isinstance(value, bytes) else value
 

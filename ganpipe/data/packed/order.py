@@ -1,24 +1,48 @@
 """The order in which rows are shown: a pure function of (seed, position), whatever the memory, the device, the world.
 
-A set of up to half a GiB is shuffled anew in every epoch. A larger one is cut into blocks of consecutive rows, which
-can be read from a disk at full speed; every epoch shuffles the blocks, then takes half a GiB of them at a time as a
-group and shuffles the rows of the group. The group is the shuffle buffer: what must be in memory to serve its rows.
+The rows of a space of up to half a GiB are shuffled anew in every epoch. A larger space is cut into blocks of
+consecutive rows, which can be read from a disk at full speed. Every epoch shuffles the blocks, takes half a GiB of them
+at a time as a group, and shuffles the rows of the group. The group is the shuffle buffer: it must be in memory to serve
+its rows.
+
+Every space has an order of its own, keyed by `space_seed`. So have the mirrors and the random crops of its images.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt64
 
-from ganpipe.data.packed.blocks import block_rows
-
 GROUP_BYTES = 1 << 29
+_BLOCK_ROWS = 128  # at least: fewer make reading from a disk slow
+_BLOCK_BYTES = 1 << 20  # at least
 _MIN_GROUP_BLOCKS = 8
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def block_rows(row_bytes: int) -> int:
+    """Return how many rows of this size are read together from a disk: at least 128 and at least 1 MiB.
+
+    The number decides the chunks of compressed files and the order in which the rows of a large space are shown.
+    """
+    return max(_BLOCK_ROWS, -(-_BLOCK_BYTES // row_bytes))
+
+
+def space_seed(seed: int, space: str, first: str) -> int:
+    """Return the key of the order of a space: the seed for the first space, a hash of seed and name for others."""
+    if space == first:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed} {space}".encode()).digest()[:8], "big") >> 1
+
+
+def subset(rows: range, most: int, seed: int) -> Int64[np.ndarray, " n"]:
+    """Return up to `most` of the rows, drawn with `seed`, in ascending order."""
+    return rows.start + np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
 
 
 @dataclass(frozen=True)
@@ -100,13 +124,22 @@ class Order:
 
 
 def flipped(seed: int, position: int, count: int) -> Bool[np.ndarray, " count"]:
-    """Return which of the images shown at `count` positions from `position` on are mirrored: a fair coin for each.
+    """Return which of the rows shown at `count` positions from `position` on are mirrored: a fair coin for each."""
+    return _random_bits(seed, position, count, draw=0) >= np.uint64(1 << 63)
 
-    The upper bit of SplitMix64 (Steele, Lea, Flood 2014) of the position, keyed by the seed.
-    """
+
+def offsets(seed: int, position: int, count: int, most: int) -> Int64[np.ndarray, "count 2"]:
+    """Return where the random crops at `count` positions from `position` on begin: (row, column), each in 0..most."""
+    draws = [_random_bits(seed, position, count, draw) >> np.uint64(32) for draw in (1, 2)]
+    return ((np.stack(draws, axis=1) * np.uint64(most + 1)) >> np.uint64(32)).astype(np.int64)
+
+
+def _random_bits(seed: int, position: int, count: int, draw: int) -> UInt64[np.ndarray, " count"]:
+    """Return SplitMix64 (Steele, Lea, Flood 2014) of each position, keyed by the seed and the number of the draw."""
     key = _mixed(np.array([seed], np.uint64))
-    positions = np.arange(position, position + count, dtype=np.uint64)
-    return _mixed(positions * _GAMMA + key) >= np.uint64(1 << 63)
+    for _ in range(draw):
+        key = _mixed(key + _GAMMA)
+    return _mixed(np.arange(position, position + count, dtype=np.uint64) * _GAMMA + key)
 
 
 def _mixed(state: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:

@@ -1,29 +1,32 @@
-"""What a person looks at before training: a grid of images with their labels, counts per class, size and statistics."""
+"""What a person looks at before training: pictures of rows with their labels, counts per class, size and statistics."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image, ImageDraw
 
 from ganpipe import pictures
+from ganpipe.core.spec import Field
 from ganpipe.data.packed.file import Packed
 
 _SHOWN = 64
-_SHOWN_BYTES = 1 << 26  # fewer images where they are large
+_SHOWN_BYTES = 1 << 26  # fewer rows where they are large
 _MEASURED = 20_000  # rows at most, evenly spread: for statistics that is as good as all
 _LABEL_HEIGHT = 12  # pixels, of Pillow's own font
 _LABEL_WIDTH = 6  # pixels per letter
 _SEED = 0
+_DRAWN = ("image", "sequence", "vector")
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of each channel of images, of each number of vectors; pixels count 0..255."""
+    """Mean and standard deviation of the last dimension: channels of images (0..255), columns of sequences, numbers."""
 
     rows: int
     mean: tuple[float, ...]
@@ -31,36 +34,42 @@ class Statistics:
 
 
 def describe(packed: Packed) -> list[str]:
-    """Return lines that tell what a packed set holds: name, size, shape, splits, statistics, counts per class."""
-    shape = " x ".join(map(str, packed.shape))
-    what = f"{shape} (channels x height x width)" if packed.kind == "image" else f"{shape} numbers"
-    parts = ", ".join(f"{name} {len(rows)}" for name, rows in packed.splits.items())
-    measured = statistics(packed)
-    lines = [
-        f"{packed.name}: {len(packed)} {packed.kind}s of {what}, {packed.nbytes / 2**20:.1f} MiB",
-        f"splits: {parts}",
-        f"transform: {packed.attributes['transform']}",
-        f"mean: {_numbers(measured.mean)}, standard deviation: {_numbers(measured.std)} (of {measured.rows} rows)",
-    ]
-    if packed.classes:
-        lines.append(f"{len(packed.classes)} classes:")
-        lines += _table(packed.classes, packed.class_counts, len(packed))
-    if packed.attribute_names:
-        counts = packed.all("attributes").sum(axis=0).tolist()
-        lines.append(f"{len(packed.attribute_names)} attributes:")
-        lines += _table(packed.attribute_names, counts, len(packed))
+    """Return lines that tell what a packed set holds: size, fields, splits, statistics, counts per class."""
+    lines = [f"{packed.name}: {packed.nbytes / 2**20:.1f} MiB", f"transform: {packed.attributes['transform']}"]
+    for space in packed.spaces:
+        parts = ", ".join(f"{name} {len(rows)}" for name, rows in packed.splits(space).items())
+        lines.append(f"space {space}: {packed.count(space)} rows; splits: {parts}")
+        for name, field in packed.fields.items():
+            if field.space == space:
+                lines += _field(packed, name, field)
     return lines
 
 
-def statistics(packed: Packed) -> Statistics:
-    """Measure at most 20,000 rows, evenly spread over the set."""
-    count = min(len(packed), _MEASURED)
-    rows = np.arange(count) * len(packed) // count
-    step = max(1, _SHOWN_BYTES // packed.row_bytes)
+def _field(packed: Packed, name: str, field: Field) -> Iterator[str]:
+    """Yield what is to be said about one field."""
+    yield f"{name}: {field}" + (" (channels x height x width)" if field.kind == "image" else "")
+    if field.kind in _DRAWN:
+        found = statistics(packed, name)
+        yield f"  mean {_numbers(found.mean)}, standard deviation {_numbers(found.std)} (of {found.rows} rows)"
+    if field.kind in ("label", "attributes") and field.names:
+        total = packed.count(field.space)
+        counts = packed.class_counts(name) if field.kind == "label" else packed.slice(name).sum(axis=0).tolist()
+        width = max(map(len, field.names))
+        for value, count in zip(field.names, counts, strict=True):
+            yield f"  {value:<{width}}  {count:>8}  {100 * count / total:5.1f} %"
+
+
+def statistics(packed: Packed, field: str) -> Statistics:
+    """Measure at most 20,000 rows of a field, evenly spread over its space."""
+    space = packed.fields[field].space
+    total_rows = packed.count(space)
+    count = min(total_rows, _MEASURED)
+    rows = np.arange(count) * total_rows // count
+    step = max(1, _SHOWN_BYTES // packed.row_bytes(space))
     total = squares = np.zeros(1)
     numbers = 0
     for start in range(0, count, step):
-        values = packed.read(rows[start : start + step], packed.kind).astype(np.float64)
+        values = packed.read_rows(field, rows[start : start + step]).astype(np.float64)
         values = values.reshape(-1, values.shape[-1])
         total, squares, numbers = total + values.sum(axis=0), squares + (values**2).sum(axis=0), numbers + len(values)
     mean = total / numbers
@@ -69,43 +78,79 @@ def statistics(packed: Packed) -> Statistics:
 
 
 def draw_preview(packed: Packed, path: Path) -> None:
-    """Write a picture of 64 rows drawn with a fixed seed, each with its label under it; vectors as a heat map."""
-    shown = min(len(packed), _SHOWN, max(1, _SHOWN_BYTES // packed.row_bytes))
-    rows = np.random.Generator(np.random.PCG64(_SEED)).permutation(len(packed))[:shown]
-    items = packed.read(rows, packed.kind)
-    if packed.kind == "vector" or "label" not in packed.roles:
-        pictures.save_png(pictures.sheet(items), path)
-        return
-    pictures.save_png(_labelled(items, packed.read(rows, "label"), packed.classes), path)
+    """Write a picture of up to 64 rows of every space, drawn with a fixed seed.
+
+    All images, vectors and sequences of a row stand side by side, its label under them; the spaces stand one below the
+    other. A set without any of these kinds is a plain grey square.
+    """
+    parts = [part for space in packed.spaces if (part := _draw_space(packed, space)) is not None]
+    parts = parts or [Image.new("RGB", (pictures.EASY_TO_SEE,) * 2, (pictures.BACKGROUND,) * 3)]
+    pictures.save_png(parts[0] if len(parts) == 1 else _joined(parts, down=True), path)
 
 
-def _labelled(
-    images: UInt8[np.ndarray, "n h w c"], labels: Int64[np.ndarray, " n"], names: tuple[str, ...]
-) -> Image.Image:
-    """Lay images out as a square, each over the name of its class."""
-    columns = math.isqrt(len(images) - 1) + 1
-    cells = [pictures.grid(image[np.newaxis], columns=1, pad=1) for image in images]
-    width, height = cells[0].width, cells[0].height + _LABEL_HEIGHT
-    page = Image.new("RGB", (columns * width, -(-len(images) // columns) * height), (pictures.BACKGROUND,) * 3)
+def _draw_space(packed: Packed, space: str) -> Image.Image | None:
+    """Draw the rows of one space; None where no field of it can be drawn."""
+    fields = {name: field for name, field in packed.fields.items() if field.space == space}
+    drawn = [name for name, field in fields.items() if field.kind in _DRAWN]
+    if not drawn:
+        return None
+    count = packed.count(space)
+    shown = min(count, _SHOWN, max(1, _SHOWN_BYTES // packed.row_bytes(space)))
+    rows = np.random.Generator(np.random.PCG64(_SEED)).permutation(count)[:shown]
+    values = [packed.read_rows(name, rows) for name in drawn]
+    label = next((name for name, field in fields.items() if field.kind == "label"), None)
+    if all(fields[name].kind == "vector" for name in drawn):
+        return pictures.heat_map(np.concatenate(values, axis=1))
+    images = [_as_images(one, fields[name]) for name, one in zip(drawn, values, strict=True)]
+    if len(images) == 1 and label is None:
+        return pictures.sheet(images[0])
+    return _page(images, None if label is None else [fields[label].names[n] for n in packed.read_rows(label, rows)])
+
+
+def _as_images(values: Shaped[np.ndarray, "n ..."], field: Field) -> UInt8[np.ndarray, "n h w c"]:
+    """Return images as they are, vectors as strips, and sequences as grey pictures in which time runs to the right."""
+    if field.kind == "sequence":
+        return _grey(values).swapaxes(1, 2)[..., np.newaxis]
+    return pictures.as_images(values)
+
+
+def _grey(values: Float[np.ndarray, "n ..."]) -> UInt8[np.ndarray, "n ..."]:
+    """Map the smallest number to black and the largest to white."""
+    low, high = float(values.min()), float(values.max())
+    return np.round(255 * (values.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.uint8)
+
+
+def _page(images: list[UInt8[np.ndarray, "n h w c"]], labels: list[str] | None) -> Image.Image:
+    """Lay rows out as a square: the pictures of a row side by side, over its label where there are labels."""
+    rows = [[pictures.grid(one[row : row + 1], 1, pad=1) for one in images] for row in range(len(images[0]))]
+    cells = [_joined(row, down=False) for row in rows]
+    columns = math.isqrt(len(cells) - 1) + 1
+    width, height = cells[0].width, cells[0].height + (_LABEL_HEIGHT if labels else 0)
+    page = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (pictures.BACKGROUND,) * 3)
     draw = ImageDraw.Draw(page)
-    for number, (cell, label) in enumerate(zip(cells, labels.tolist(), strict=True)):
+    for number, cell in enumerate(cells):
         left, top = number % columns * width, number // columns * height
         page.paste(cell, (left, top))
-        draw.text((left + 2, top + cell.height - 1), _short(names[label], width), fill="white")
+        if labels:
+            draw.text((left + 2, top + cell.height - 1), _short(labels[number], width), fill="white")
     return page
+
+
+def _joined(parts: list[Image.Image], down: bool) -> Image.Image:
+    """Lay pictures side by side, or one below the other."""
+    widths, heights = [part.width for part in parts], [part.height for part in parts]
+    size = (max(widths), sum(heights)) if down else (sum(widths), max(heights))
+    whole = Image.new("RGB", size, (pictures.BACKGROUND,) * 3)
+    at = 0
+    for part in parts:
+        whole.paste(part, (0, at) if down else (at, 0))
+        at += part.height if down else part.width
+    return whole
 
 
 def _short(name: str, width: int) -> str:
     """Cut a name to what fits under an image; letters that Pillow's plain font lacks become question marks."""
     return name.encode("latin-1", "replace").decode("latin-1")[: max(1, width // _LABEL_WIDTH)]
-
-
-def _table(names: tuple[str, ...], counts: list[int], total: int) -> list[str]:
-    width = max(map(len, names))
-    return [
-        f"  {name:<{width}}  {count:>8}  {100 * count / total:5.1f} %"
-        for name, count in zip(names, counts, strict=True)
-    ]
 
 
 def _numbers(values: tuple[float, ...]) -> str:

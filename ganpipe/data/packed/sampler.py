@@ -1,19 +1,28 @@
-"""Serves training batches in an order that is a pure function of (seed, position): a resume needs no saved state."""
+"""Serves training batches as a pure function of (seed, position): a resume needs no saved state.
+
+Read-time augmentation is drawn once per row and applied to all images of the row. `data.flip` mirrors half of the rows.
+`data.jitter` is the random jitter of pix2pix (Isola et al. 2017, arXiv:1611.07004, section 6.1): the sides of a picture
+are enlarged by this number of pixels, and a window of the old size is cut out at a random place. The paper does not
+name the interpolation. Bilinear is the default of `image.scale` in the authors' first code (Torch) and, unlike bicubic,
+it stays within [-1, 1].
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.nn import functional
 
-from ganpipe.core.batch import Batch, to_float
+from ganpipe.core.batch import Batch, to_network
+from ganpipe.core.spec import Field
 from ganpipe.data.packed.columns import length
 from ganpipe.data.packed.file import Packed
-from ganpipe.data.packed.order import Order, Stretch, flipped
+from ganpipe.data.packed.order import Order, Stretch, flipped, offsets, space_seed
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.machine import physical_memory
 from ganpipe.paths import PARAMS
@@ -23,10 +32,10 @@ _GIB = 1 << 30
 
 
 class Sampler:
-    """An endless sequence of items: one shuffled epoch of the split after the other, laid end to end.
+    """The rows of every space in an endless sequence: one shuffled epoch after the other, laid end to end.
 
-    Positions count images shown over all ranks. A global batch is `batch * world` consecutive positions, of which
-    each rank takes `batch` consecutive ones. Batches may straddle epochs, and a split may be smaller than a batch.
+    Positions count rows of the first space shown over all processes. Every other space is read at the same position of
+    its own order over its own rows. A batch may straddle epochs, and a space may be smaller than a batch.
 
     The rows lie on the GPU where they fit there, else in memory where they fit `ram_limit`, else on the disk, from
     which they are read in shuffled blocks, ahead of time. Order and values are the same in each case, bit for bit.
@@ -35,94 +44,118 @@ class Sampler:
     def __init__(
         self,
         packed: Packed,
-        batch: int,
         seed: int,
         device: str | torch.device = "cpu",
-        rank: int = 0,
+        rows: Mapping[str, range] | None = None,
         world: int = 1,
-        split: str = "train",
         flip: bool = False,
+        jitter: int = 0,
         ram_limit: float | None = None,
     ) -> None:
-        """`batch` is the number of items per rank, `ram_limit` is in GiB for all ranks; None: a quarter of the memory
-        of this machine or container.
+        """`rows` are those of every space to learn from; None: the split `train`.
 
-        `flip` mirrors each image with a chance of one half, drawn from (seed, position). Raises `DataError` where the
-        split is missing or empty, `ConfigError` where there is nothing to mirror.
+        `ram_limit` is in GiB for all `world` processes; None: a quarter of the memory of this machine or container.
+        `flip` and `jitter` are the augmentations of this module. Raises `DataError` where there is no row to learn
+        from, `ConfigError` where an augmentation does not suit the images.
         """
-        if batch < 1 or not 0 <= rank < world:
-            raise ValueError(f"batch {batch}, rank {rank} of {world}")
-        if flip and "image" not in packed.roles:
-            raise ConfigError(
-                f"{PARAMS}: data.flip mirrors images, but data.name = {packed.name!r} holds {packed.kind}s"
-            )
-        rows = packed.rows(split)
-        if not rows:
-            raise DataError(f"{packed.path}: the split {split!r} has no rows to learn from")
-        self._batch, self._seed, self._flip = batch, seed, flip
-        self._device, self._rank, self._world = torch.device(device), rank, world
-        self._count, self._order = len(rows), Order(len(rows), packed.row_bytes, seed)
-        self._store = _store(packed, rows, self._order, self._device, world, ram_limit)
+        if rows is None:
+            rows = {space: packed.rows("train", space) for space in packed.spaces}
+        for space, mine in rows.items():
+            if not mine:
+                raise DataError(f"{packed.path}: the space {space!r} has no rows to learn from")
+        _require_images(packed, flip, jitter)
+        self._device = torch.device(device)
+        place = _place(packed, rows, self._device, world, ram_limit)
+        self._spaces = [
+            _Space(packed, space, rows[space], space_seed(seed, space, packed.spaces[0]), place, flip, jitter)
+            for space in packed.spaces
+        ]
 
-    def __len__(self) -> int:
-        """Return the number of items of the split, which is the length of an epoch."""
-        return self._count
+    def fetch(self, position: int, count: int) -> Batch:
+        """Return the rows of every field at `count` positions from `position` on, in network form on the device."""
+        return {name: values for space in self._spaces for name, values in space.fetch(position, count, self._device)}
 
-    def batches(self, nimg: int) -> Iterator[Batch]:
-        """Yield the batches of this rank from position `nimg` on, for ever.
+    def order(self, space: str, position: int, count: int) -> Int64[np.ndarray, " count"]:
+        """Return the rows of a space, numbered as in the packed file, at `count` positions from `position` on."""
+        return next(one.order(position, count) for one in self._spaces if one.name == space)
 
-        `batches(0)` without its first k batches is `batches(k * batch * world)`, bit for bit.
-        """
-        position = nimg + self._rank * self._batch
-        while True:
-            yield self._fetch(position)
-            position += self._batch * self._world
+
+class _Space:
+    """One space: its order, its rows and what is done to them when they are read."""
+
+    def __init__(
+        self,
+        packed: Packed,
+        name: str,
+        rows: range,
+        seed: int,
+        place: torch.device | None,
+        flip: bool,
+        jitter: int,
+    ) -> None:
+        """`place` is where the rows are kept; None: on the disk."""
+        self.name, self._rows, self._seed, self._flip = name, rows, seed, flip
+        self._fields = {field: told for field, told in packed.fields.items() if told.space == name}
+        self._mirrored = packed.mirrored
+        self._jitter = _jitter_of(self._fields, jitter) if jitter else {}
+        self._order = Order(len(rows), packed.row_bytes(name), seed)
+        self._store: _Loaded | _Streamed = (
+            _Streamed(packed, list(self._fields), rows, self._order)
+            if place is None
+            else _Loaded(packed, name, rows, self._order, place)
+        )
 
     def order(self, position: int, count: int) -> Int64[np.ndarray, " count"]:
-        """Return which items of the split stand at `count` positions from `position` on."""
-        return self._order.rows(position, count)
+        return self._order.rows(position, count) + self._rows.start
 
-    def _fetch(self, position: int) -> Batch:
-        found = self._store.take(self._order.stretches(position, self._batch))
-        values = {role: rows.to(self._device) for role, rows in found.items()}
+    def fetch(self, position: int, count: int, device: torch.device) -> list[tuple[str, Tensor]]:
+        stored = self._store.take(self._order.stretches(position, count))
+        values = {name: rows.to(device) for name, rows in stored.items()}
         if self._flip:
-            values["image"] = _mirrored(values["image"], flipped(self._seed, position, self._batch))
-        return {role: _to_network(role, rows) for role, rows in values.items()}
+            chosen = flipped(self._seed, position, count)
+            values |= {name: _mirrored(values[name], chosen) for name in values if name in self._mirrored}
+        values = {name: to_network(self._fields[name].kind, rows) for name, rows in values.items()}
+        for name, (scale, most) in self._jitter.items():
+            corners = scale * offsets(self._seed, position, count, most)
+            values[name] = _cropped(values[name], scale * most, corners)
+        return list(values.items())
 
 
 class _Loaded:
-    """All rows of a split, in memory or on a GPU; images with their channels first, as networks want them."""
+    """The rows of a space in memory or on a GPU; images with their channels first, as networks want them."""
 
-    def __init__(self, packed: Packed, rows: range, order: Order, device: torch.device) -> None:
+    def __init__(self, packed: Packed, space: str, rows: range, order: Order, device: torch.device) -> None:
         self._order = order
+        self._images = {name for name, field in packed.fields.items() if field.kind == "image"}
         self._columns: dict[str, Tensor] = {}
         done = 0
-        for block in packed.blocks(rows):
-            for role, values in block.items():
-                part = _channels_first(role, torch.from_numpy(values))
-                if role not in self._columns:
-                    self._columns[role] = part.new_empty((len(rows), *part.shape[1:]), device=device)
-                self._columns[role][done : done + len(part)] = part
+        for block in packed.blocks(space, rows):
+            for name, values in block.items():
+                part = torch.from_numpy(values)
+                part = part.permute(0, 3, 1, 2) if name in self._images else part
+                if name not in self._columns:
+                    self._columns[name] = part.new_empty((len(rows), *part.shape[1:]), device=device)
+                self._columns[name][done : done + len(part)] = part
             done += length(block)
 
     def take(self, stretches: list[Stretch]) -> dict[str, Tensor]:
         groups = [self._order.group(one.epoch, one.group).rows[one.start : one.stop] for one in stretches]
         items = torch.from_numpy(np.concatenate(groups))
-        found = {role: rows.index_select(0, items.to(rows.device)) for role, rows in self._columns.items()}
-        return {role: _channels_last(role, rows) for role, rows in found.items()}
+        found = {name: rows.index_select(0, items.to(rows.device)) for name, rows in self._columns.items()}
+        return {name: rows.permute(0, 2, 3, 1) if name in self._images else rows for name, rows in found.items()}
 
 
 class _Streamed:
-    """The rows of one group at a time, read block by block, while a thread reads the next group."""
+    """The rows of one group of a space at a time, read block by block, while a thread reads the next group."""
 
-    def __init__(self, packed: Packed, rows: range, order: Order) -> None:
-        self._packed, self._first, self._order = packed, rows.start, order
+    def __init__(self, packed: Packed, fields: list[str], rows: range, order: Order) -> None:
+        self._packed, self._fields, self._first, self._order = packed, fields, rows.start, order
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._buffers: dict[tuple[int, int], Future[dict[str, np.ndarray]]] = {}
 
     def take(self, stretches: list[Stretch]) -> dict[str, Tensor]:
         pieces = [self._piece(one) for one in stretches]
-        return {role: torch.from_numpy(np.concatenate([piece[role] for piece in pieces])) for role in pieces[0]}
+        return {name: torch.from_numpy(np.concatenate([piece[name] for piece in pieces])) for name in pieces[0]}
 
     def _piece(self, stretch: Stretch) -> dict[str, np.ndarray]:
         here, following = (stretch.epoch, stretch.group), self._order.after(stretch)
@@ -131,37 +164,54 @@ class _Streamed:
             key: self._buffers.get(key) or self._reader.submit(self._read, *group) for key, group in due.items()
         }
         places = self._order.group(*here).places[stretch.start : stretch.stop]
-        return {role: rows[places] for role, rows in self._buffers[self._key(*here)].result().items()}
+        return {name: rows[places] for name, rows in self._buffers[self._key(*here)].result().items()}
 
     def _key(self, epoch: int, number: int) -> tuple[int, int]:
-        """Name the rows of a group: an only group holds the same ones in every epoch."""
+        """Name the rows of a group: an only group holds the same rows in every epoch."""
         return (epoch if self._order.groups > 1 else 0, number)
 
     def _read(self, epoch: int, number: int) -> dict[str, np.ndarray]:
         blocks = self._order.group(epoch, number).blocks
-        pieces = [range(block.start + self._first, block.stop + self._first) for block in blocks]
-        return {role: self._packed.gather(role, pieces) for role in self._packed.roles}
+        ranges = [range(block.start + self._first, block.stop + self._first) for block in blocks]
+        return {name: self._packed.read_ranges(name, ranges) for name in self._fields}
 
 
-def _store(
-    packed: Packed, rows: range, order: Order, device: torch.device, world: int, ram_limit: float | None
-) -> _Loaded | _Streamed:
-    """Return the rows where they are served fastest."""
-    needed = packed.row_bytes * len(rows)
+def _place(
+    packed: Packed, rows: Mapping[str, range], device: torch.device, world: int, ram_limit: float | None
+) -> torch.device | None:
+    """Return where the rows of all spaces are served fastest; None: they stay on the disk."""
+    needed = sum(packed.row_bytes(space) * len(rows[space]) for space in packed.spaces)
     if device.type == "cuda" and needed <= _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return _Loaded(packed, rows, order, device)
+        return device
     allowed = _MEMORY_SHARE * physical_memory() if ram_limit is None else ram_limit * _GIB
-    if needed * world <= allowed:
-        return _Loaded(packed, rows, order, torch.device("cpu"))
-    return _Streamed(packed, rows, order)
+    return torch.device("cpu") if needed * world <= allowed else None
 
 
-def _channels_first(role: str, rows: Tensor) -> Tensor:
-    return rows.permute(0, 3, 1, 2) if role == "image" else rows
+def _require_images(packed: Packed, flip: bool, jitter: int) -> None:
+    """Refuse an augmentation of images for data without any."""
+    held = ", ".join(f"{name} ({field})" for name, field in packed.fields.items())
+    if flip and not packed.mirrored:
+        raise ConfigError(f"{PARAMS}: data.flip mirrors images, but data.name = {packed.name!r} holds {held}")
+    if jitter and not any(field.kind == "image" for field in packed.fields.values()):
+        raise ConfigError(f"{PARAMS}: data.jitter crops images, but data.name = {packed.name!r} holds {held}")
 
 
-def _channels_last(role: str, rows: Tensor) -> Tensor:
-    return rows.permute(0, 2, 3, 1) if role == "image" else rows
+def _jitter_of(fields: Mapping[str, Field], jitter: int) -> dict[str, tuple[int, int]]:
+    """Return for each image field how many times the smallest image of the row it is, and the jitter of that one.
+
+    So the same part of a low and a high resolution picture is cut. Raises `ConfigError` where sizes are no multiples.
+    """
+    sizes = {name: field.shape[1:] for name, field in fields.items() if field.kind == "image"}
+    if not sizes:
+        return {}
+    smallest, (height, width) = min(sizes.items(), key=lambda item: (item[1], item[0]))
+    for name, size in sizes.items():
+        if size != (size[0] // height * height, size[0] // height * width):
+            raise ConfigError(
+                f"{PARAMS}: data.jitter = {jitter} crops all images of a row alike, but {name} ({size[0]} x {size[1]} "
+                f"pixels) is no whole multiple of {smallest} ({height} x {width}); set data.jitter: 0"
+            )
+    return {name: (size[0] // height, jitter) for name, size in sizes.items()}
 
 
 def _mirrored(images: Tensor, chosen: Bool[np.ndarray, " n"]) -> Tensor:
@@ -170,8 +220,12 @@ def _mirrored(images: Tensor, chosen: Bool[np.ndarray, " n"]) -> Tensor:
     return torch.where(mask, images.flip(2), images)
 
 
-def _to_network(role: str, values: Tensor) -> Tensor:
-    """Convert stored values on their device: pixels to [-1, 1], attributes to floats, all else as it is."""
-    if role == "attributes":
-        return values.float()
-    return to_float(values) if role == "image" else values
+def _cropped(
+    images: Float[Tensor, "n c h w"], more: int, corners: Int64[np.ndarray, "n 2"]
+) -> Float[Tensor, "n c h w"]:
+    """Enlarge images by `more` pixels a side, and cut each to its old size from its own corner (row, column) on."""
+    n, _, height, width = images.shape
+    larger = functional.interpolate(images, (height + more, width + more), mode="bilinear", align_corners=False)
+    windows = larger.unfold(2, height, 1).unfold(3, width, 1)  # (n, c, row of corner, column of corner, h, w), a view
+    down, right = torch.from_numpy(corners).to(images.device).unbind(1)
+    return windows[torch.arange(n, device=images.device), :, down, right].contiguous()

@@ -16,15 +16,15 @@ from ganpipe.systems.configs import SystemConfig
 class Config(SystemConfig):
     """What `system` may hold for `conditional_gan`; the defaults are those of its source."""
 
-    latent: Width = 100  # length of z, the condition not counted
+    latent: Width = 100  # length of z, without the condition
     network: Literal["dcgan", "mlp"] = "dcgan"
     features: Width = 64  # of dcgan: channels beside the image, doubled at each coarser level
     widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (200,)  # of mlp: the hidden layers of both players
     discriminator: Literal["joint", "heads", "projection"] = "joint"
     condition: Literal["label", "attributes"] = "label"
-    attributes: tuple[str, ...] | None = None  # which of the data set's; none named: all
+    attributes: tuple[str, ...] | None = None  # names of attributes of the data; null: all
     objective: Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge"] = "non_saturating"
-    mismatched: bool = False  # real images under a wrong condition are fakes too, half of all
+    mismatched: bool = False  # half of the fakes are real images under a wrong condition
     augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
 
     @property

@@ -24,11 +24,11 @@ class Config(SystemConfig):
     discriminator_norm: Literal["none", "layer"] = "none"
     activation: Activation = "gelu"
     leaky_slope: Annotated[float, Field(ge=0, le=1)] = 0.01  # of leaky_relu
-    pixels: Literal["sigmoid", "tanh"] = "sigmoid"  # what squashes the output into an image
-    shown_pixels: Literal["signed", "unit"] = "signed"  # to the discriminator: in [-1, 1], or in [0, 1] (the book)
+    pixels: Literal["sigmoid", "tanh"] = "sigmoid"  # the generator's last activation
+    shown_pixels: Literal["signed", "unit"] = "signed"  # D sees them in [-1, 1], or in [0, 1] (the book)
     objective: ObjectiveName = "non_saturating"
     separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
-    unpaired_l1_weight: NonNegativeFloat = 0.05  # |G(z) - x| against a real image that has nothing to do with z
+    unpaired_l1_weight: NonNegativeFloat = 0.05  # of |G(z) - x|, x an unrelated real image
 
     @property
     def inputs(self) -> Mapping[str, Input]:

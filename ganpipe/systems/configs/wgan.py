@@ -20,8 +20,8 @@ class Config(SystemConfig):
     n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
     clip: PositiveFloat = 0.01  # c
     long_n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per long generator step; authors: 100
-    first_long_steps: NonNegativeInt = 25  # generator steps from the start that are long ones
-    long_step_every: PositiveInt = 500  # and one of so many after them
+    first_long_steps: NonNegativeInt = 25  # the first so many generator steps are long
+    long_step_every: PositiveInt = 500  # afterwards, one long step in so many
 
     @property
     def inputs(self) -> Mapping[str, Input]:

@@ -1,10 +1,10 @@
-"""Scores by neighbours of two sets of features, for tests that care for nothing between."""
+"""Scores by nearest neighbours of two sets of features, for tests that need no neighbourhoods."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ganpipe.metrics import memorisation
+from ganpipe.metrics import copies
 from ganpipe.metrics import prdc as scores
 from ganpipe.metrics.distances import Neighbourhood, as_points
 
@@ -15,4 +15,4 @@ def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> scores.Prdc
 
 
 def copied_share(real: np.ndarray, fake: np.ndarray) -> float:
-    return memorisation.copied_share(Neighbourhood(real, 1, "real"), as_points(fake))
+    return copies.copied_share(Neighbourhood(real, 1, "real"), as_points(fake))
