@@ -317,7 +317,7 @@ def test_two_outputs_with_targets_in_a_browser(workspace: Callable[[str], Params
                 "Scores · pixel · fake_a", "Scores · pixel · fake_b",
                 "Scores · paired · fake_a", "Scores · paired · fake_b",
             ]  # fmt: skip
-            assert page.locator("#metrics thead").nth(3).inner_text().split("\t") == [
+            assert page.locator("#metrics thead").nth(3).inner_text().strip().split("\t") == [
                 "score", "value", "mean image", "copy of the input", "better",
             ]  # fmt: skip
             l1 = page.locator("#metrics table").nth(3).locator("tbody tr").first.inner_text()
