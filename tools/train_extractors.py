@@ -3,11 +3,11 @@
     python tools/train_extractors.py digits
     python tools/train_extractors.py fashion-mnist --source FOLDER_OF_THE_FOUR_FILES
 
-Epochs, seed and required accuracy are those of the recipes `digits-dcgan` and `fashion-dcgan`. The weights are rounded to
-float16, which halves the file, before accuracy and scale are measured. Training takes one thread and up to five minutes.
-The bytes depend on the processor and on the version of torch: on the machine that made the committed files (AMD EPYC
-with AVX-512, torch 2.15.0, one thread) the script makes them again to the byte, elsewhere others of the same quality.
-Replacing a committed file changes `fd` and all other numbers of its sets, so that they compare with no older ones.
+Epochs, seed and required accuracy are those of the recipes `digits-dcgan` and `fashion-dcgan`. The weights are rounded
+to float16, which halves the file, before accuracy and scale are measured. Training takes one thread and up to five
+minutes. The bytes depend on the processor and on the version of torch. On the machine that made the committed files
+(AMD EPYC with AVX-512, torch 2.15.0, one thread) the script makes them again to the byte, elsewhere others of the same
+quality. A new file changes `fd` and all other numbers of its sets: they compare with no older ones.
 """
 
 from __future__ import annotations
