@@ -230,7 +230,7 @@ def _mapped(file: PixelFile, order: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray
     return np.memmap(file.path, np.uint8, "r", shape=(int(order.max()) + 1, *file.shape))
 
 
-def _halves(found: dict[str, UInt8[np.ndarray, "n h w c"]]) -> dict[str, UInt8[np.ndarray, "n h w c"]]:
+def _halves(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Cut pictures of a whole pair into the fields a and b."""
     if PAIR not in found:
         return found
