@@ -69,7 +69,7 @@ HAND_EDITS = {
         "train.precision = \"fp16\" is unknown, did you mean 'bf16'",
     ),
     "missing key": ("  batch: 64\n", "", "train.batch is missing"),
-    "missing key that is also the end of others": ("  kimg: 160\n", "", "train.kimg is missing"),
+    "missing length": ("  kimg: 160\n", "", "train.kimg is missing"),
     "contradiction": ("micro_batch:", "micro_batch: 65 #", "train: micro_batch 65 is larger than batch 64"),
     "key twice": ("  batch: 64", "  batch: 64\n  batch: 32", "not valid YAML: found duplicate key .*line"),
     "broken yaml": ("  batch: 64", "  batch: [64", "not valid YAML: .*line"),
