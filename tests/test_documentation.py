@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -158,11 +160,36 @@ def test_the_architecture_page_names_files_that_exist() -> None:
         assert f"from {imported} import" in (REPOSITORY / "stages" / f"{name}.py").read_text()
 
 
-def test_the_house_has_a_room_for_every_package() -> None:
-    labels = [label for label in ElementTree.parse(HOUSE).iter() if label.tag.endswith("}text")]
-    rooms = {
-        name for label in labels for name in re.split(r", | ", (label.text or "").partition(":")[0]) if "." not in name
-    }
-    sources = (REPOSITORY / "ganpipe").glob("[a-z]*")
-    packages = {path.stem for path in sources if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    assert packages <= rooms
+def rooms() -> list[str]:
+    """The modules and packages in the picture of the house, from the ground to the roof, each floor from the left."""
+    labels = [element for element in ElementTree.parse(HOUSE).iter() if element.tag.endswith("}text")]
+    labels = [label for label in labels if "fill" not in label.attrib]  # grey text explains
+    found = []
+    for label in sorted(labels, key=lambda label: (-float(label.attrib["y"]), float(label.attrib["x"]))):
+        package, _, modules = re.sub(r" \(.*\)", "", label.text or "").rpartition(": ")
+        found += [f"{package}.{module}".lstrip(".") for module in modules.split(", ")]
+    return found
+
+
+def test_every_import_runs_down_or_left_in_the_picture_of_the_house() -> None:
+    order = rooms()
+
+    def place(module: str) -> int:
+        found = [room for room in order if f"{module}.".startswith(f"{room}.")]
+        assert found, f"{module} has no room in {HOUSE.name}"
+        return order.index(max(found, key=len))
+
+    for file in [*(REPOSITORY / "ganpipe").rglob("*.py"), *(REPOSITORY / "stages").glob("*.py")]:
+        module = ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+        if module != "ganpipe":
+            for imported in imports(file):
+                assert place(imported) <= place(module.removeprefix("ganpipe.")), f"{module} imports {imported}"
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The modules of ganpipe that a file imports, without `ganpipe.` before them."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("ganpipe."):
+            for name in node.names:
+                if name.name != "__version__":
+                    yield f"{node.module}.{name.name}".removeprefix("ganpipe.")
