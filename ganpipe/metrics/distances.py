@@ -62,7 +62,7 @@ def mean_and_nearest(items: Shaped[np.ndarray, "n ..."]) -> tuple[float, float]:
     if len(items) < 2:
         return 0.0, 0.0
     flat = torch.as_tensor(items).reshape(len(items), -1)
-    apart = squared_distances(flat, flat).sqrt_().numpy()
+    apart = np.sqrt(squared_distances(flat, flat).numpy())  # torch's sqrt rounds differently on some processors
     mean = apart[np.triu_indices(len(apart), 1)].mean()
     np.fill_diagonal(apart, np.inf)
     return float(mean), float(apart.min(axis=1).mean())

@@ -34,7 +34,7 @@ class ImageSet:
 def open_images(path: Path) -> ImageSet:
     """Find the images of a folder and its subfolders, by name, or open a packed file.
 
-    Raises `MetricError` where there are none, or the file is damaged.
+    Raises `MetricError` for a folder without images and for a damaged file.
     """
     if path.is_dir():
         return _folder(path)

@@ -72,7 +72,7 @@ def prepare_reference(params: Params, packed_folder: Path, into: Path) -> None:
 
 
 def compared(samples: int, packed: Packed, field: str) -> int:
-    """Return how many of so many samples are compared with real rows of `field`: half of these, and `LARGEST_HALF`."""
+    """Return how many of `samples` are compared: at most half the real rows of `field`, and at most `LARGEST_HALF`."""
     return min(samples, len(packed.rows("train", packed.fields[field].space)) // 2, LARGEST_HALF)
 
 

@@ -71,7 +71,7 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
 
 
 def summary(title: str, scores: Scores) -> str:
-    """Return one line for a person: the distance between its floor and where it began, and what else says most."""
+    """Return one line for a person: the distance, its floor, its value before training, and the main other scores."""
     before = f", before training: {scores['fd_untrained']:.3g}" if "fd_untrained" in scores else ""
     parts = [f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}{before})"]
     if "classes_covered" in scores:

@@ -25,9 +25,9 @@ from ganpipe.progress import say
 Items = Shaped[np.ndarray, "n ..."]
 
 ITEMS = 1000
-"""Samples, and real items they are compared with, where the split has as many."""
+"""Most real items, and as many samples, that are compared."""
 LEARNED = 10_000
-"""Labelled images the classifier learns from at most."""
+"""Most labelled images that the classifier is trained on."""
 EPOCHS = 5
 
 
@@ -46,11 +46,11 @@ class Scorer:
 
     @property
     def count(self) -> int:
-        """How many samples to score."""
+        """The number of real items, and of samples to score."""
         return len(self._real)
 
     def score(self, items: Items) -> float:
-        """Return the Fréchet distance of `count` samples; biased upwards alike at every call."""
+        """Return the Fréchet distance of items in the stored form of `field`; biased upwards alike at every call."""
         return frechet_distance(self._real, self._extractor.extract(items).features)
 
 

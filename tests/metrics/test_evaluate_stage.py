@@ -208,7 +208,7 @@ def test_samples_that_were_asked_for_nothing_have_no_conditional_accuracy(digits
 
 def test_samples_of_other_classes_are_refused(digits: Params) -> None:
     write_images(real()[::5], np.zeros(1000, np.int64), classes=("a", "b"))
-    with pytest.raises(MetricError, match="`label` has other names than in the real data: run `dvc repro sample`"):
+    with pytest.raises(MetricError, match="`label` was chosen among other names than the real data has: run"):
         evaluate(digits)
     assert not paths.METRICS.exists()
 

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from miniatures import changed, miniature
+from metrics.sets import column, write_set
+from miniatures import changed, miniature, train
 from safetensors.torch import load_file
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError
 from ganpipe.history.table import read_csv
 from ganpipe.metrics.extractors.domain import CARD, WEIGHTS
 from ganpipe.params import load
-from ganpipe.training import checks as start
+from ganpipe.training import checks
 from ganpipe.training import in_training_score as scoring
 from ganpipe.training import stage as run
 from ganpipe.training.in_training_score import ITEMS, Scorer
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import train
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +44,16 @@ def evaluated(params: Params, **more: str) -> Params:
 
 def test_digits_score_better_than_noisy_digits_and_those_than_noise(digits: Params, tmp_path) -> None:
     packed = Packed.open(paths.PACKED_FILE)
-    scorer = Scorer(packed, 0, tmp_path)
+    scorer = Scorer(packed, "image", 0, tmp_path)
     assert scorer.count == ITEMS
-    real = packed.all("image")[::5]
+    real = packed.slice("image")[::5]
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, real.shape, np.uint8)
     noisy = np.where(rng.random(real.shape) < 0.2, noise, real)
     scores = [scorer.score(items) for items in (real, noisy, noise)]
     assert scores[0] < 0.5
     assert scores[0] * 5 < scores[1] < scores[2]
-    assert Scorer(packed, 0, tmp_path).score(noisy) == scores[1], "the classifier is found again"
+    assert Scorer(packed, "image", 0, tmp_path).score(noisy) == scores[1], "the classifier is found again"
 
 
 def test_the_unlabelled_are_compared_by_their_pixels_and_vectors_as_they_are(
@@ -61,17 +61,26 @@ def test_the_unlabelled_are_compared_by_their_pixels_and_vectors_as_they_are(
 ) -> None:
     workspace("pattern-1010")
     packed = Packed.open(paths.PACKED_FILE)
-    real = packed.all("vector")[:1000]
-    scorer = Scorer(packed, 0, tmp_path)
+    real = packed.slice("vector")[:1000]
+    scorer = Scorer(packed, "vector", 0, tmp_path)
     assert scorer.score(real) < 0.01 < scorer.score(1 - real)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_sequences_are_compared_by_their_values(tmp_path: Path) -> None:
+    notes = np.random.default_rng(0).random((200, 5, 2), np.float32)
+    packed = write_set(tmp_path / "data.h5", {"notes": column(notes, "sequence")})
+    scorer = Scorer(packed, "notes", 0, tmp_path)
+    assert scorer.count == 200
+    assert scorer.score(notes) == pytest.approx(0, abs=1e-9)
+    assert scorer.score(notes + 1) == pytest.approx(10)  # each of ten numbers is one further away
 
 
 @pytest.mark.parametrize("damage", ["no card", "a card of nothing", "other weights"])
 def test_a_classifier_that_was_not_kept_whole_is_learned_again(digits: Params, tmp_path: Path, damage: str) -> None:
     packed, folder = Packed.open(paths.PACKED_FILE), tmp_path / "kept"
-    real = packed.all("image")[: 2 * ITEMS]
-    first = Scorer(packed, 0, folder).score(real)
+    real = packed.slice("image")[: 2 * ITEMS]
+    first = Scorer(packed, "image", 0, folder).score(real)
     card, weights = folder / CARD, folder / WEIGHTS
     whole = card.read_bytes(), weights.read_bytes()
     if damage == "no card":  # the training was killed after the weights were written
@@ -80,15 +89,14 @@ def test_a_classifier_that_was_not_kept_whole_is_learned_again(digits: Params, t
         card.write_bytes(b"{}")
     else:
         weights.write_bytes(whole[1][:-1] + b"x")
-    assert Scorer(packed, 0, folder).score(real) == first
+    assert Scorer(packed, "image", 0, folder).score(real) == first
     assert (card.read_bytes(), weights.read_bytes()) == whole
 
 
 def labelled(folder: Path, side: int, labels: list[int], classes: tuple[str, ...]) -> Packed:
     images = np.random.default_rng(0).integers(0, 256, (len(labels), side, side, 1), np.uint8)
-    about = About("toy", "image", "test", "none", "none", "none", classes)
-    write_packed(folder / "toy.h5", about, len(labels), [{"image": images, "label": np.array(labels, np.int64)}])
-    return Packed.open(folder / "toy.h5")
+    labels_beside = column(np.array(labels, np.int64), "label", classes)
+    return write_set(folder / "toy.h5", {"image": column(images), "label": labels_beside})
 
 
 @pytest.mark.parametrize(
@@ -108,8 +116,8 @@ def test_what_no_classifier_can_learn_is_compared_by_pixels(
     why: str,
 ) -> None:
     packed = labelled(tmp_path, side, labels, classes)
-    scorer = Scorer(packed, 0, tmp_path)
-    real = packed.all("image")
+    scorer = Scorer(packed, "image", 0, tmp_path)
+    real = packed.slice("image")
     assert scorer.score(real) == pytest.approx(0, abs=1e-6)
     assert scorer.score(255 - real // 2) > 0.1
     said = capsys.readouterr().out
@@ -147,8 +155,9 @@ def test_the_best_generator_is_kept_only_to_be_published(digits: Params) -> None
     foreseen = {}
     for publish in sizes:
         params = evaluated(digits, publish=publish)
-        system, sampler = run.prepared(params, packed, torch.device("cpu"))
-        foreseen[publish] = start.checkpoint_bytes(Trainer(system, params.train, sampler.batches))
+        prepared = run.prepare(params, packed, torch.device("cpu"))
+        trainer = Trainer(prepared.system, params.train, prepared.sampler.fetch)
+        foreseen[publish] = checks.checkpoint_bytes(trainer)
     assert sizes["best"] - sizes["last"] == pytest.approx(foreseen["best"] - foreseen["last"], rel=0.3)
 
 

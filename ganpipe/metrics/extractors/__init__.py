@@ -1,7 +1,7 @@
 """Extractors turn items into features.
 
-`EXTRACTORS` is the table of what `evaluate.extractors` may name. Only `inception`, with its published weights, gives
-`fid`, `kid` and `is`; what all others give is called `fd`, `kd` and `cs`.
+`EXTRACTORS` is the table of the names for `evaluate.extractors`. Only `inception`, with its published weights, gives
+`fid`, `kid` and `is`. The scores of all others are called `fd`, `kd` and `cs`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ganpipe.errors import ConfigError
 
 @dataclass(frozen=True)
 class Entry:
-    """An extractor: its class, the data it can look at, and what must be installed for it."""
+    """An extractor: its class, the fields it can look at, and the packages it needs."""
 
     location: str  # module of this package:class
     kinds: tuple[Kind, ...] = ("image",)  # of the fields that it can look at; images may be grey or colour
@@ -81,7 +81,7 @@ def load_extractor_class(name: str) -> type[Any]:
 
 
 def require_packages(name: str) -> None:
-    """Raise `ConfigError` with the command to run where an extractor of the table lacks a package; imports none."""
+    """Raise `ConfigError` with the command to run where an extractor lacks a package. Imports no package."""
     entry = EXTRACTORS[name]
     missing = [package for package in entry.packages if find_spec(package) is None]
     if missing:

@@ -34,7 +34,7 @@ WEIGHTS = "extractor.safetensors"
 CARD = "extractor.json"
 
 FEATURES = 84
-_SMALLEST = 16  # pixels a side: two poolings leave 4 x 4
+_SMALLEST = 16  # side in pixels; two poolings leave 4 x 4
 _GRID = 16  # larger first-stage maps are averaged to this: the weights and most of the cost stay the same
 
 Images = UInt8[np.ndarray, "n h w c"]
