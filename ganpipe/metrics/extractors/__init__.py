@@ -1,7 +1,7 @@
 """Extractors turn items into features.
 
-`EXTRACTORS` is the table of the names for `evaluate.extractors`. Only `inception`, with its published weights, gives `fid`,
-`kid` and `is`. The scores of all others are called `fd`, `kd` and `cs`.
+`EXTRACTORS` is the table of the names for `evaluate.extractors`. Only `inception`, with its published weights, gives
+`fid`, `kid` and `is`. The scores of all others are called `fd`, `kd` and `cs`.
 """
 
 from __future__ import annotations
