@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import h5py
@@ -77,8 +77,8 @@ def run(folder: Path, images: int, rounds: int) -> None:
     packs = in_turns(rounds, *(partial(pack_rates, folder, images, workers) for workers in (1, 2)))
     report("pack", "1 process", "2 processes", [(one[0], two[0]) for one, two in packs], 1.5)
     report("pack per second of CPU time", "1 process", "2 processes", [(one[1], two[1]) for one, two in packs], None)
-    image_folder, sampler = jpeg_batches(folder / "jpegs"), Sampler(Packed.open(folder / "packed/data.h5"), BATCH, 0)
-    sampled = (batch["image"] for batch in sampler.batches(0))
+    image_folder, sampler = jpeg_batches(folder / "jpegs"), Sampler(Packed.open(folder / "packed/data.h5"), 0)
+    sampled = (sampler.fetch(position, BATCH)["image"] for position in count(0, BATCH))
     warm = in_turns(rounds, partial(rate, image_folder, 3), partial(rate, sampled, 300))
     report("warm random batches of floats", "ImageFolder", "Sampler", warm, 100)
     cold = in_turns(rounds, *(partial(cold_rate, folder, reader) for reader in COLD_READERS))
@@ -146,10 +146,10 @@ def jpeg_batches(folder: Path) -> Iterator[torch.Tensor]:
         yield torch.stack([images[row][0] for row in rng.integers(0, len(images), BATCH)])
 
 
-def rate(batches: Iterator[torch.Tensor], count: int) -> float:
+def rate(batches: Iterator[torch.Tensor], number: int) -> float:
     """Return images per second of warm batches."""
     next(batches)
-    return BATCH * count / timed(lambda: sum(1 for _ in islice(batches, count)))
+    return BATCH * number / timed(lambda: sum(1 for _ in islice(batches, number)))
 
 
 def cold_rate(folder: Path, reader: str) -> float:
@@ -166,21 +166,22 @@ def cold_rate(folder: Path, reader: str) -> float:
 def cold_blocks(path: Path) -> float:
     """Read one epoch in shuffled blocks, as the sampler does, without any conversion."""
     packed = Packed.open(path)
-    order = Order(len(packed), packed.row_bytes, seed=0)
+    rows = packed.count("items")
+    order = Order(rows, packed.row_bytes("items"), seed=0)
 
     def read_all() -> None:
         for number in range(order.groups):
-            packed.gather("image", order.group(0, number).blocks)
+            packed.read_ranges("image", order.group(0, number).blocks)
 
-    return len(packed) / timed(read_all)
+    return rows / timed(read_all)
 
 
 def cold_sampler(path: Path) -> float:
     """Serve one epoch from the disk, up to float batches."""
     packed = Packed.open(path)
-    sampler = Sampler(packed, BATCH, 0, ram_limit=0.0)
-    count = len(packed) // BATCH
-    return count * BATCH / timed(lambda: sum(1 for _ in islice(sampler.batches(0), count)))
+    sampler = Sampler(packed, 0, ram_limit=0.0)
+    positions = range(0, packed.count("items") // BATCH * BATCH, BATCH)
+    return len(positions) * BATCH / timed(lambda: [len(sampler.fetch(at, BATCH)) for at in positions])
 
 
 def cold_random(path: Path) -> float:

@@ -1,14 +1,16 @@
-"""Which experiment this is: fingerprints of the data, of the training and of the whole experiment.
+"""Fingerprints of an experiment: of its data, of its training, and of the whole.
 
-Everything that may change a result enters, nothing else does: not `runtime`, not comments or the order of keys in
-params.yaml, not the time, the machine or the git commit. The code enters as the files that dvc.yaml names as
-dependencies of the `train` stage, so that DVC and ganpipe agree on what makes a training another one.
+Everything that may change a result enters, and nothing else: not `runtime`, not comments or the order of keys in
+params.yaml, not the time, the machine or the git commit. Code enters as the files that dvc.yaml names as dependencies
+of the `train` stage. So DVC and ganpipe agree on when a training is another one, and a file that stage does not depend
+on (another system, a recipe, the version of ganpipe) never separates an interrupted training from its checkpoint.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe import paths
-from ganpipe.config import Params, read_yaml
+from ganpipe.config import Params, flatten, read_yaml
 from ganpipe.errors import ConfigError, DataError
 
 _CODE_FOLDERS = ("ganpipe", "stages")
@@ -27,8 +29,8 @@ class Identity:
     """Hexadecimal sha256 fingerprints; each contains the one before."""
 
     data: str  # content of the packed data
-    train: str  # and of all that decides the weights: names the checkpoint folder
-    experiment: str  # and of how to sample and evaluate: the key of the MLflow row
+    train: str  # data and all that decides the weights; the training stage adds the hashes of frozen networks
+    experiment: str  # training, sampling and evaluation; MLflow runs are found by it
 
 
 def identify_workspace(params: Params) -> Identity:
@@ -43,9 +45,10 @@ def identify(params: Params, data_sha256: str) -> Identity:
         {
             "data": data_sha256,
             "flip": content["data"]["flip"],
+            "jitter": content["data"]["jitter"],
             "system": content["system"],
             "train": content["train"],
-            "code": code_digest("train"),
+            "code": code_digest("train", content),
             "torch": version("torch"),
         }
     )
@@ -63,13 +66,14 @@ def packed_sha256(manifest: Path = paths.MANIFEST) -> str:
         raise DataError(f"{manifest}: no content_sha256 in it; run `dvc repro --force pack`") from None
 
 
-def code_digest(stage: str, pipeline: Path = paths.PIPELINE) -> str:
-    """Return the sha256 over the Python files that `pipeline` names as dependencies of `stage`. Raises `ConfigError`.
+def code_digest(stage: str, params: Mapping[str, Any], pipeline: Path = paths.PIPELINE) -> str:
+    """Return the sha256 over the code that `pipeline` names as dependencies of `stage`. Raises `ConfigError`.
 
-    Folders count with everything below them. Names and contents enter, in the order of the names.
+    `${section.key}` in a dependency is the value of that key in `params`. Of folders, the Python files in them count.
+    Names and contents enter, in the order of the names.
     """
     root = pipeline.parent
-    files = {path.relative_to(root).as_posix(): path for path in _code_files(stage, pipeline)}
+    files = {path.relative_to(root).as_posix(): path for path in _code_files(stage, params, pipeline)}
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}\0{hashlib.sha256(files[name].read_bytes()).hexdigest()}\n".encode())
@@ -91,8 +95,8 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _code_files(stage: str, pipeline: Path) -> Iterator[Path]:
-    for dep in _code_deps(stage, pipeline):
+def _code_files(stage: str, params: Mapping[str, Any], pipeline: Path) -> Iterator[Path]:
+    for dep in _code_deps(stage, params, pipeline):
         path = pipeline.parent / dep
         if path.is_dir():
             yield from (file for file in path.rglob("*.py") if not _is_cache(file.relative_to(path)))
@@ -102,15 +106,28 @@ def _code_files(stage: str, pipeline: Path) -> Iterator[Path]:
             raise ConfigError(f"{pipeline}: stage {stage!r} depends on {dep}, which does not exist")
 
 
-def _code_deps(stage: str, pipeline: Path) -> list[str]:
-    """The deps of a stage that are code; a dep may be written as a mapping with its path as the only key."""
+def _code_deps(stage: str, params: Mapping[str, Any], pipeline: Path) -> list[str]:
+    """Return the deps of a stage that are code; a dep may be written as a mapping with its path as the only key."""
     if not pipeline.is_file():
         raise ConfigError(f"{pipeline}: no such file; run from the folder that holds it")
     stages = read_yaml(pipeline).get("stages") or {}
     if stage not in stages:
         raise ConfigError(f"{pipeline}: no stage {stage!r}; it has {', '.join(stages) or 'none'}")
-    deps = [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in stages[stage].get("deps") or ()]
+    written = [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in stages[stage].get("deps") or ()]
+    deps = [_expanded(dep, params, pipeline) for dep in written]
     return [dep for dep in deps if Path(dep).parts[:1] and Path(dep).parts[0] in _CODE_FOLDERS]
+
+
+def _expanded(dep: str, params: Mapping[str, Any], pipeline: Path) -> str:
+    """Replace each `${section.key}` by its value in `params`, as DVC does."""
+    flat = flatten(params)
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in flat:
+            raise ConfigError(f"{pipeline}: {dep} needs {found[1]}, which params.yaml does not have")
+        return str(flat[found[1]])
+
+    return re.sub(r"\$\{([^}]+)\}", value, dep)
 
 
 def _is_cache(relative: Path) -> bool:

@@ -10,6 +10,7 @@ PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 
 DATA = Path("data")
+PARAMS_CHECKED = DATA / "params.checked"
 RAW = Path("data/raw")
 PACKED = Path("data/packed")
 PACKED_FILE = PACKED / "data.h5"

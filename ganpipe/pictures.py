@@ -100,7 +100,7 @@ def as_images(
 
 
 def strip(columns: Sequence[tuple[str, Shaped[np.ndarray, "n ..."]]]) -> Image.Image:
-    """Draw rows of what belongs together, such as what was given, what was made of it and the target.
+    """Draw items side by side that belong together, such as a given image, the output made from it and the target.
 
     Each column is a title and `n` items of any kind that has a picture; row i holds item i of every column. Items
     smaller than the largest are enlarged by whole numbers to at most the side of its cell, and centred. Raises

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from ganpipe.command import stage_process
@@ -10,9 +12,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-def main() -> None:
+def main(
+    check: Annotated[bool, typer.Option(help="Only check params.yaml, and write data/params.checked.")] = False,
+) -> None:
     """Train the system of params.yaml on data/packed; an interrupted training is taken up where it was saved."""
     with stage_process() as params:
+        if check:
+            _note_checked()
+            return
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
@@ -29,6 +36,13 @@ def main() -> None:
                 memory=lambda peak, nimg: run.metrics({f"memory/peak_{kind}_mib": peak[kind] for kind in peak}, nimg),
             )
             train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
+
+
+def _note_checked() -> None:
+    """Write the file that stage `train` depends on; it is always the same, so that it never retrains."""
+    from ganpipe import files, paths
+
+    files.write_bytes(paths.PARAMS_CHECKED, b"params.yaml has been checked.\n")
 
 
 if __name__ == "__main__":

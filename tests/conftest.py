@@ -14,6 +14,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
 import pytest
 import raw_files
 import torch
+from trained import trained  # noqa: F401  a fixture is found where it is imported
 
 from ganpipe import paths, recipes
 from ganpipe.config import Data, Params, load_params

@@ -55,9 +55,9 @@ def write_tar(path: Path, members: Mapping[str, bytes], mode: str = "w:gz") -> N
             archive.addfile(info, io.BytesIO(content))
 
 
-def write_folder(folder: Path, members: Mapping[str, bytes]) -> Path:
-    """Make `folder` the raw files of the data set `folder` with these members."""
-    write_source(folder, "folder")
+def write_folder(folder: Path, members: Mapping[str, bytes], name: str = "folder") -> Path:
+    """Make `folder` the raw files of a data set of the user's own pictures with these members."""
+    write_source(folder, name)
     write_tar(folder / "folder.tar", members, "w:")
     return folder
 
@@ -70,7 +70,7 @@ def write_celeba(folder: Path, count: int = 12) -> Path:
         archive.mkdir("img_align_celeba")
         for number, name in enumerate(names):
             archive.writestr(f"img_align_celeba/{name}", jpeg(178, 218, number))
-    lines = [str(count), " ".join(CELEBA.attributes) + " "]
+    lines = [str(count), " ".join(CELEBA.names("attributes")) + " "]
     lines += [
         f"{name} " + " ".join(f"{value:2d}" for value in row) for name, row in zip(names, signs(count), strict=True)
     ]
@@ -90,7 +90,7 @@ def write_flowers(folder: Path, per_class: int = 4) -> Path:
     """Make `folder` a flower_photos.tgz with photographs of several sizes and its LICENSE.txt."""
     write_source(folder, "flowers")
     members = {"flower_photos/LICENSE.txt": b"All photographs by somebody, CC-BY"}
-    for number, name in enumerate(reversed(FLOWERS.classes)):
+    for number, name in enumerate(reversed(FLOWERS.names("label"))):
         for at in range(per_class):
             photo = jpeg(90 + 10 * at, 80, 10 * number + at)
             members[f"flower_photos/{name}/{1000 - at}_{number:x}.jpg"] = photo
@@ -111,7 +111,7 @@ def write_flowers102(folder: Path, count: int = 12) -> Path:
 
 def labels102(count: int) -> np.ndarray:
     """Return the classes 1.. of the images of `write_flowers102`."""
-    return (np.arange(count) * 31 % len(FLOWERS102.classes) + 1).astype(np.uint8)
+    return (np.arange(count) * 31 % len(FLOWERS102.names("label")) + 1).astype(np.uint8)
 
 
 def write_idx(folder: Path, name: str = "mnist", counts: tuple[int, int] = (30, 10)) -> Path:

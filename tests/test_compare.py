@@ -20,7 +20,7 @@ from ganpipe.history.table import History
 from ganpipe.identity import identify_workspace
 from ganpipe.params import load
 from ganpipe.report import provenance
-from ganpipe.report.comparison import Column, score_tables
+from ganpipe.report.comparison import Contestant, score_tables
 from ganpipe.report.experiments import workspace
 from ganpipe.report.page import write_report
 from ganpipe.tracking.api import find_runs, run_names, track
@@ -107,7 +107,7 @@ def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytes
     assert run_names() == ["<i>large</i>", "small"]
     code, out, err = run("compare", "small", "<i>large</i>", "old")
     assert code == 0, err
-    assert "Kept with the MLflow row small." in out
+    assert "Attached to the MLflow run small." in out
     (kept,) = Path("mlartifacts").rglob("compare.html")
     assert kept.read_bytes() == Path("compare.html").read_bytes()
     for width in (360, 1400):
@@ -138,7 +138,7 @@ def test_what_may_not_be_compared_is_flagged_and_nothing_is_called_best(checkout
     command("git", "commit", "-q", "-m", "first")
     results(4.0, n_fake=20)
     code, out, err = run("compare", "HEAD", "workspace")
-    assert code == 0 and "none of these is one" in out, err
+    assert code == 0 and "none of these experiments is one" in out, err
     assert not Path("mlflow.db").exists()
     with browser.opened(Path("compare.html"), 360) as (page, complaints):
         assert "Not comparable" in page.locator(".obstacle").inner_text()
@@ -179,10 +179,10 @@ def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> Non
     results(4.0)
     track_all()
     code, out, err = run("report")
-    assert code == 0 and "Kept with the MLflow row" in out, err
+    assert code == 0 and "Attached to the MLflow run" in out, err
     assert len(list(Path("mlartifacts").rglob("report.html"))) == 1
-    results(5.0)  # other results, which no row holds
-    assert "no row of this workspace" in run("report")[1]
+    results(5.0)  # other results, which no run holds
+    assert "no run of this workspace" in run("report")[1]
 
 
 def test_the_environment_is_that_of_the_row_or_said_to_be_of_now(
@@ -215,23 +215,70 @@ def test_a_revision_with_the_params_of_another_project_is_one_line(checkout: Pat
     assert "no data.name and no system.name: it is no experiment of ganpipe" in err
 
 
-def column(data: str, extractor: str, **params: object) -> Column:
+def contestant(data: str, extractor: str, **params: object) -> Contestant:
     found = {"n_fake": 40, "n_real": 40, "domain": {"extractor": extractor, "fd": 2.0}}
     experiment = Experiment(data, "", Path(), {"evaluate.neighbours": 5, **params}, data_sha256=data)
-    return Column(experiment, data, "", found, [], None)
+    return Contestant(experiment, data, "", found, [], None)
 
 
 @pytest.mark.parametrize(
     ("other", "obstacles"),
     [
-        (column("d", "a@1"), []),
-        (column("e", "a@1"), ["data"]),
-        (column("", "a@1"), ["data"]),
-        (column("d", "a@2"), ["extractor"]),
-        (column("d", "a@1", **{"evaluate.neighbours": 3}), ["neighbours"]),
-        (column("d", "a@1", **{"train.seed": 3}), []),
+        (contestant("d", "a@1"), []),
+        (contestant("e", "a@1"), ["data"]),
+        (contestant("", "a@1"), ["data"]),
+        (contestant("d", "a@2"), ["extractor"]),
+        (contestant("d", "a@1", **{"evaluate.neighbours": 3}), ["neighbours"]),
+        (contestant("d", "a@1", **{"train.seed": 3}), []),
     ],
 )
-def test_what_makes_scores_incomparable(other: Column, obstacles: list[str]) -> None:
-    (table,) = score_tables([column("d", "a@1"), other])
+def test_what_makes_scores_incomparable(other: Contestant, obstacles: list[str]) -> None:
+    (table,) = score_tables([contestant("d", "a@1"), other])
     assert [name for name, _ in table.obstacles] == obstacles
+
+
+def paired(name: str, l1: float) -> Contestant:
+    found = {"n_fake": 40, "n_real": 40, "paired": {"fake_b": {"l1": l1, "l1_copy": 0.15, "l1_mean_image": 0.3}}}
+    experiment = Experiment(name, "", Path(), {}, data_sha256="d")
+    return Contestant(experiment, name, "", found, [], None)
+
+
+def test_scores_beside_targets_are_compared_without_an_extractor() -> None:
+    (table,) = score_tables([paired("small", 0.2), paired("large", 0.1)])
+    assert (table.name, table.obstacles) == ("paired · fake_b", [])
+    assert [name for name, _ in table.protocol] == ["samples", "real items"]
+    (line,) = table.lines
+    assert line.best == [False, True]
+    assert [cell and cell.beaten_by for cell in line.cells] == [["copy of the input"], []]
+
+
+def test_outputs_are_compared_each_with_its_like() -> None:
+    def two(name: str, **more: object) -> Contestant:
+        blocks = {output: {"extractor": "pixel@1", "fd": 2.0, **more} for output in ("fake_a", "fake_b")}
+        experiment = Experiment(name, "", Path(), {}, data_sha256="d")
+        return Contestant(experiment, name, "", {"n_fake": 40, "n_real": 40, "pixel": blocks}, [], None)
+
+    tables = score_tables([two("small"), two("large", precision=1.0)])
+    assert [table.name for table in tables] == ["pixel · fake_a", "pixel · fake_b"]
+    for table in tables:
+        assert [line.title for line in table.lines] == ["Fréchet distance", "Precision"]
+        assert table.lines[1].cells[0] is None
+
+
+def test_paired_scores_in_a_browser(checkout: Path) -> None:
+    results(8.0)
+    found = {"n_fake": 40, "n_real": 40, "paired": {"fake_b": {"l1": 0.2, "l1_copy": 0.15, "l1_mean_image": 0.3}}}
+    paths.METRICS.write_text(json.dumps(found))
+    command("dvc", "commit", "-q", "--force")
+    command("git", "add", "-A")
+    command("git", "commit", "-q", "-m", "first")
+    found["paired"]["fake_b"]["l1"] = 0.1
+    paths.METRICS.write_text(json.dumps(found))
+    code, _, err = run("compare", "HEAD", "workspace")
+    assert code == 0, err
+    with browser.opened(Path("compare.html"), 360) as (page, complaints):
+        assert page.locator("#scores h3").all_inner_texts() == ["Paired · fake_b"]
+        first, second = page.locator("#scores tbody tr").last.locator("td").all_inner_texts()
+        assert first.split("\n") == ["0.2", "mean image 0.3, copy of the input 0.15", "beaten by: copy of the input"]
+        assert second.split("\n") == ["0.1", "mean image 0.3, copy of the input 0.15"]
+        assert not complaints

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conditional import TABLE_LINE, obedient
-from miniatures import miniature
+from conditional import Obedient, add_to_table, obedient
+from miniatures import miniature, train
 from safetensors import safe_open
+from several import Several, several
+from translating import Translator, translator
 
 import ganpipe
-from ganpipe import paths, systems
+from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.errors import CheckpointError
+from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import Generator, publish_generator
-from ganpipe.training.stage import train
+from ganpipe.training.stage import named_after_frozen
 
 
 @pytest.fixture
@@ -35,14 +38,15 @@ def test_three_lines_from_a_notebook(model: Path) -> None:
     assert np.array_equal(images, ganpipe.load_generator(model / "generator.safetensors").sample(16, seed=0))
     assert np.array_equal(images[:3], generator.sample(3))
     assert not np.array_equal(images, generator.sample(16, seed=1))
-    assert generator.data.classes == tuple("0123456789")
+    assert generator.data.names("label") == tuple("0123456789")
 
 
 def test_it_describes_itself_completely_and_holds_only_the_generator(model: Path) -> None:
     description = json.loads((model / "generator.json").read_text())
     assert description["system"]["name"] == "mlp_gan"
     assert description["system"]["latent"] == 96
-    assert description["data"]["shape"] == [1, 28, 28]
+    assert description["data"]["fields"]["image"]["shape"] == [1, 28, 28]
+    assert description["frozen"] == {}
     assert description["train_fingerprint"] == "fingerprint"
     system = ganpipe.load_generator(model).system
     assert not hasattr(system, "discriminator")
@@ -65,7 +69,7 @@ def test_damage_is_named(model: Path) -> None:
         (weights, good_weights[:-1], "damaged, or not the weights"),
         (weights, None, "generator.safetensors: no such file; run `dvc repro train`"),
         (description, b"{", "not the description of a generator"),
-        (description, b"{}", "not of format 'ganpipe/generator/1'"),
+        (description, b"{}", "not of format 'ganpipe/generator/2'"),
         (description, None, "generator.json: no such file"),
     ]
     for path, content, message in cases:
@@ -84,7 +88,7 @@ def test_less_than_one_sample_is_refused(model: Path) -> None:
 @pytest.fixture
 def conditional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Generator]:
     """Return a function that publishes an obedient generator and loads it."""
-    monkeypatch.setitem(systems.SYSTEMS, *TABLE_LINE)
+    add_to_table(monkeypatch, Obedient)
 
     def load(on: str) -> Generator:
         publish_generator(obedient(on), tmp_path, "fingerprint")
@@ -121,10 +125,151 @@ def test_only_a_generator_that_takes_labels_is_asked_for_one(
         conditional("attributes").sample(1, label="cat")
 
 
-def test_a_system_that_counts_as_it_trains_is_published_without_its_count(workspace: Callable[[str], Params]) -> None:
+def test_a_system_that_counts_as_it_trains_is_published_with_its_count(workspace: Callable[[str], Params]) -> None:
     train(miniature(workspace("digits-wgan")), "fingerprint")
     generator = ganpipe.load_generator(paths.MODEL)
     assert generator.sample(3).shape == (3, 28, 28, 1)
-    assert "generator_steps" in generator.system.state_dict()
+    assert generator.system.generator_steps == 11  # of 33 batches, long steps of three
     with safe_open(paths.MODEL / "generator.safetensors", "pt") as weights:
-        assert all(name.startswith("generator.") for name in weights.keys())  # noqa: SIM118
+        names = set(weights.keys())
+    assert "generator_steps" in names
+    assert all(name.startswith("generator.") for name in names - {"generator_steps"})
+
+
+# Attributes.
+
+
+def test_attributes_are_on_or_off_as_asked_and_open_ones_are_drawn(conditional: Callable[[str], Generator]) -> None:
+    generator = conditional("attributes")
+    free = generator.sample(70, seed=3)
+    found = generator.sample(70, seed=3, attributes={"fox": True, "cat": False})
+    assert (found[:, 2] == 255).all() and (found[:, 0] == 0).all()
+    assert np.array_equal(found[:, 1], free[:, 1]) and 0 < (free[:, 1, 0, 0] == 255).mean() < 1
+    assert np.array_equal(found[:, 7], free[:, 7]), "the same noise"
+    assert np.array_equal(generator.sample(70, seed=3, attributes={}), free)
+    assert np.array_equal(generator.sample(3, seed=3, attributes={"fox": True, "cat": False}), found[:3])
+
+
+def test_attributes_that_are_not_known_or_not_taken_are_refused(conditional: Callable[[str], Generator]) -> None:
+    with pytest.raises(ValueError, match="^attribute 'cow' is unknown; there are cat, dog, fox$"):
+        conditional("attributes").sample(1, attributes={"cow": True})
+    with pytest.raises(ValueError, match=r"attributes = {'cat': True}: .* takes no attributes \(Obedient\)"):
+        conditional("label").sample(1, attributes={"cat": True})
+
+
+# Rows of the data.
+
+
+@pytest.fixture
+def translating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], Generator]:
+    """Return a function that publishes a generator of negatives and loads it."""
+    add_to_table(monkeypatch, Translator)
+
+    def load(noise: bool) -> Generator:
+        publish_generator(translator(noise), tmp_path, "fingerprint")
+        return ganpipe.load_generator(tmp_path)
+
+    return load
+
+
+def pictures(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 2, 3, 1), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 70])
+def test_rows_are_given_by_the_name_of_their_field_and_one_item_is_made_of_each(
+    count: int, translating: Callable[[bool], Generator]
+) -> None:
+    rows = pictures(count)
+    made = translating(False).sample(source=rows)
+    assert made.dtype == np.uint8
+    assert np.array_equal(made, 255 - rows)
+
+
+def test_rows_are_taken_again_from_the_first_after_the_last(translating: Callable[[bool], Generator]) -> None:
+    generator, rows = translating(False), pictures(5)
+    assert np.array_equal(generator.sample(3, source=rows), 255 - rows[:3])
+    assert np.array_equal(generator.sample(137, source=rows), 255 - rows[np.arange(137) % 5])
+
+
+def test_noise_beside_given_rows_comes_from_the_seed(translating: Callable[[bool], Generator]) -> None:
+    generator, rows = translating(True), pictures(4)
+    made = generator.sample(8, seed=1, source=rows)
+    assert np.array_equal(made[:4].reshape(4, -1)[:, 1:], made[4:].reshape(4, -1)[:, 1:])
+    assert len(np.unique(made[:, 0, 0])) > 4
+    assert np.array_equal(made, generator.sample(8, seed=1, source=rows))
+    assert not np.array_equal(made, generator.sample(8, seed=2, source=rows))
+
+
+def test_rows_that_do_not_fit_are_refused_with_what_is_needed(translating: Callable[[bool], Generator]) -> None:
+    generator, rows = translating(False), pictures(4)
+    needed = r"source: rows of uint8 \(2, 3, 1\) are needed, got "
+    for wrong, message in (
+        ({}, r"^source is missing: this generator \(Translator\) takes source$"),
+        ({"image": rows}, r"^image is not known: this generator \(Translator\) takes source$"),
+        ({"source": rows, "target": rows}, r"^target is not known: this generator \(Translator\) takes source$"),
+        ({"source": rows[:, :1]}, f"^{needed}uint8 \\(4, 1, 3, 1\\)$"),
+        ({"source": rows[0]}, f"^{needed}uint8 \\(2, 3, 1\\)$"),
+        ({"source": rows[:0]}, f"^{needed}uint8 \\(0, 2, 3, 1\\)$"),
+        ({"source": rows / 255}, f"^{needed}float64 \\(4, 2, 3, 1\\)$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            generator.sample(2, **wrong)
+    with pytest.raises(ValueError, match="n = 0"):
+        generator.sample(0, source=rows)
+
+
+def test_a_generator_that_makes_items_of_noise_takes_no_rows(conditional: Callable[[str], Generator]) -> None:
+    with pytest.raises(ValueError, match=r"^source is not known: this generator \(Obedient\) takes no rows$"):
+        conditional("label").sample(2, source=pictures(2))
+    with pytest.raises(ValueError, match="draw at least one"):
+        conditional("label").sample()
+
+
+# Several networks, several outputs.
+
+
+@pytest.fixture
+def level_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Several:
+    """Publish a system of several networks at a level of its own."""
+    add_to_table(monkeypatch, Several)
+    system = several(seed=4).eval()
+    system.level.fill_(2.5)
+    publish_generator(system, tmp_path, "fingerprint")
+    return system
+
+
+def test_several_outputs_come_by_name_with_the_level_and_every_network(level_up: Several, tmp_path: Path) -> None:
+    generator = ganpipe.load_generator(tmp_path)
+    assert generator.system.level == 2.5
+    found = generator.sample(70, seed=3)
+    _, expected = all_items(level_up, 70, seed=3)
+    assert found.keys() == {"vector", "other"}
+    for name, values in expected.items():
+        assert np.array_equal(found[name], values)
+    with safe_open(tmp_path / "generator.safetensors", "pt") as weights:
+        assert {name.rpartition(".")[0] for name in weights.keys()} == {"", "generator.body", "generator.head"}  # noqa: SIM118
+    assert not hasattr(generator.system, "discriminator")
+
+
+def test_frozen_weights_are_those_of_the_training_or_refused(
+    level_up: Several, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = json.loads((tmp_path / "generator.json").read_text())
+    assert description["frozen"] == level_up.frozen_sha256
+    loaded = ganpipe.load_generator(tmp_path).system
+    assert loaded.frozen_sha256 == level_up.frozen_sha256
+    monkeypatch.setattr(Several, "features_weight", 0.25)
+    with pytest.raises(CheckpointError, match=r"frozen network features has other weights here \(sha256 \w{8}\.\.\."):
+        ganpipe.load_generator(tmp_path)
+
+
+def test_the_fingerprint_of_a_training_counts_frozen_weights_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert named_after_frozen("plain", obedient("label")) == "plain"
+    one = named_after_frozen("plain", several())
+    assert one != "plain" and one == named_after_frozen("plain", several(seed=1))
+    assert one != named_after_frozen("other", several())
+    monkeypatch.setattr(Several, "features_weight", 0.25)
+    assert named_after_frozen("plain", several()) not in ("plain", one)

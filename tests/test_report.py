@@ -6,31 +6,32 @@ import ast
 import inspect
 import json
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import browser
 import numpy as np
 import pytest
-from miniatures import miniature
+from miniatures import miniature, sample, train
 from PIL import Image
 from typer.testing import CliRunner
 
 from ganpipe import paths, recipes
 from ganpipe.cli import app
 from ganpipe.config import Params
+from ganpipe.errors import DataError
 from ganpipe.files import write_json
-from ganpipe.metrics import score
+from ganpipe.history.table import write_csv
+from ganpipe.metrics import judge, score
 from ganpipe.metrics import stage as judging
 from ganpipe.metrics.extractors.interface import INCEPTION, Extracted
 from ganpipe.metrics.per_class import write_per_class
-from ganpipe.report import curves, scores
-from ganpipe.report import read_files as material
+from ganpipe.report import curves, params_table, provenance, read_files, scores
 from ganpipe.report.page import write_report
 from ganpipe.report.params_table import written
-from ganpipe.sampling.stage import sample
-from ganpipe.training.stage import train
 
 METRICS = {
     "schema": 1,
@@ -57,7 +58,7 @@ def trained(workspace: Callable[[str], Params]) -> Path:
     """A workspace with two previews or more, pictures, scores, a table of classes and a finding."""
     params = miniature(workspace("digits-mlp"))
     train(params, "fingerprint")
-    sample(params, "fingerprint")
+    sample(params)
     write_json(paths.METRICS, METRICS)
     shares = {f"<{digit}>": {"real": 0.1, "fake": digit / 45} for digit in range(10)}
     write_per_class(paths.PER_CLASS, shares, {"<3>": 0.5})
@@ -71,7 +72,8 @@ def run(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_page_in_a_browser(trained: Path) -> None:
-    ideal = [f"at balance {value:.3g}" for value in material.read_ideal(paths.MODEL).values()]
+    balance = read_files.read_ideal(paths.MODEL)
+    ideal = [f"at balance {balance[f'loss_{player}']:.3g}" for player in ("generator", "discriminator")]
     assert len(set(ideal)) == 2
     write_report(Path("report.html"))
     for width in (360, 1400):
@@ -124,18 +126,85 @@ def test_the_same_workspace_gives_the_same_bytes_and_no_machine_is_named(trained
     assert "There is no dvc.lock" in text and 'id="missing"' not in text
 
 
-def test_what_differs_from_the_recipe_and_from_the_lock_is_shown(trained: Path) -> None:
+def test_what_differs_from_the_recipe_is_shown(trained: Path) -> None:
     text = paths.PARAMS.read_text()
     paths.PARAMS.write_text(re.sub(r"(?m)^  batch: \d+", "  batch: 7", text))
-    paths.LOCK.write_text(
-        "stages:\n  train:\n    params:\n      params.yaml:\n        train:\n          batch: 64\n          lr: 1e-5\n"
-        "    outs:\n    - path: data/history.csv\n      hash: md5\n      md5: 0123abcd\n"
-    )
     write_report(Path("report.html"))
     with browser.opened(Path("report.html"), 1000) as (page, _):
         assert page.locator("#params tr.changed").first.inner_text().split("\t")[:2] == ["train.batch", "7"]
-        assert "train.batch, train.lr" in page.locator("#stale").inner_text()
-        assert "0123abcd" in page.content()
+
+
+PIPELINE = """\
+stages:
+  train:
+    cmd: cp source data/model.txt
+    deps: [source]
+    params: [train]
+    outs: [data/model.txt]
+  sample:
+    cmd: cp data/model.txt data/drawn.txt
+    deps: [data/model.txt]
+    params: [sample]
+    outs: [data/drawn.txt]
+  evaluate:
+    cmd: cp data/drawn.txt data/scored.txt
+    deps: [data/drawn.txt]
+    outs: [data/scored.txt]
+"""
+
+
+def dvc(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, capture_output=True)
+
+
+def flagged() -> str:
+    """What the page says of results that do not belong together."""
+    write_report(Path("report.html"))
+    return Path("report.html").read_text().partition('id="outdated"')[2].partition("</div>")[0]
+
+
+def test_stages_that_ran_on_something_else_are_flagged(trained: Path) -> None:
+    """With a real pipeline of the same three stages, which copy a file."""
+    shutil.rmtree(".dvc")
+    dvc("init", "--no-scm", "-q")
+    paths.PIPELINE.write_text(PIPELINE)
+    Path("source").write_text("one")
+    dvc("repro", "-q")
+    assert flagged() == ""
+    (digest,) = [out.digest for out in provenance.locked_outputs() if out.stage == "sample"]
+    assert digest in Path("report.html").read_text()
+
+    text = paths.PARAMS.read_text()
+    paths.PARAMS.write_text(re.sub(r"(?m)^  count: \d+", "  count: 50", text))
+    assert "stages sample, evaluate ran with other params, other code or other data" in flagged()
+    paths.PARAMS.write_text(text)
+    assert flagged() == ""
+
+    Path("source").write_text("two")
+    assert "stages train, sample, evaluate ran" in flagged()
+    dvc("repro", "-q", "train")
+    assert "stages sample, evaluate ran" in flagged(), "results of two trainings are mixed"
+    dvc("repro", "-q")
+    assert flagged() == ""
+
+
+def test_stages_that_never_ran_are_missing_and_not_outdated(trained: Path) -> None:
+    shutil.rmtree(".dvc")
+    dvc("init", "--no-scm", "-q")
+    paths.PIPELINE.write_text(PIPELINE)
+    Path("source").write_text("one")
+    dvc("repro", "-q", "train")
+    assert flagged() == ""
+
+
+def test_a_pipeline_that_dvc_cannot_read_is_said(trained: Path) -> None:
+    paths.LOCK.write_text(
+        "stages:\n  train:\n    outs:\n    - path: data/history.csv\n      hash: md5\n      md5: 0123abcd\n"
+    )
+    assert flagged() == ""
+    page = Path("report.html").read_text()
+    assert "no word on whether these results belong to the params" in page and "`dvc status` failed" in page
+    assert "0123abcd" in page
 
 
 def test_what_is_missing_is_said(workspace: Callable[[str], Params]) -> None:
@@ -159,41 +228,12 @@ def test_params_that_are_none_of_ganpipe_are_one_line(trained: Path, params: str
     assert not Path("report.html").exists()
 
 
-LOCK = """\
-stages:
-  train:
-    outs:
-    - {path: data/model/generator.json, hash: md5, md5: new}
-    - {path: data/history.csv, hash: md5, md5: new}
-  sample:
-    deps:
-    - {path: data/model/generator.json, hash: md5, md5: %s}
-    - {path: ganpipe/sampling/stage.py, hash: md5, md5: code}
-    outs:
-    - {path: data/samples, hash: md5, md5: s.dir}
-  evaluate:
-    deps:
-    - {path: data/samples, hash: md5, md5: s.dir}
-"""
-
-
-def test_results_of_different_runs_are_flagged(trained: Path) -> None:
-    paths.LOCK.write_text(LOCK % "new")
-    write_report(Path("report.html"))
-    assert 'id="outdated"' not in Path("report.html").read_text()
-    paths.LOCK.write_text(LOCK % "old")
-    write_report(Path("report.html"))
-    flag = Path("report.html").read_text().partition('id="outdated"')[2].partition("</div>")[0]
-    assert "stage sample ran on another <code>data/model/generator.json</code> than stage train has left since" in flag
-    assert "evaluate" not in flag
-
-
 def test_damaged_files_are_one_line(trained: Path) -> None:
     (paths.SAMPLES / "grid.png").write_bytes(b"no picture")
     code, _, err = run("report")
     assert code == 1 and "data/samples/grid.png" in err and err.count("\n") == 1
     (paths.SAMPLES / "grid.png").unlink()
-    for path in (paths.METRICS, paths.FINDINGS, paths.PER_CLASS):
+    for path in (paths.METRICS, paths.FINDINGS, paths.PER_CLASS, paths.MODEL / "generator.json"):
         kept = path.read_bytes()
         path.write_text("[1")
         code, _, err = run("report")
@@ -203,7 +243,9 @@ def test_damaged_files_are_one_line(trained: Path) -> None:
 
 
 def test_scores_are_arranged_with_floors_beside_them() -> None:
-    (domain,) = scores.judged({**METRICS, "domain": {**METRICS["domain"], "new_score": 2.0, "fd_series": {"1": 3}}})
+    (domain,) = scores.read_blocks(
+        {**METRICS, "domain": {**METRICS["domain"], "new_score": 2.0, "fd_series": {"1": 3}}}
+    )
     named = {score.name: score for score in domain.scores}
     assert list(named) == ["fd", "kd_x1000", "precision", "classes_covered", "new_score"]
     assert (named["fd"].floor, named["fd"].untrained) == (0.6, 60.0)
@@ -215,6 +257,139 @@ def test_scores_are_arranged_with_floors_beside_them() -> None:
     ]  # fmt: skip
 
 
+TWO_OUTPUTS = {
+    "n_fake": 40,
+    "n_real": 40,
+    "pixel": {
+        "fake_b": {"extractor": "pixel@1", "fd": 6.0, "fd_floor": 0.6, "fd_untrained": 60.0, "fd_copy": 5.0},
+        "fake_a": {"extractor": "pixel@2", "fd": 8.0, "fd_floor": 0.7, "fd_untrained": 70.0},
+    },
+    "paired": {
+        "fake_b": {
+            "l1": 0.12, "psnr": 17.0, "l1_mean_image": 0.21, "psnr_mean_image": 12.5, "l1_copy": 0.1, "psnr_copy": 18.0,
+        },
+        "fake_a": {"l1": 0.1, "psnr": 15.0, "l1_mean_image": 0.2, "psnr_mean_image": 16.0},
+    },
+}  # fmt: skip
+
+
+def test_blocks_of_several_outputs_and_of_targets() -> None:
+    blocks = scores.read_blocks(TWO_OUTPUTS)
+    assert [(block.name, block.identity) for block in blocks] == [
+        ("pixel · fake_b", "pixel@1"), ("pixel · fake_a", "pixel@2"), ("paired · fake_b", ""), ("paired · fake_a", ""),
+    ]  # fmt: skip
+    by_name = {block.name: {score.name: score for score in block.scores} for block in blocks}
+    assert [list(found) for found in by_name.values()] == [["fd"], ["fd"], ["l1", "psnr"], ["l1", "psnr"]]
+    assert by_name["pixel · fake_b"]["fd"].beaten_by == ["copy of the input"]
+    assert by_name["pixel · fake_a"]["fd"].beaten_by == []
+    l1, psnr = by_name["paired · fake_b"].values()
+    assert l1.baselines == {"mean image": 0.21, "copy of the input": 0.1}
+    assert (l1.beaten_by, psnr.beaten_by) == (["copy of the input"], ["copy of the input"])
+    l1, psnr = by_name["paired · fake_a"].values()
+    assert (l1.beaten_by, psnr.beaten_by) == ([], ["mean image"]), "of psnr the higher is better"
+    assert [block.references for block in blocks] == [
+        [scores.FLOOR, scores.UNTRAINED, "copy of the input"], [scores.FLOOR, scores.UNTRAINED],
+        ["mean image", "copy of the input"], ["mean image"],
+    ]  # fmt: skip
+    assert scores.shown(float("inf")) == "inf"
+
+
+def test_a_block_of_one_output_with_numbers_by_class_stays_one_block() -> None:
+    found = {**METRICS["domain"], "conditional_accuracy_by_class": {"0": 0.5, "1": 0.7}}
+    (block,) = scores.read_blocks({"n_fake": 40, "domain": found})
+    assert (block.name, block.output, block.references) == ("domain", "", [scores.FLOOR, scores.UNTRAINED])
+
+
+def test_two_outputs_with_targets_in_a_browser(workspace: Callable[[str], Params]) -> None:
+    """Files as a system leaves them that is given a picture and makes two: no page knows what trained here."""
+    workspace("digits-mlp")
+    write_json(paths.METRICS, TWO_OUTPUTS)
+    rows = [{"kimg": float(kimg), "loss_generator": 1.0 / kimg} for kimg in (1, 2, 3)]
+    write_csv(paths.HISTORY, [*rows, {"kimg": 4.0, "loss_generator": 0.2, "loss_discriminator": 1.4}])
+    write_json(paths.FINDINGS, [])
+    for name in ("grid", "grid_fake_a", "translations", "something_else"):
+        Image.new("L", (64, 48), 90).save(_folder(paths.SAMPLES) / f"{name}.png")
+    write_report(Path("report.html"))
+    for width in (360, 1400):
+        with browser.opened(Path("report.html"), width) as (page, complaints):
+            assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+            assert page.locator("section.scores h2").all_inner_texts() == [
+                "Scores · pixel · fake_a", "Scores · pixel · fake_b",
+                "Scores · paired · fake_a", "Scores · paired · fake_b",
+            ]  # fmt: skip
+            assert page.locator("#metrics thead").nth(3).inner_text().strip().split("\t") == [
+                "score", "value", "mean image", "copy of the input", "better",
+            ]  # fmt: skip
+            l1 = page.locator("#metrics table").nth(3).locator("tbody tr").first.inner_text()
+            assert "0.12\t0.21\t0.1\tlower" in l1 and "beaten by: copy of the input" in l1
+            assert page.locator(".tile .beaten").all_inner_texts() == [
+                "beaten by: copy of the input", "beaten by: mean image", "beaten by: copy of the input",
+                "beaten by: copy of the input",
+            ]  # fmt: skip
+            assert page.locator("#samples figcaption").all_inner_texts() == [
+                "Samples of the published generator", "Samples of the published generator: fake a",
+                read_files.CAPTIONS["translations"], "something else",
+            ]  # fmt: skip
+            assert page.locator("#curves .chart").count() == 1
+            assert page.locator("#curves .legend li").all_inner_texts() == ["generator"], "one point is no curve"
+            assert not complaints
+
+
+def test_nothing_is_said_of_latents_where_the_generator_is_given_no_noise(
+    workspace: Callable[[str], Params],
+) -> None:
+    """The 1010 GAN is given a constant: it has no latents to walk between."""
+    for recipe, latents in (("digits-mlp", True), ("pattern-1010", False)):
+        workspace(recipe)
+        assert params_table.takes_noise(paths.PARAMS) == latents
+        for kimg in (0, 1):
+            Image.new("L", (8, 8)).save(_folder(paths.PREVIEWS) / f"kimg-{kimg}.png")
+        write_report(Path("report.html"))
+        page = Path("report.html").read_text()
+        assert ("no interpolation strips" in page) == latents
+        assert f"The same {'latents' if latents else 'inputs'} at 1 kimg" in page
+
+
+def test_params_that_do_not_tell_are_those_of_a_generator_with_latents(workspace: Callable[[str], Params]) -> None:
+    workspace("pattern-1010")
+    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("name: pattern_gan", "name: unheard_of"))
+    assert params_table.takes_noise(paths.PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        ("grid", read_files.CAPTIONS["grid"]),
+        ("grid_fake_b", read_files.CAPTIONS["grid"] + ": fake b"),
+        ("classes_image", read_files.CAPTIONS["classes"] + ": image"),
+        ("gridlock", "gridlock"),
+        ("my_own_picture", "my own picture"),
+    ],
+)
+def test_captions(name: str, caption: str) -> None:
+    assert read_files.caption_of(name) == caption
+
+
+def test_losses_at_balance_are_read_without_the_generator(tmp_path: Path) -> None:
+    assert read_files.read_ideal(tmp_path) == {}
+    for content, ideal in (({}, {}), ({"ideal": {"loss_generator": 0.5}}, {"loss_generator": 0.5})):
+        write_json(tmp_path / "generator.json", content)
+        assert read_files.read_ideal(tmp_path) == ideal
+    for damaged in ([1], {"ideal": [1]}, {"ideal": {"loss_generator": "low"}}):
+        write_json(tmp_path / "generator.json", damaged)
+        with pytest.raises(DataError, match=r"generator.json: no description of a generator"):
+            read_files.read_ideal(tmp_path)
+
+
+def test_a_report_imports_no_torch(trained: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ganpipe.report.page import write_report; "
+        "write_report(Path('report.html')); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def emitted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """All names under which the evaluate stage and `ganpipe score` may write a number."""
     rng = np.random.default_rng(0)
@@ -223,7 +398,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(score, "frechet_at_infinity", lambda real, fake: 1.0)
     monkeypatch.setattr(score, "default_splits", lambda n: 2)
     found = score.compare(real, Extracted(fake, rng.dirichlet(np.ones(10), 100)), 5, other)
-    tree = ast.parse(inspect.getsource(judging.Judge) + inspect.getsource(judging._copies))
+    tree = ast.parse(inspect.getsource(judge.Judge) + inspect.getsource(judging._copies))
     shares = [node for comprehension in ast.walk(tree) if isinstance(comprehension, ast.DictComp)
               for node in ast.walk(comprehension)]  # fmt: skip
     keys = [key for node in ast.walk(tree) if isinstance(node, ast.Dict) and node not in shares for key in node.keys]
@@ -271,6 +446,20 @@ def test_charts_are_those_of_the_picture_with_its_lines() -> None:
     assert [len(chart.ideals) for chart in overlaid] == [0, 0, 1, 1, 0]
 
 
+def test_charts_of_a_generator_alone_and_of_a_discriminator_that_joins() -> None:
+    alone = [{"kimg": kimg, "loss_generator": kimg, "generator/l1": kimg} for kimg in (1.0, 2.0, 3.0)]
+    ideal = {"loss_generator": 0.5, "loss_discriminator": 1.5}
+    (losses,) = curves.training_charts(alone, ideal, {})
+    assert [label for label, _, _ in losses.paths] == ["generator"]
+    assert [line.text for line in losses.ideals] == ["at balance 0.5"]
+    joined = alone + [row | {"kimg": row["kimg"] + 3, "loss_discriminator": 1.0} for row in alone]
+    (losses,) = curves.training_charts(joined, ideal, {})
+    (_, _, generator), (_, _, discriminator) = losses.paths
+    assert generator.startswith("M0.0 ") and discriminator.startswith("M600.0 ")
+    overlaid = curves.overlaid_charts({"a": alone, "b": joined})
+    assert [len(chart.paths) for chart in overlaid] == [2, 1]
+
+
 def test_a_line_keeps_its_spikes_and_breaks_at_what_is_not_finite() -> None:
     points = [(float(i), 0.0) for i in range(5000)]
     points[1234] = (1234.0, 9.0)
@@ -289,12 +478,12 @@ def test_a_line_keeps_its_spikes_and_breaks_at_what_is_not_finite() -> None:
 def test_previews_are_thinned_evenly_and_large_pictures_packed(tmp_path: Path) -> None:
     for index in range(100):
         Image.new("L", (4, 4), index).save(_folder(tmp_path / "previews") / f"kimg-{index:05d}.500.png")
-    shown = material.read_previews(tmp_path)
-    assert len(shown) == material.MOST_PREVIEWS
+    shown = read_files.read_previews(tmp_path)
+    assert len(shown) == read_files.MOST_PREVIEWS
     assert (shown[0].caption, shown[-1].caption) == ("0.5 kimg", "99.5 kimg")
     noise = Image.effect_noise((1000, 1000), 90)
     noise.save(tmp_path / "large.png")
-    large = material.show(tmp_path / "large.png", "")
+    large = read_files.embed(tmp_path / "large.png", "")
     assert large.uri.startswith("data:image/webp;base64,") and (large.width, large.height) == (1000, 1000)
 
 
@@ -306,9 +495,9 @@ def test_paths_of_a_machine_are_cut() -> None:
 
 @pytest.mark.parametrize("name", ["digits-dcgan", "pattern-1010"])
 def test_every_recipe_is_its_own_nearest(name: str) -> None:
-    from ganpipe.report.params_table import read_settings
+    from ganpipe.report.params_table import read_params_table
 
-    found = read_settings(recipes.path_of(name))
+    found = read_params_table(recipes.path_of(name))
     assert found.recipe == name and not found.changed
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
-from conditional import TABLE_LINE, obedient
-from miniatures import changed, miniature
+from checkout import copy_working_tree
+from conditional import Obedient, add_to_table, obedient
+from miniatures import changed, miniature, sample, train
 from PIL import Image
 
-from ganpipe import paths, systems
+from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.config.schema import Picture
-from ganpipe.data.packed.file import About, Packed, write_packed
-from ganpipe.errors import ConfigError, DataError
-from ganpipe.sampling.published import Generator, load_generator, publish_generator
-from ganpipe.sampling.stage import sample
-from ganpipe.training.stage import train
+from ganpipe.core.inputs import Given
+from ganpipe.core.spec import Field
+from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
+from ganpipe.errors import DataError
+from ganpipe.sampling.draw import all_items, choices
+from ganpipe.sampling.needs import NEEDS
+from ganpipe.sampling.published import load_generator, publish_generator
+from ganpipe.systems import configure
 
 
 @pytest.mark.parametrize("recipe", ["digits-dcgan", "pattern-1010"])
@@ -28,28 +33,33 @@ def test_samples_are_what_the_generator_draws_and_the_same_every_time(
 ) -> None:
     params = changed(miniature(workspace(recipe)), sample={"count": 70, "seed": 4})
     train(params, "fingerprint")
-    sample(params, "fingerprint")
+    sample(params)
     first = {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()}
-    assert first.keys() == {"samples.h5", "grid.png", "interpolation.png"}
+    assert first.keys() == {"samples.h5"} | {f"{name}.png" for name in params.sample.pictures}
     samples = Packed.open(paths.SAMPLES_FILE)
     samples.verify()
-    assert np.array_equal(samples.all(samples.kind), load_generator(paths.MODEL).sample(70, seed=4))
-    sample(params, "fingerprint")
+    assert np.array_equal(
+        samples.slice("vector" if recipe == "pattern-1010" else "image"), load_generator(paths.MODEL).sample(70, seed=4)
+    )
+    sample(params)
     assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
 
 
-def test_the_finished_checkpoint_is_no_longer_needed(workspace: Callable[[str], Params]) -> None:
-    params = miniature(workspace("pattern-1010"))
-    train(params, "fingerprint")
-    assert (paths.state_dir() / "checkpoints" / "fingerprint" / "last.pt").exists()
-    sample(params, "fingerprint")
-    assert not (paths.state_dir() / "checkpoints" / "fingerprint").exists()
+def test_the_finished_checkpoint_is_no_longer_needed_when_samples_are_drawn(tmp_path: Path) -> None:
+    checkout = copy_working_tree(tmp_path)
+    checkout.use("pattern-1010", kimg="0.05")
+    folder = tmp_path / ".ganpipe/checkpoints"
+    checkout.run("dvc repro train")
+    assert len(list(folder.glob("*/last.pt"))) == 1
+    checkout.run("dvc repro sample")
+    assert (tmp_path / paths.SAMPLES_FILE).exists()
+    assert [path.suffix for path in folder.iterdir()] == [".lock"]
 
 
 def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(workspace: Callable[[str], Params]) -> None:
     params = changed(miniature(workspace("digits-mlp")), sample={"interpolation_pairs": 2, "interpolation_steps": 5})
     train(params, "fingerprint")
-    sample(params, "fingerprint")
+    sample(params)
     strip = np.asarray(Image.open(paths.SAMPLES / "interpolation.png"))
     images = load_generator(paths.MODEL).sample(4)[..., 0]
     cell = (strip.shape[1] - 2) // 5
@@ -64,18 +74,23 @@ def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(workspace: Calla
         assert not np.array_equal(cells[row][2], images[2 * row])
 
 
+def write_toys(fields: Mapping[str, Field], rows: Mapping[str, np.ndarray]) -> None:
+    """Pack ten rows."""
+    about = About(name="toys", source="", licence="", citation="", transform="")
+    write_packed(paths.PACKED_FILE, about, fields, {"items": SpaceRows(10, [rows])})
+
+
 @pytest.fixture
 def toys(workspace: Callable[[str], Params], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
     """Return a function that publishes an obedient generator, packs ten of its images, and asks for pictures."""
-    monkeypatch.setitem(systems.SYSTEMS, *TABLE_LINE)
+    add_to_table(monkeypatch, Obedient)
 
     def make(on: str, *pictures: str) -> Params:
         params = changed(workspace("digits-dcgan"), sample={"count": 70, "grid": 4, "pictures": list(pictures)})
         system = obedient(on)
         publish_generator(system, paths.MODEL, "fingerprint")
-        images = Generator(system).sample(10, seed=9)
-        about = About(name="toys", kind="image", source="", licence="", citation="", transform="")
-        write_packed(paths.PACKED_FILE, about, 10, [{"image": images}])
+        inputs, made = all_items(system, 10, seed=9)
+        write_toys(system.data.fields, {**made, **choices(system, inputs)})
         return params
 
     return make
@@ -92,23 +107,24 @@ def cells(name: str, columns: int, rows: int) -> np.ndarray:
 
 
 def test_every_picture_is_drawn_where_it_is_asked_for_and_the_same_every_time(toys: Callable[..., Params]) -> None:
-    params = toys("label", *get_args(Picture))
-    sample(params, "fingerprint")
+    pictures = [name for name in get_args(Picture) if Given not in NEEDS[name]]
+    params = toys("label", *pictures)
+    sample(params)
     first = {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()}
-    assert first.keys() == {f"{name}.png" for name in get_args(Picture)} | {"samples.h5", "nearest.json"}
-    sample(params, "fingerprint")
+    assert first.keys() == {f"{name}.png" for name in pictures} | {"samples.h5", "nearest.json"}
+    sample(params)
     assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
 
 
 def test_pictures_of_an_earlier_choice_are_removed(toys: Callable[..., Params]) -> None:
-    sample(toys("label", "classes", "nearest"), "fingerprint")
-    sample(toys("label", "grid"), "fingerprint")
+    sample(toys("label", "classes", "nearest"))
+    sample(toys("label", "grid"))
     assert {path.name for path in paths.SAMPLES.iterdir()} == {"samples.h5", "grid.png"}
 
 
 @pytest.mark.parametrize("on", ["label", "attributes"])
 def test_classes_are_rows_and_a_column_has_the_same_noise(on: str, toys: Callable[..., Params]) -> None:
-    sample(toys(on, "classes"), "fingerprint")
+    sample(toys(on, "classes"))
     found = cells("classes.png", columns=4, rows=3)
     for row in range(3):
         white = [255 if number == row else 0 for number in range(3)]
@@ -118,54 +134,46 @@ def test_classes_are_rows_and_a_column_has_the_same_noise(on: str, toys: Callabl
 
 
 @pytest.mark.parametrize("recipe", ["digits-mlp", "pattern-1010"])
-def test_classes_of_a_system_without_condition_are_refused_before_anything_is_written(
-    recipe: str, workspace: Callable[[str], Params]
-) -> None:
-    params = changed(miniature(workspace(recipe)), sample={"pictures": ["grid", "classes"]})
+def test_every_picture_that_its_inputs_allow_is_drawn(recipe: str, workspace: Callable[[str], Params]) -> None:
+    params = miniature(workspace(recipe))
+    kinds = {type(one) for one in configure(params.system).inputs.values()}
+    pictures = [name for name, needed in NEEDS.items() if kinds.issuperset(needed)]
+    assert len(pictures) == (6 if recipe == "digits-mlp" else 2)
+    params = changed(params, sample={"pictures": pictures})
     train(params, "fingerprint")
-    with pytest.raises(ConfigError, match=r"sample\.pictures: classes needs a conditional system"):
-        sample(params, "fingerprint")
-    assert not paths.SAMPLES.exists()
-
-
-@pytest.mark.parametrize("recipe", ["digits-mlp", "pattern-1010"])
-def test_every_other_picture_can_be_drawn_without_a_condition(recipe: str, workspace: Callable[[str], Params]) -> None:
-    pictures = [name for name in get_args(Picture) if name != "classes"]
-    params = changed(miniature(workspace(recipe)), sample={"pictures": pictures})
-    train(params, "fingerprint")
-    sample(params, "fingerprint")
+    sample(params)
     assert {path.stem for path in paths.SAMPLES.glob("*.png")} == set(pictures)
 
 
 def test_samples_carry_the_label_they_were_asked_for(toys: Callable[..., Params]) -> None:
-    sample(toys("label"), "fingerprint")
+    sample(toys("label"))
     samples = Packed.open(paths.SAMPLES_FILE)
     samples.verify()
-    labels, images = samples.all("label"), samples.all("image")
-    assert samples.classes == ("cat", "dog", "fox")
-    assert sum(samples.class_counts) == 70
-    assert min(samples.class_counts) > 10
+    labels, images = samples.slice("label"), samples.slice("image")
+    assert samples.spec.names("label") == ("cat", "dog", "fox")
+    assert sum(samples.class_counts("label")) == 70
+    assert min(samples.class_counts("label")) > 10
     assert np.array_equal(images[:, :3, 0, 0] == 255, labels[:, None] == np.arange(3))
     assert np.array_equal(images, load_generator(paths.MODEL).sample(70))
 
 
 def test_samples_carry_the_attributes_they_were_asked_for(toys: Callable[..., Params]) -> None:
-    sample(toys("attributes"), "fingerprint")
+    sample(toys("attributes"))
     samples = Packed.open(paths.SAMPLES_FILE)
-    assert samples.attribute_names == ("cat", "dog", "fox")
-    assert samples.roles == ("attributes", "image")
-    assert np.array_equal(samples.all("image")[:, :3, 0, 0] == 255, samples.all("attributes") == 1)
+    assert samples.spec.names("attributes") == ("cat", "dog", "fox")
+    assert set(samples.fields) == {"attributes", "image"}
+    assert np.array_equal(samples.slice("image")[:, :3, 0, 0] == 255, samples.slice("attributes") == 1)
 
 
 def test_each_sample_stands_before_its_nearest_training_images(
     toys: Callable[..., Params], capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = toys("label", "nearest")
-    sample(params, "fingerprint")
+    sample(params)
     found = cells("nearest.png", columns=4, rows=4)
     written = json.loads(paths.NEAREST.read_text())
     images = load_generator(paths.MODEL).sample(100)
-    real = Packed.open(paths.PACKED_FILE).all("image").astype(float)
+    real = Packed.open(paths.PACKED_FILE).slice("image").astype(float)
     assert len(written["samples"]) == 100
     for number, near in enumerate(written["samples"]):
         distances = np.sqrt(np.square(real - images[number]).mean(axis=(1, 2, 3)))
@@ -179,7 +187,7 @@ def test_each_sample_stands_before_its_nearest_training_images(
 
 def test_nearest_wants_the_data_the_generator_was_trained_on(toys: Callable[..., Params]) -> None:
     params = toys("label", "nearest")
-    about = About(name="others", kind="image", source="", licence="", citation="", transform="")
-    write_packed(paths.PACKED_FILE, about, 10, [{"image": np.zeros((10, 4, 4, 1), np.uint8)}])
+    other = Field(kind="image", shape=(1, 4, 4))
+    write_toys({"image": other}, {"image": np.zeros((10, 4, 4, 1), np.uint8)})
     with pytest.raises(DataError, match="not what the generator was trained on"):
-        sample(params, "fingerprint")
+        sample(params)

@@ -1,4 +1,4 @@
-"""What makes a GPU compute the same bytes in every run. It decides results, so it is a dependency of the stages."""
+"""Settings with which a GPU computes the same bytes in every run. They decide results: stages depend on this file."""
 
 from __future__ import annotations
 

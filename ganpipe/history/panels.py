@@ -46,14 +46,14 @@ def panels(ideal: Mapping[str, float]) -> list[Panel]:
         Panel("Losses", "Of each player, its terms added up.", losses, ideal, "at balance"),
         Panel(
             "Scores",
-            "At 0.5 the discriminator cannot tell.",
+            "At 0.5 the discriminator cannot tell real from generated.",
             scores,
             dict.fromkeys(scores, _BALANCED_SCORE),
             "at balance",
         ),
         Panel(
             "Diversity of the samples",
-            "How far apart they are by pixels, in parts of what real items are.",
+            "Pixel distances between samples, divided by those between real items.",
             diversity,
             dict.fromkeys(diversity, _AS_REAL),
             "as real items",

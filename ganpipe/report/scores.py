@@ -1,7 +1,7 @@
-"""The scores of metrics.json arranged for people: what each means, and what real data and simple baselines reach.
+"""The scores of metrics.json arranged for people: each with its meaning, and with the scores of simple baselines.
 
-Scores come in blocks. A block holds what one extractor says of one output of the system, or how one output compares
-with its targets, row by row (`PAIRED`).
+Scores come in blocks: those of one extractor for one output of the system, or those of one output compared with its
+targets, row by row (`PAIRED`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MEASURES: dict[str, tuple[str, Better, str]] = {
     "memorised_share": ("Memorised", "lower", "share at most half as far from a training item as real items are apart"),
     "copied_share": ("Copied", "", "share of samples nearer to a real item than the next real one"),
 }
-"""name -> title, which way is better, what it is. A score that is in no table is shown under its own name."""
+"""name -> title, which way is better, explanation. A score in no table is shown under its own name."""
 
 _PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
     "l1": ("Distance to the target, L1", "lower", "mean absolute difference from the target"),
@@ -56,15 +56,15 @@ HEADLINES = (
     "l1", "psnr",
 )  # fmt: skip
 _BASELINES = {"mean_image": "mean image", "copy": "copy of the input", "bicubic": "bicubic"}
-"""What needs no training: the ending of a score's name, and what a page calls it."""
-_BESIDE = ("floor", "untrained", "std", "real", *_BASELINES)  # endings of the names of what describes another score
+"""Predictions that need no training: the ending of the name of their score -> the name on the page."""
+_BESIDE = ("floor", "untrained", "std", "real", *_BASELINES)  # endings of names of numbers that describe a score
 _PROTOCOL = ("extractor", "classes")
 FLOOR, UNTRAINED = "real data (floor)", "untrained"
 
 
 @dataclass(frozen=True)
 class Score:
-    """One score with what belongs beside it; None where it was not measured."""
+    """One score with the numbers that describe it; None where they were not measured."""
 
     name: str
     title: str
@@ -92,7 +92,7 @@ class Score:
         return [name for name, value in self.baselines.items() if sign * value < sign * self.value]
 
     def beside(self, reference: str) -> float | None:
-        """Return what a reference of `Block.references` reaches, None where it was not measured."""
+        """Return the score of a reference of `Block.references`, None where it was not measured."""
         return {FLOOR: self.floor, UNTRAINED: self.untrained, **self.baselines}.get(reference)
 
 
@@ -107,7 +107,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """What a page calls the block."""
+        """The title of the block on a page."""
         return f"{self.extractor} · {self.output}" if self.output else self.extractor
 
     @property
@@ -121,10 +121,10 @@ class Block:
 
 
 def read_blocks(content: Mapping[str, Any]) -> list[Block]:
-    """Arrange the content of metrics.json, block by block in its order."""
+    """Arrange the content of metrics.json, block by block in its order, but with comparisons to targets last."""
     return [
         _block(name, found, output, scores)
-        for name, found in content.items()
+        for name, found in sorted(content.items(), key=lambda item: item[0] == PAIRED)
         if isinstance(found, Mapping)
         for output, scores in _by_output(found).items()
     ]

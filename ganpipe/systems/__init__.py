@@ -40,9 +40,8 @@ def build(section: SystemSection, data: DataSpec, seed: int, where: str = "param
 
     Raises `ConfigError` where the system cannot learn data of this kind or shape; `where` names the file at fault.
     """
-    import torch
+    from ganpipe.core.seed import seeded
 
     cls, cfg = system_class(section.name, where), configure(section, where)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too
+    with seeded(seed):
         return cls(cfg, data)

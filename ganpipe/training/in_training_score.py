@@ -50,7 +50,7 @@ class Scorer:
         return len(self._real)
 
     def score(self, items: Items) -> float:
-        """Return the Fréchet distance of `count` samples in stored form. Its upward bias is the same in every call."""
+        """Return the Fréchet distance of items in the stored form of `field`; biased upwards alike at every call."""
         return frechet_distance(self._real, self._extractor.extract(items).features)
 
 

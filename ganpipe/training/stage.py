@@ -164,7 +164,12 @@ class Shown:
         return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
 
     def scorer(self, folder: Path) -> Scorer:
-        """Return what scores the generator; it may have to learn first."""
+        """Return what scores the generator; it may have to learn first. Raises `ConfigError` for too few rows."""
+        if most_items(self._system, 2, self._given) < 2:
+            raise ConfigError(
+                "params.yaml: train.evaluate_kimg scores items of at least two held-out rows, but this data has one; "
+                "leave it blank or give more data"
+            )
         return Scorer(self._packed, self._field, self._seed, folder)
 
     def score(self, system: System, scorer: Scorer) -> float | None:

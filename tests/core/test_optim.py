@@ -45,6 +45,6 @@ def test_linear_decay_ends_at_zero(nimg: int, share: float) -> None:
     ],
 )
 def test_options_reach_the_optimizer(cfg: Any, cls: type, expected: dict[str, Any]) -> None:
-    optimizer = build_optimizer(cfg, [torch.nn.Parameter(torch.ones(2))], lr=0.01)
+    optimizer = build_optimizer(cfg, [torch.nn.Parameter(torch.ones(2))])
     assert type(optimizer) is cls
-    assert optimizer.defaults.items() >= (expected | {"lr": 0.01}).items()
+    assert optimizer.defaults.items() >= (expected | {"lr": 0.0}).items()

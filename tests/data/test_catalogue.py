@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ganpipe.cli import app
-from ganpipe.data.catalogue.dataset import Dataset, Gathered, Published
+from ganpipe.data.catalogue.dataset import Dataset, Published, UserFolder
 from ganpipe.data.catalogue.sets import CELEBA, DATASETS, FLOWERS102, lookup
 from ganpipe.errors import ConfigError
 
@@ -22,15 +22,18 @@ ALL = [pytest.param(dataset, id=name) for name, dataset in sorted(DATASETS.items
 def test_every_entry_is_complete(dataset: Dataset) -> None:
     assert DATASETS[dataset.name] is dataset is lookup(dataset.name)
     assert all((dataset.title, dataset.source, dataset.licence, dataset.terms, dataset.citation, dataset.transform))
-    assert dataset.shape is None or len(dataset.shape) == {"image": 3, "vector": 1}[dataset.kind]
-    assert len(dataset.terms) <= 15 and len(set(dataset.classes)) == len(dataset.classes)
+    assert len(dataset.terms) <= 15 and dataset.fields and dataset.labelled == ("label" in dataset.kinds)
+    for field in dataset.fields.values():
+        due = {"image": 3, "vector": 1, "label": 0, "attributes": 1}[field.kind]
+        assert len(set(field.names)) == len(field.names) and (field.shape is None or len(field.shape) == due)
+    assert {name for name in dataset.fields if dataset.fields[name].kind == "image"} == set(dataset.images)
     assert not dataset.splits or sum(length for _, length in dataset.splits) == dataset.count
 
 
 @pytest.mark.parametrize("dataset", ALL)
 def test_every_file_can_be_verified(dataset: Dataset) -> None:
     for file in dataset.files:
-        if isinstance(file.origin, Gathered):
+        if isinstance(file.origin, UserFolder):
             assert file.sha256 is None and file.size is None and dataset.nbytes is None
             continue
         assert file.size is not None and file.size > 0 and dataset.nbytes
@@ -58,8 +61,9 @@ def test_every_address_can_be_asked(dataset: Dataset) -> None:
 
 
 def test_published_numbers() -> None:
-    assert (CELEBA.nbytes, len(CELEBA.attributes), CELEBA.attributes[20]) == (1_473_048_250, 40, "Male")
-    assert (len(FLOWERS102.classes), FLOWERS102.classes[0], FLOWERS102.classes[-1]) == (
+    attributes, classes = CELEBA.names("attributes"), FLOWERS102.names("label")
+    assert (CELEBA.nbytes, len(attributes), attributes[20]) == (1_473_048_250, 40, "Male")
+    assert (len(classes), classes[0], classes[-1]) == (
         102,
         "pink primrose",
         "blackberry lily",
@@ -99,8 +103,7 @@ def test_a_card_tells_everything(dataset: Dataset) -> None:
         dataset.licence,
         dataset.citation,
         dataset.source,
-        *dataset.classes,
-        *dataset.attributes,
+        *(name for field in dataset.fields.values() for name in field.names),
     ):
         assert fact in text
     for file in dataset.files:

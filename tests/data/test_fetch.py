@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ganpipe
 from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Dataset, Published
 from ganpipe.data.catalogue.sets import CELEBA, DATASETS, DIGITS, PATTERN, SYNTHETIC
@@ -209,7 +210,8 @@ def test_a_missing_package_is_named(
 
 def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, published: bytes) -> None:
     code = (
-        "import os, signal; from pathlib import Path; from ganpipe.config import Data; from ganpipe.data import fetch\n"
+        "import os, signal; from pathlib import Path; from ganpipe.config import Data\n"
+        "from ganpipe.data.download import stage as fetch\n"
         "fetch.examine = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"fetch.download(Data(name='digits'), Path({str(tmp_path)!r}))"
     )
@@ -221,14 +223,29 @@ def test_a_killed_download_leaves_no_litter_after_the_next(tmp_path: Path, publi
 
 def test_download_and_pack_import_neither_torch_nor_mlxtend(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ganpipe.config import Data\n"
+        "import sys; from pathlib import Path; from ganpipe.config import Data; from PIL import Image\n"
         "from ganpipe.data.download.stage import download; from ganpipe.data.pack.stage import pack\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "for name in ('digits', 'pattern'):\n"
-        "    download(Data(name=name), folder / name); pack(Data(name=name), folder / name, folder / name / 'packed')\n"
+        "for side in 'AB':\n"
+        "    (folder / 'mine' / side).mkdir(parents=True)\n"
+        "    Image.new('L', (9, 9)).save(folder / 'mine' / side / '1.png')\n"
+        "for name, source in (('digits', None), ('pattern', None), ('paired_folders', str(folder / 'mine'))):\n"
+        "    data = Data(name=name, source=source)\n"
+        "    download(data, folder / name); pack(data, folder / name, folder / name / 'packed')\n"
         "print([m for m in ('torch', 'mlxtend', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_only_what_serves_batches_imports_torch() -> None:
+    root = Path(ganpipe.__file__).parent
+    paths = [path.relative_to(root.parent).with_suffix("") for path in (root / "data").rglob("[a-z]*.py")]
+    modules = sorted(".".join(path.parts) for path in paths)
+    served = {"ganpipe.data.packed.sampler", "ganpipe.data.packed.given"}
+    assert served < set(modules) and len(modules) > 20
+    code = f"import importlib, sys; [importlib.import_module(m) for m in {sorted(set(modules) - served)}]\n"
+    code += "print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def other_bytes(content: bytes) -> bytes:

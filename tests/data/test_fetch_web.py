@@ -308,7 +308,8 @@ def test_a_full_disk_is_noticed_before(content: bytes, monkeypatch: pytest.Monke
 
 
 CODE = (
-    "import sys; from pathlib import Path; from ganpipe.config import Data; from ganpipe.data import fetch, web\n"
+    "import sys; from pathlib import Path; from ganpipe.config import Data\n"
+    "from ganpipe.data.download import stage as fetch\n"
     "fetch.download(Data(name='pattern', source=sys.argv[1]), Path(sys.argv[2]))"
 )
 

@@ -155,14 +155,14 @@ def read_back(folder: Path) -> tuple[Packed, list[dict[str, str]]]:
 def test_odd_images_are_packed(tmp_path: Path, case: str) -> None:
     name, content = GOOD[case]
     packed, bad = packed_with(tmp_path, {name: content})
-    assert bad == [] and len(packed) == 3 and packed.spec.shape == (3, SIZE, SIZE)
+    assert bad == [] and packed.count("items") == 3 and packed.fields["image"].shape == (3, SIZE, SIZE)
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_images_are_left_out_and_listed(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     name, content, reason = BAD[case]
     packed, bad = packed_with(tmp_path, {name: content})
-    assert len(packed) == 2 and [row["name"] for row in bad] == [name]
+    assert packed.count("items") == 2 and [row["name"] for row in bad] == [name]
     assert re.search(reason, bad[0]["reason"]) and "0x" not in bad[0]["reason"]
     told = [line for line in capsys.readouterr().err.splitlines() if "Left out" in line]
     assert len(told) == 1 and "Left out 1 images that cannot be used: " in told[0] and "quarantine.csv" in told[0]
@@ -217,12 +217,12 @@ def test_special_members_of_a_tar_are_left_out(tmp_path: Path, case: str) -> Non
         add(archive)
     pack(Data(name="folder"), raw, tmp_path / "packed")
     packed, bad = read_back(tmp_path / "packed")
-    assert len(packed) == 1 + kept and bad == [{"name": "x.jpg", "reason": reason}]
+    assert packed.count("items") == 1 + kept and bad == [{"name": "x.jpg", "reason": reason}]
 
 
 def test_a_name_that_is_no_unicode_is_escaped(tmp_path: Path) -> None:
     packed, bad = packed_with(tmp_path, {"\udcff.jpg": b"", "\udcfe/x.jpg": jpeg(), "a/y.jpg": jpeg()})
-    assert packed.classes == ("\\udcfe", "a")
+    assert packed.fields["label"].names == ("\\udcfe", "a")
     assert [row["name"] for row in bad] == ["\\udcff.jpg", "0.jpg", "1.jpg"]
 
 
@@ -258,7 +258,7 @@ def test_special_members_of_a_zip_are_left_out(tmp_path: Path, case: str) -> Non
         add(new)
     pack(Data(name="celeba"), tmp_path / "celeba", tmp_path / "packed")
     packed, bad = read_back(tmp_path / "packed")
-    assert len(packed) == (5 if without else 6) and len(bad) == 1 and re.search(reason, bad[0]["reason"])
+    assert packed.count("items") == (5 if without else 6) and len(bad) == 1 and re.search(reason, bad[0]["reason"])
 
 
 def rewritten(raw: Path, without: str) -> Path:
@@ -288,7 +288,7 @@ def test_damaged_members_of_a_zip_are_left_out(tmp_path: Path, spoil: Callable[[
     path.write_bytes(spoil(path.read_bytes()))
     pack(Data(name="celeba"), tmp_path / "celeba", tmp_path / "packed")
     packed, bad = read_back(tmp_path / "packed")
-    assert len(packed) == 5 and reason in bad[0]["reason"]
+    assert packed.count("items") == 5 and reason in bad[0]["reason"]
 
 
 ARCHIVES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -359,7 +359,7 @@ def test_a_member_of_negative_size_does_not_hang(tmp_path: Path) -> None:
 def test_a_member_of_absurd_size_is_left_out_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 20_000)
     packed, bad = packed_with(tmp_path, {"x.jpg": jpeg() + bytes(20_000)})
-    assert len(packed) == 2 and "more than 20000" in bad[0]["reason"]
+    assert packed.count("items") == 2 and "more than 20000" in bad[0]["reason"]
 
 
 def test_too_many_members_and_too_much_content_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from ganpipe.data.packed.sampler import Sampler
 from ganpipe.errors import ConfigError, DataError
 
 COUNT = 12
+ATTRIBUTE_NAMES = CELEBA.names("attributes")
 
 
 @pytest.fixture(scope="module")
@@ -57,40 +58,42 @@ def as_torchvision(content: bytes, crop: int, size: int) -> np.ndarray:
 
 def test_celeba(raw: Path, tmp_path: Path) -> None:
     packed = packed_of(raw / "celeba", tmp_path)
-    assert packed.spec.shape == (3, 64, 64) and packed.spec.attributes == CELEBA.attributes and not packed.classes
-    assert packed.splits == {"train": range(8), "valid": range(8, 10), "test": range(10, 12)}
-    assert np.array_equal(packed.all("attributes"), (signs(COUNT) + 1) // 2)
+    assert packed.fields["image"].shape == (3, 64, 64) and list(packed.fields) == ["attributes", "image"]
+    assert packed.fields["attributes"].names == ATTRIBUTE_NAMES
+    assert packed.splits("items") == {"train": range(8), "valid": range(8, 10), "test": range(10, 12)}
+    assert np.array_equal(packed.slice("attributes"), (signs(COUNT) + 1) // 2)
     wanted = [as_torchvision(jpeg(178, 218, number), 178, 64) for number in range(COUNT)]
-    assert np.array_equal(packed.all("image"), wanted)
-    sampler = Sampler(packed, 3, seed=5, split="valid")
-    batch = next(sampler.batches(0))
-    rows = sampler.order(0, 3) + 8
+    assert np.array_equal(packed.slice("image"), wanted)
+    sampler = Sampler(packed, seed=5, rows={"items": packed.rows("valid", "items")})
+    batch = sampler.fetch(0, 3)
+    rows = sampler.order("items", 0, 3)
     assert batch["attributes"].dtype == torch.float32
-    assert np.array_equal(batch["attributes"].numpy(), packed.all("attributes")[rows])
+    assert np.array_equal(batch["attributes"].numpy(), packed.slice("attributes")[rows])
     assert batch["image"].shape == (3, 3, 64, 64) and abs(batch["image"]).max() <= 1
 
 
 def test_celeba_at_the_crop_of_the_book(raw: Path, tmp_path: Path) -> None:
     packed = packed_of(raw / "celeba", tmp_path, crop=128)
     whole = np.asarray(Image.open(io.BytesIO(jpeg(178, 218, 3))))
-    assert np.array_equal(packed.all("image")[3], whole[45:173, 25:153])
+    assert np.array_equal(packed.slice("image")[3], whole[45:173, 25:153])
 
 
 def test_celeba_whole(raw: Path, tmp_path: Path) -> None:
     packed = packed_of(raw / "celeba", tmp_path / "published", crop="whole")
     published = [np.asarray(Image.open(io.BytesIO(jpeg(178, 218, number)))) for number in range(COUNT)]
-    assert packed.spec.shape == (3, 218, 178) and np.array_equal(packed.all("image"), published)
-    assert packed.attributes["transform"] == "whole picture, RGB" and packed.spec.attributes == CELEBA.attributes
+    assert packed.fields["image"].shape == (3, 218, 178) and np.array_equal(packed.slice("image"), published)
+    assert packed.attributes["transform"] == "whole picture, RGB"
+    assert packed.fields["attributes"].names == ATTRIBUTE_NAMES
     for ram_limit in (None, 0.0):
-        sampler = Sampler(packed, 4, seed=5, flip=True, ram_limit=ram_limit)
-        batch = next(sampler.batches(0))["image"]
-        wanted = torch.tensor(np.stack(published)[sampler.order(0, 4)]).permute(0, 3, 1, 2) / 127.5 - 1
+        sampler = Sampler(packed, seed=5, flip=True, ram_limit=ram_limit)
+        batch = sampler.fetch(0, 4)["image"]
+        wanted = torch.tensor(np.stack(published)[sampler.order("items", 0, 4)]).permute(0, 3, 1, 2) / 127.5 - 1
         straight, mirrored = ((batch - images).abs().amax((1, 2, 3)) < 1e-6 for images in (wanted, wanted.flip(3)))
         assert batch.shape == (4, 3, 218, 178) and (straight ^ mirrored).all()
     smaller = packed_of(raw / "celeba", tmp_path / "smaller", crop="whole", size=64)
-    assert smaller.spec.shape == (3, 78, 64)  # 218 * 64 / 178 = 78.4
-    assert np.array_equal(smaller.all("image"), [np.asarray(Resize(64)(Image.fromarray(one))) for one in published])
-    assert preview.describe(smaller)[0].startswith("celeba: 12 images of 3 x 78 x 64 (channels x height x width)")
+    assert smaller.fields["image"].shape == (3, 78, 64)  # 218 * 64 / 178 = 78.4
+    assert np.array_equal(smaller.slice("image"), [np.asarray(Resize(64)(Image.fromarray(one))) for one in published])
+    assert "image: images of 3 x 78 x 64 (channels x height x width)" in preview.describe(smaller)
     assert Image.open(tmp_path / "smaller/preview.png").size == (4 * (64 + 2) + 2, 3 * (78 + 2) + 2)
     preview.draw_preview(smaller, tmp_path / "look.png")
 
@@ -105,7 +108,7 @@ def test_whole_pictures_of_a_set_have_the_shape_of_the_first(tmp_path: Path) -> 
     members |= {"b/4.jpg": jpeg(60, 40)}  # of the same proportions
     raw = write_folder(tmp_path / "folder", members)
     packed = packed_of(raw, tmp_path / "published", crop="whole")
-    assert packed.spec.shape == (3, 20, 30) and packed.class_counts == [1, 1]
+    assert packed.fields["image"].shape == (3, 20, 30) and packed.class_counts("label") == [1, 1]
     assert (tmp_path / "published/quarantine.csv").read_text().splitlines() == [
         "name,reason",
         "a/0.jpg,is empty",
@@ -113,7 +116,7 @@ def test_whole_pictures_of_a_set_have_the_shape_of_the_first(tmp_path: Path) -> 
         "b/4.jpg,would be 60 x 40 pixels where the first image is 30 x 20",
     ]
     packed = packed_of(raw, tmp_path / "resized", crop="whole", size=8)
-    assert packed.spec.shape == (3, 8, 12) and packed.class_counts == [1, 2]
+    assert packed.fields["image"].shape == (3, 8, 12) and packed.class_counts("label") == [1, 2]
     problem = "a/2.jpg' would be 20 x 30 .*data.max_bad, or leave data.crop blank, which cuts squares"
     refused(raw, tmp_path / "packed", problem, crop="whole", max_bad=1)
 
@@ -133,13 +136,13 @@ def test_celeba_in_any_order_of_zip_and_rows(raw: Path, tmp_path: Path) -> None:
 
 def test_flowers(raw: Path, tmp_path: Path) -> None:
     packed = packed_of(raw / "flowers", tmp_path)
-    assert packed.classes == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
-    assert packed.class_counts == [4] * 5 and packed.all("label").tolist() == sorted([0, 1, 2, 3, 4] * 4)
+    assert packed.fields["label"].names == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+    assert packed.class_counts("label") == [4] * 5 and packed.slice("label").tolist() == sorted([0, 1, 2, 3, 4] * 4)
     wanted = [
         as_torchvision_short(jpeg(90 + 10 * at, 80, 40 + at), 64) for at in (0, 3, 2, 1)
     ]  # "1000" comes before "997"
-    assert np.array_equal(packed.all("image")[:4], wanted)
-    batch = next(Sampler(packed, 20, seed=0).batches(0))
+    assert np.array_equal(packed.slice("image")[:4], wanted)
+    batch = Sampler(packed, seed=0).fetch(0, 20)
     assert sorted(batch["label"].tolist()) == sorted([0, 1, 2, 3, 4] * 4)
     assert not (tmp_path / "quarantine.csv").exists()  # LICENSE.txt is no image
 
@@ -150,32 +153,35 @@ def as_torchvision_short(content: bytes, size: int) -> np.ndarray:
 
 def test_flowers102(raw: Path, tmp_path: Path) -> None:
     packed = packed_of(raw / "flowers102", tmp_path)
-    assert packed.classes == FLOWERS102.classes
-    assert {name: len(rows) for name, rows in packed.splits.items()} == {"train": 3, "valid": 3, "test": 6}
+    assert packed.fields["label"].names == FLOWERS102.names("label")
+    assert {name: len(rows) for name, rows in packed.splits("items").items()} == {"train": 3, "valid": 3, "test": 6}
     numbers = [10, 11, 12, 7, 8, 9, 1, 2, 3, 4, 5, 6]  # by split, then by name
-    assert np.array_equal(packed.all("label"), labels102(COUNT)[np.array(numbers) - 1].astype(int) - 1)
+    assert np.array_equal(packed.slice("label"), labels102(COUNT)[np.array(numbers) - 1].astype(int) - 1)
     wanted = [as_torchvision_short(jpeg(80, 70, number), 64) for number in numbers]
-    assert np.array_equal(packed.all("image"), wanted)
+    assert np.array_equal(packed.slice("image"), wanted)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_idx(raw: Path, tmp_path: Path, name: str) -> None:
     packed = packed_of(raw / name, tmp_path / "plain")
-    assert packed.spec.shape == (1, 28, 28) and packed.splits == {"train": range(30), "test": range(30, 40)}
-    assert packed.all("image")[30:].mean() != packed.all("image")[:10].mean()
+    assert packed.fields["image"].shape == (1, 28, 28) and packed.splits("items") == {
+        "train": range(30),
+        "test": range(30, 40),
+    }
+    assert packed.slice("image")[30:].mean() != packed.slice("image")[:10].mean()
     larger = packed_of(raw / name, tmp_path / "larger", size=32, channels=3)
-    wanted = Resize(32)(Image.fromarray(packed.all("image")[7, ..., 0]))
-    assert np.array_equal(larger.all("image")[7], np.repeat(np.asarray(wanted)[..., None], 3, axis=2))
-    assert np.array_equal(larger.all("label"), packed.all("label"))
+    wanted = Resize(32)(Image.fromarray(packed.slice("image")[7, ..., 0]))
+    assert np.array_equal(larger.slice("image")[7], np.repeat(np.asarray(wanted)[..., None], 3, axis=2))
+    assert np.array_equal(larger.slice("label"), packed.slice("label"))
 
 
 def test_cifar10(tmp_path: Path) -> None:
     records = raw_files.write_cifar(tmp_path / "cifar10")
     packed = packed_of(tmp_path / "cifar10", tmp_path / "packed")
-    assert packed.splits == {"train": range(20), "test": range(20, 24)}
-    assert packed.all("label").tolist() == records[..., 0].ravel().tolist()
+    assert packed.splits("items") == {"train": range(20), "test": range(20, 24)}
+    assert packed.slice("label").tolist() == records[..., 0].ravel().tolist()
     planes = records.reshape(24, 3073)[17, 1:].reshape(3, 32, 32)
-    assert np.array_equal(packed.all("image")[17], planes.transpose(1, 2, 0))
+    assert np.array_equal(packed.slice("image")[17], planes.transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize(
@@ -194,22 +200,24 @@ def test_wrong_cifar_batches_are_refused(tmp_path: Path, spoil: Callable[[bytes]
 def test_synthetic(tmp_path: Path) -> None:
     download(Data(name="synthetic"), tmp_path / "synthetic")
     packed = packed_of(tmp_path / "synthetic", tmp_path / "packed")
-    assert packed.spec.shape == (3, 32, 32) and packed.class_counts == [500] * 4
+    assert packed.fields["image"].shape == (3, 32, 32) and packed.class_counts("label") == [500] * 4
 
 
 def test_a_folder_of_subfolders_has_classes(tmp_path: Path) -> None:
     members = {"zebra/a.png": jpeg(seed=1), "ant/deep/er/b.JPG": jpeg(seed=2), "ant/c.jpg": jpeg(seed=3)}
     members |= {"ant/notes.txt": b"", ".hidden/x.jpg": jpeg(), "__MACOSX/ant/._c.jpg": b"\0", "ant/.c.jpg": b"\0"}
     packed = packed_of(write_folder(tmp_path / "folder", members), tmp_path / "packed")
-    assert packed.classes == ("ant", "zebra") and packed.all("label").tolist() == [0, 0, 1]
-    assert np.array_equal(packed.all("image")[0], as_torchvision_short(jpeg(seed=3), 64))  # c.jpg before deep/er/b.JPG
+    assert packed.fields["label"].names == ("ant", "zebra") and packed.slice("label").tolist() == [0, 0, 1]
+    assert np.array_equal(
+        packed.slice("image")[0], as_torchvision_short(jpeg(seed=3), 64)
+    )  # c.jpg before deep/er/b.JPG
 
 
 def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
     packed = packed_of(
         write_folder(tmp_path / "folder", {"b.jpg": jpeg(), "a.jpg": jpeg()}), tmp_path / "packed", size=8
     )
-    assert packed.roles == ("image",) and packed.spec.classes == () and packed.spec.shape == (3, 8, 8)
+    assert list(packed.fields) == ["image"] and packed.fields["image"].shape == (3, 8, 8)
 
 
 def test_the_order_of_the_archive_does_not_matter(tmp_path: Path) -> None:
@@ -225,7 +233,7 @@ def test_the_order_of_the_archive_does_not_matter(tmp_path: Path) -> None:
 def test_images_beside_class_folders_are_left_out(tmp_path: Path) -> None:
     members = {"a/1.jpg": jpeg(), "2.jpg": jpeg(), "b/3.jpg": jpeg()}
     packed = packed_of(write_folder(tmp_path / "folder", members), tmp_path / "packed")
-    assert len(packed) == 2 and packed.classes == ("a", "b")
+    assert packed.count("items") == 2 and packed.fields["label"].names == ("a", "b")
     assert (tmp_path / "packed/quarantine.csv").read_text() == "name,reason\n2.jpg,lies in no folder of a class\n"
 
 
@@ -435,8 +443,9 @@ def test_params_that_do_not_suit_a_set_are_refused(raw: Path, tmp_path: Path) ->
 def test_the_manifest_tells_what_was_packed(raw: Path, tmp_path: Path) -> None:
     packed_of(raw / "celeba", tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["count"] == 12 and manifest["attributes"] == list(CELEBA.attributes) and manifest["left_out"] == 0
-    assert manifest["splits"] == {"train": [0, 8], "valid": [8, 10], "test": [10, 12]}
+    assert manifest["fields"]["attributes"]["names"] == list(ATTRIBUTE_NAMES) and manifest["left_out"] == 0
+    splits = {"train": [0, 8], "valid": [8, 10], "test": [10, 12]}
+    assert manifest["spaces"] == {"items": {"count": 12, "splits": splits}} and manifest["class_counts"] == {}
 
 
 def test_a_tar_of_another_kind_of_compression_is_named(tmp_path: Path) -> None:

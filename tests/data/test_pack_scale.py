@@ -13,12 +13,12 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from data.packed_sets import write_set
 from PIL import Image
 from raw_files import jpeg, write_folder, write_idx
 from typer.testing import CliRunner
@@ -29,7 +29,7 @@ from ganpipe.config import Data
 from ganpipe.data.pack import decode as decoding
 from ganpipe.data.pack.stage import pack, shard_names
 from ganpipe.data.packed import preview
-from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.sampler import Sampler
 from ganpipe.errors import DataError
 
@@ -60,7 +60,7 @@ def test_any_number_of_processes_gives_the_same_bytes(raw: Path, single: Path, t
     pack(Data(name="folder", size=16), raw, tmp_path, workers=3)
     assert contents(tmp_path) == contents(single)
     packed = Packed.open(tmp_path / "data.h5")
-    assert len(packed) == COUNT - 3 and packed.class_counts == [139] * 3
+    assert packed.count("items") == COUNT - 3 and packed.class_counts("label") == [139] * 3
     names = [line.split(",")[0] for line in (tmp_path / "quarantine.csv").read_text().splitlines()[1:]]
     assert names == ["b/0100.jpg", "c/0302.jpg", "a/0399.jpg"]
 
@@ -71,9 +71,9 @@ def test_images_of_other_shapes_are_left_out_by_any_number_of_processes(raw: Pat
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
     packed = Packed.open(tmp_path / "1/data.h5")
     widths = [20 + at % 30 % 7 for at in range(COUNT) if at not in (100, 302, 399)]
-    assert packed.spec.shape == (3, 24, 20) and len(packed) == widths.count(20)
+    assert packed.fields["image"].shape == (3, 24, 20) and packed.count("items") == widths.count(20)
     names = [line.split(",")[0] for line in (tmp_path / "1/quarantine.csv").read_text().splitlines()[1:]]
-    assert len(names) == COUNT - len(packed) and names == sorted(names, key=lambda name: int(name[2:6]))
+    assert len(names) == COUNT - packed.count("items") and names == sorted(names, key=lambda name: int(name[2:6]))
 
 
 def test_too_many_bad_images_end_the_processes(raw: Path, tmp_path: Path) -> None:
@@ -112,19 +112,19 @@ def test_shards_hold_what_one_file_holds(
     one, many = Packed.open(single / "data.h5"), Packed.open(tmp_path / "data.h5")
     many.verify()
     assert many.content_sha256 == one.content_sha256 and many.spec == one.spec and len(many.shards) == shards
-    assert many.splits == one.splits and many.class_counts == one.class_counts
-    rows = np.random.default_rng(0).permutation(len(one))
-    for role in one.roles:
-        assert np.array_equal(many.all(role), one.all(role))
-        assert np.array_equal(many.read(rows, role), one.read(rows, role))
+    assert many.splits("items") == one.splits("items") and many.class_counts("label") == one.class_counts("label")
+    rows = np.random.default_rng(0).permutation(one.count("items"))
+    for name in one.fields:
+        assert np.array_equal(many.slice(name), one.slice(name))
+        assert np.array_equal(many.read_rows(name, rows), one.read_rows(name, rows))
         for start, stop in ((0, 1), (50, 300), (208, 209), (400, 999), (7, 7)):
-            assert np.array_equal(many.all(role, range(start, stop)), one.all(role)[start:stop])
+            assert np.array_equal(many.slice(name, range(start, stop)), one.slice(name)[start:stop])
     assert len(pickle.dumps(many)) < 10_000
     for ram_limit in (None, 0.0):
-        batches = [Sampler(packed, 64, 3, ram_limit=ram_limit, flip=True).batches(64) for packed in (one, many)]
-        for _ in range(8):
-            left, right = (next(each) for each in batches)
-            assert all(np.array_equal(left[role], right[role]) for role in left)
+        samplers = [Sampler(packed, 3, ram_limit=ram_limit, flip=True) for packed in (one, many)]
+        for position in range(64, 64 * 9, 64):
+            left, right = (sampler.fetch(position, 64) for sampler in samplers)
+            assert all(np.array_equal(left[name], right[name]) for name in left)
     assert (tmp_path / "preview.png").read_bytes() == (single / "preview.png").read_bytes()
 
 
@@ -134,9 +134,17 @@ def test_splits_run_across_shards(tmp_path: Path) -> None:
     pack(Data(name="mnist", shards=7), folder, tmp_path / "many")
     one, many = (Packed.open(tmp_path / name / "data.h5") for name in ("one", "many"))
     many.verify()
-    assert many.splits == one.splits == {"train": range(30), "test": range(30, 40)}
-    assert many.content_sha256 == one.content_sha256 and [len(shard) for shard in many.shards] == [5, 6, 6, 5, 6, 6, 6]
-    assert np.array_equal(many.all("label", many.rows("test")), one.all("label")[30:])
+    assert many.splits("items") == one.splits("items") == {"train": range(30), "test": range(30, 40)}
+    assert many.content_sha256 == one.content_sha256 and [shard.count("items") for shard in many.shards] == [
+        5,
+        6,
+        6,
+        5,
+        6,
+        6,
+        6,
+    ]
+    assert np.array_equal(many.slice("label", many.rows("test", "items")), one.slice("label")[30:])
 
 
 def exchanged(folder: Path) -> None:
@@ -165,7 +173,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "data.h5: no such file"),
     "manifest truncated": (lambda folder: os.truncate(folder / "manifest.json", 99), "data.h5: no such file"),
     "a shard unlisted": (edited(lambda manifest: manifest["shards"].pop()), "manifest.json: truncated or damaged"),
-    "splits changed": (edited(lambda manifest: manifest["splits"].update(train=[0, 99])), "is of another set"),
+    "splits changed": (
+        edited(lambda manifest: manifest["spaces"]["items"]["splits"].update(train=[0, 99])),
+        "is of another set",
+    ),
+    "a space unlisted": (edited(lambda manifest: manifest["spaces"].pop("items")), "is of another set"),
 }
 
 
@@ -191,36 +203,36 @@ def test_a_flipped_bit_in_a_shard_is_found_and_the_shard_named(raw: Path, tmp_pa
 
 @pytest.mark.parametrize("compression", ["gzip", "lzf"])
 def test_compressed_files_hold_the_same_and_are_smaller(tmp_path: Path, compression: str) -> None:
-    about = About("n", "image", "", "", "", "", tuple("ab"), ("x", "y"))
     pixels = (np.arange(300) % 256).astype(np.uint8)[:, None, None, None]
     block = {
         "image": np.broadcast_to(pixels, (300, 32, 32, 3)),
         "label": np.arange(300) % 2,
         "attributes": np.zeros((300, 2), np.uint8),
     }
-    shas = [write_packed(tmp_path / f"{kind}.h5", about, 300, [block], None, kind) for kind in (None, compression)]
-    assert shas[0] == shas[1]
-    plain, small = (Packed.open(tmp_path / f"{kind}.h5") for kind in (None, compression))
+    names = {"attributes": ("x", "y")}
+    plain, small = (
+        write_set(tmp_path / f"{kind}.h5", {"items": block}, names, compression=kind) for kind in (None, compression)
+    )
     small.verify()
+    assert plain.content_sha256 == small.content_sha256
     rows = np.array([299, 0, 5, 128, 5])
-    for role in plain.roles:
-        assert np.array_equal(small.read(rows, role), plain.read(rows, role))
+    for name in plain.fields:
+        assert np.array_equal(small.read_rows(name, rows), plain.read_rows(name, rows))
     assert small.path.stat().st_size < 0.2 * plain.path.stat().st_size
-    assert small.spec.attributes == ("x", "y")
-    write_packed(tmp_path / "again.h5", about, 300, [block], None, compression)
+    assert small.fields["attributes"].names == ("x", "y")
+    write_set(tmp_path / "again.h5", {"items": block}, names, compression=compression)
     assert (tmp_path / "again.h5").read_bytes() == small.path.read_bytes()
 
 
 def test_attribute_names_are_part_of_the_content(tmp_path: Path) -> None:
     block = {"image": np.zeros((2, 1, 1, 1), np.uint8), "attributes": np.eye(2, dtype=np.uint8)}
-    about = About("n", "image", "", "", "", "")
     shas = {
-        write_packed(tmp_path / "x.h5", replace(about, attributes=names), 2, [block])
+        write_set(tmp_path / "x.h5", {"items": block}, {"attributes": names}).content_sha256
         for names in (("a", "b"), ("b", "a"))
     }
     assert len(shas) == 2
-    with pytest.raises(ValueError, match="0 attributes have names"):
-        write_packed(tmp_path / "x.h5", about, 2, [block])
+    with pytest.raises(ValueError, match="field attributes: 0 names for attributes"):
+        write_set(tmp_path / "x.h5", {"items": block})
 
 
 _PACK = """
@@ -291,28 +303,27 @@ def test_preview_shows_counts_statistics_and_a_picture(
     result = CliRunner().invoke(app, ["data", "preview", "--out", "look.png"])
     assert result.exit_code == 0, result.output
     packed = Packed.open(paths.PACKED_FILE)
-    pixels = packed.all("image").reshape(-1, 3).astype(np.float64)
+    pixels = packed.slice("image").reshape(-1, 3).astype(np.float64)
     mean = " ".join(f"{value:.4g}" for value in pixels.mean(axis=0))
     std = " ".join(f"{value:.4g}" for value in pixels.std(axis=0))
-    assert "folder: 417 images of 3 x 16 x 16 (channels x height x width), 0.3 MiB" in result.output
-    assert f"mean: {mean}, standard deviation: {std} (of 417 rows)" in result.output
-    assert "splits: train 417" in result.output and "  b       139   33.3 %" in result.output
+    assert "folder: 0.3 MiB" in result.output and "space items: 417 rows; splits: train 417" in result.output
+    assert "image: images of 3 x 16 x 16 (channels x height x width)" in result.output
+    assert f"mean {mean}, standard deviation {std} (of 417 rows)" in result.output
+    assert "label: labels of 3 classes" in result.output and "  b       139   33.3 %" in result.output
     picture = Image.open("look.png")
     assert picture.size == (8 * 66, 8 * (66 + 12))
 
 
 def test_preview_of_vectors_and_of_attributes(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).random((9, 4), np.float32)
-    write_packed(tmp_path / "v.h5", About("v", "vector", "", "", "", "none"), 9, [{"vector": vectors}])
-    packed = Packed.open(tmp_path / "v.h5")
-    assert preview.describe(packed)[0].startswith("v: 9 vectors of 4 numbers")
+    packed = write_set(tmp_path / "v.h5", {"items": {"vector": vectors}})
+    assert preview.describe(packed)[2:4] == ["space items: 9 rows; splits: train 9", "vector: vectors of 4"]
     preview.draw_preview(packed, tmp_path / "v.png")
-    about = About("faces", "image", "", "", "", "none", (), ("Bald", "Young"))
     block = {"image": np.zeros((4, 8, 8, 3), np.uint8), "attributes": np.array([[0, 1]] * 4, np.uint8)}
-    write_packed(tmp_path / "f.h5", about, 4, [block])
-    lines = preview.describe(Packed.open(tmp_path / "f.h5"))
-    assert lines[-2:] == ["  Bald          0    0.0 %", "  Young         4  100.0 %"]
-    preview.draw_preview(Packed.open(tmp_path / "f.h5"), tmp_path / "f.png")
+    faces = write_set(tmp_path / "f.h5", {"items": block}, {"attributes": ("Bald", "Young")})
+    lines = preview.describe(faces)
+    assert lines[3:6] == ["attributes: attributes of 2", "  Bald          0    0.0 %", "  Young         4  100.0 %"]
+    preview.draw_preview(faces, tmp_path / "f.png")
     assert Image.open(tmp_path / "v.png").size == (128, 72) and Image.open(tmp_path / "f.png").size[0] > 60
 
 

@@ -46,14 +46,18 @@ def packed_digits(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_digits_are_the_published_values_in_order(raw: Path, packed_digits: Path) -> None:
     packed = Packed.open(packed_digits / "data.h5")
     packed.verify()
-    assert len(packed) == 5000 and packed.spec.shape == (1, 28, 28) and packed.class_counts == [500] * 10
+    assert (
+        packed.count("items") == 5000
+        and packed.fields["image"].shape == (1, 28, 28)
+        and packed.class_counts("label") == [500] * 10
+    )
     text = gzip.decompress((raw / "digits" / CSV).read_bytes()).decode()
     rows = list(csv.reader(io.StringIO(text)))
     for number in range(0, 5000, 613):
         *pixels, label = map(int, rows[number])
-        assert packed.all("image")[number].reshape(-1).tolist() == pixels
-        assert packed.all("label")[number] == label
-    assert np.array_equal(packed.all("label"), [int(row[-1]) for row in rows])
+        assert packed.slice("image")[number].reshape(-1).tolist() == pixels
+        assert packed.slice("label")[number] == label
+    assert np.array_equal(packed.slice("label"), [int(row[-1]) for row in rows])
 
 
 def test_provenance_reaches_the_packed_file(raw: Path, packed_digits: Path) -> None:
@@ -66,41 +70,41 @@ def test_manifest_says_what_the_file_holds(packed_digits: Path) -> None:
     manifest = json.loads((packed_digits / "manifest.json").read_text())
     assert manifest == {
         "name": "digits",
-        "kind": "image",
-        "count": 5000,
+        "fields": {
+            "image": {"kind": "image", "shape": [1, 28, 28], "names": [], "space": "items"},
+            "label": {"kind": "label", "shape": [], "names": list("0123456789"), "space": "items"},
+        },
+        "spaces": {"items": {"count": 5000, "splits": {"train": [0, 5000]}}},
+        "class_counts": {"label": [500] * 10},
         "left_out": 0,
-        "shape": [1, 28, 28],
-        "classes": list("0123456789"),
-        "class_counts": [500] * 10,
-        "attributes": [],
-        "splits": {"train": [0, 5000]},
-        "content_sha256": "393650aa51a0e3def465b64cadba9352d486b25c7422152fd2f54b5409a60e55",
+        "content_sha256": "2ed1e046db5477a742d37b07b5c444791db7d776b154827e43a313f0ee6246fe",
         "shards": [],
     }
     assert list(manifest) == sorted(manifest)
 
 
 def test_preview_is_a_shuffled_grid(packed_digits: Path) -> None:
+    """64 digits, three times as large, each over the name of its class (12 pixels) and with a rim of one pixel."""
     packed = Packed.open(packed_digits / "data.h5")
     shown = np.asarray(Image.open(packed_digits / "preview.png"))
     cell = 28 * 3 + 2
-    assert shown.shape == (10 * cell + 2, 10 * cell + 2)
-    images = {image.tobytes(): number for number, image in enumerate(packed.all("image"))}
-    corners = [(y, x) for y in range(2, 860, cell) for x in range(2, 860, cell)]
-    tiles = [shown[y : y + 84 : 3, x : x + 84 : 3] for y, x in corners]
+    assert shown.shape == (8 * (cell + 12), 8 * cell, 3)
+    images = {image.tobytes(): number for number, image in enumerate(packed.slice("image"))}
+    corners = [(y, x) for y in range(1, 8 * (cell + 12), cell + 12) for x in range(1, 8 * cell, cell)]
+    tiles = [shown[y : y + 84 : 3, x : x + 84 : 3, :1] for y, x in corners]
     rows = [images[np.ascontiguousarray(tile).tobytes()] for tile in tiles]
-    assert len(set(rows)) == 100 and rows != sorted(rows)
-    assert len(set(packed.all("label")[rows])) == 10
+    assert len(set(rows)) == 64 and rows != sorted(rows)
+    assert len(set(packed.slice("label")[rows])) == 10
 
 
 def test_pattern_is_packed_as_vectors(raw: Path, tmp_path: Path) -> None:
     packing.pack(Data(name="pattern"), raw / "pattern", tmp_path)
     packed = Packed.open(tmp_path / "data.h5")
     packed.verify()
-    assert packed.spec.kind == "vector" and packed.spec.shape == (4,) and packed.roles == ("vector",)
-    assert np.array_equal(packed.all("vector"), np.load(raw / "pattern" / NPY))
+    assert list(packed.fields) == ["vector"] and packed.fields["vector"].shape == (4,)
+    assert np.array_equal(packed.slice("vector"), np.load(raw / "pattern" / NPY))
     heat = np.asarray(Image.open(tmp_path / "preview.png"))
-    assert heat.shape == (800, 128) and heat[:, :32].min() >= 204 and heat[:, 32:64].max() <= 51
+    assert heat.shape == (512, 128) and heat[:, :32].min() >= 204 and heat[:, 32:64].max() <= 51
 
 
 @pytest.mark.parametrize("name", ["digits", "pattern"])
@@ -134,6 +138,10 @@ def column_set(column: int, value: bytes) -> Callable[[list[bytes]], list[bytes]
     return lambda fields: [value if at == column - 1 else field for at, field in enumerate(fields)]
 
 
+def unreadable(text: str, row: int, column: int) -> str:
+    return rf"could not convert string '{text}' to int64 at row {row}, column {column} \(rows are counted from 0\)"
+
+
 WRONG_DIGITS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda plain: b"", "holds 0 rows instead of 5000"),
     "HTML": (lambda plain: b"<html>quota</html>", "cannot be read as gzip: Not a gzipped file"),
@@ -144,15 +152,21 @@ WRONG_DIGITS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "row narrower": (line_changed(3, lambda fields: fields[1:]), "row 3 has 784 columns instead of 785"),
     "row wider": (line_changed(5000, lambda fields: [b"7", *fields]), "row 5000 has 786 columns instead of 785"),
     "row empty": (line_changed(17, lambda fields: []), "row 17 has 1 columns instead of 785"),
-    "pixel 256": (line_changed(9, column_set(2, b"256")), "row 9 has '256' in column 2, which is no pixel"),
-    "pixel -1": (line_changed(9, column_set(784, b"-1")), "row 9 has '-1' in column 784, which is no pixel"),
-    "pixel 1000": (line_changed(1, column_set(1, b"1000")), "row 1 has '1000' in column 1, which is no pixel"),
-    "pixel not whole": (line_changed(40, column_set(7, b"1.5")), "row 40 has '1.5' in column 7"),
-    "pixel a word": (line_changed(40, column_set(7, b"\xffblack")), "row 40 has '.black' in column 7"),
-    "pixel missing": (line_changed(40, column_set(7, b"")), "row 40 has '' in column 7"),
-    "label 11": (line_changed(4999, column_set(785, b"11")), "row 4999 has the label '11', which is no digit 0..9"),
-    "label -1": (line_changed(2, column_set(785, b"-1")), "row 2 has the label '-1'"),
-    "label a letter": (line_changed(2, column_set(785, b"O")), "row 2 has the label 'O'"),
+    "pixel 256": (line_changed(9, column_set(2, b"256")), "row 9 has 256 in column 2, which is no pixel 0..255"),
+    "pixel -1": (line_changed(9, column_set(784, b"-1")), "row 9 has -1 in column 784, which is no pixel"),
+    "pixel 1000": (line_changed(1, column_set(1, b"1000")), "row 1 has 1000 in column 1, which is no pixel"),
+    "pixel not whole": (
+        line_changed(40, column_set(7, b"1.5")),
+        unreadable("1.5", 39, 7),
+    ),
+    "pixel a word": (
+        line_changed(40, column_set(7, b"\xffblack")),
+        unreadable(".black", 39, 7),
+    ),
+    "pixel missing": (line_changed(40, column_set(7, b"")), unreadable("", 39, 7)),
+    "label 11": (line_changed(4999, column_set(785, b"11")), "row 4999 has the label 11, not one of 0..9"),
+    "label -1": (line_changed(2, column_set(785, b"-1")), "row 2 has the label -1, not one of"),
+    "label a letter": (line_changed(2, column_set(785, b"O")), unreadable("O", 1, 785)),
 }
 
 

@@ -37,16 +37,20 @@ def test_a_grid_worked_by_hand() -> None:
 def test_the_packed_squares_lie_where_they_should(raw: Path, tmp_path: Path) -> None:
     pack(Data(name="photos"), raw, tmp_path, workers=1)
     packed = Packed.open(tmp_path / "data.h5")
-    assert (len(packed), packed.shape, packed.classes) == (4292, (3, 64, 64), ("china", "flower"))
-    assert packed.class_counts == [2146, 2146]
+    assert (packed.count("items"), packed.fields["image"].shape, packed.fields["label"].names) == (
+        4292,
+        (3, 64, 64),
+        ("china", "flower"),
+    )
+    assert packed.class_counts("label") == [2146, 2146]
     flower = np.asarray(Image.open(raw / "flower.jpg"))
-    at = packed.read(np.array([2146 + 58 * 2 + 5]), "image")[0]
+    at = packed.read_rows("image", np.array([2146 + 58 * 2 + 5]))[0]
     np.testing.assert_array_equal(at, flower[20:84, 50:114])
 
 
 def test_smaller_squares_and_a_damaged_photograph(raw: Path, tmp_path: Path) -> None:
     pack(Data(name="photos", size=32), raw, tmp_path / "packed", workers=1)
-    assert Packed.open(tmp_path / "packed" / "data.h5").shape == (3, 32, 32)
+    assert Packed.open(tmp_path / "packed" / "data.h5").fields["image"].shape == (3, 32, 32)
     for name in ("SOURCE.json", "china.jpg"):
         (tmp_path / name).write_bytes((raw / name).read_bytes())
     (tmp_path / "flower.jpg").write_bytes(b"no picture")

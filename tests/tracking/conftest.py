@@ -47,6 +47,7 @@ stages:
     deps:
     - data/packed
     - ganpipe/nets
+    - ganpipe/systems/${system.name}.py
     - stages/train.py
   evaluate:
     cmd: python -m stages.evaluate
@@ -150,12 +151,14 @@ def fresh_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.delenv(name)
     monkeypatch.setattr(background, "FLUSH_SECONDS", 0.02)
     root = tmp_path / "checkout"
-    for folder in (".dvc", "data/packed", "ganpipe/nets", "ganpipe/metrics", "stages"):
+    for folder in (".dvc", "data/packed", "ganpipe/nets", "ganpipe/metrics", "ganpipe/systems", "stages"):
         (root / folder).mkdir(parents=True)
     monkeypatch.chdir(root)
     Path("dvc.yaml").write_text(PIPELINE)
     Path("ganpipe/nets/dcgan.py").write_text("width = 8\n")
     Path("ganpipe/metrics/frechet.py").write_text("order = 2\n")
+    for name in ("dcgan", "wgan"):
+        Path(f"ganpipe/systems/{name}.py").write_text("players = 2\n")
     Path("stages/train.py").write_text("pass\n")
     Path(".gitignore").write_text("/data\n/mlflow.db\n/mlartifacts\n/.ganpipe\n")
     paths.MANIFEST.write_text(json.dumps({"content_sha256": "d" * 64}))

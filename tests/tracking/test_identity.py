@@ -13,7 +13,10 @@ from ganpipe.config import Params, load_params
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.identity import Identity, code_digest, identify, identify_workspace
 
+PARAMS = {"system": {"name": "dcgan"}}
 TRAINS = {
+    "data__flip": True,
+    "data__jitter": 8,
     "system__name": "wgan",
     "system__latent": 9,
     "train__kimg": 4.0,
@@ -88,7 +91,9 @@ def test_comments_order_and_spelling_of_the_file_change_nothing(checkout) -> Non
     assert identify_workspace(read(plain)) != identify_workspace(read(plain.replace("kimg: 10", "kimg: 11")))
 
 
-@pytest.mark.parametrize("file", ["ganpipe/nets/dcgan.py", "stages/train.py", "ganpipe/nets/deep/er.py"])
+@pytest.mark.parametrize(
+    "file", ["ganpipe/nets/dcgan.py", "stages/train.py", "ganpipe/nets/deep/er.py", "ganpipe/systems/dcgan.py"]
+)
 def test_training_code_changes_the_training(checkout, file: str) -> None:
     before = base(checkout)
     Path(file).parent.mkdir(exist_ok=True)
@@ -106,6 +111,9 @@ def test_a_renamed_file_changes_the_training(checkout) -> None:
     "file",
     [
         "ganpipe/metrics/frechet.py",  # code of another stage
+        "ganpipe/systems/wgan.py",  # the system of another experiment
+        "ganpipe/systems/new_gan.py",
+        "ganpipe/recipes/new.yaml",
         "ganpipe/tracking.py",
         "ganpipe/nets/notes.md",
         "ganpipe/nets/__pycache__/dcgan.py",
@@ -122,17 +130,17 @@ def test_other_files_change_nothing(checkout, file: str) -> None:
 
 
 def test_each_stage_has_its_own_code(checkout) -> None:
-    train = code_digest("train")
+    train = code_digest("train", PARAMS)
     Path("ganpipe/metrics/frechet.py").write_text("order = 1\n")
-    evaluate = code_digest("evaluate")
+    evaluate = code_digest("evaluate", PARAMS)
     Path("ganpipe/metrics/frechet.py").write_text("order = 2\n")
-    assert code_digest("train") == train and code_digest("evaluate") != evaluate
+    assert code_digest("train", PARAMS) == train and code_digest("evaluate", PARAMS) != evaluate
 
 
 def test_the_digest_does_not_depend_on_where_the_checkout_lies(checkout, tmp_path) -> None:
-    here = code_digest("train")
+    here = code_digest("train", PARAMS)
     elsewhere = checkout.root.rename(tmp_path / "moved")
-    assert code_digest("train", elsewhere / "dvc.yaml") == here
+    assert code_digest("train", PARAMS, elsewhere / "dvc.yaml") == here
 
 
 @pytest.mark.parametrize(
@@ -141,6 +149,7 @@ def test_the_digest_does_not_depend_on_where_the_checkout_lies(checkout, tmp_pat
         (None, "no such file"),
         ("stages:\n  pack:\n    cmd: x\n", "no stage 'train'; it has pack"),
         ("stages:\n  train:\n    cmd: x\n    deps: [ganpipe/gone.py]\n", "ganpipe/gone.py, which does not exist"),
+        ("stages:\n  train:\n    cmd: x\n    deps: ['ganpipe/${system.nam}.py']\n", "needs system.nam, which params"),
     ],
 )
 def test_an_unusable_pipeline_is_one_line(checkout, content: str | None, problem: str) -> None:
@@ -148,7 +157,7 @@ def test_an_unusable_pipeline_is_one_line(checkout, content: str | None, problem
     if content:
         Path("dvc.yaml").write_text(content)
     with pytest.raises(ConfigError, match=problem) as caught:
-        code_digest("train")
+        code_digest("train", PARAMS)
     assert "\n" not in str(caught.value)
 
 

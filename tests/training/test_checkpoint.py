@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from several import several
 
+from ganpipe.config import Train
+from ganpipe.core.batch import Batch
 from ganpipe.errors import CheckpointError
-from ganpipe.training.checkpoint import Checkpoints
+from ganpipe.training.checkpoint import BestGenerator, Checkpoints
+from ganpipe.training.checks import checkpoint_bytes
+from ganpipe.training.loop import Trainer
 
 
 @pytest.fixture
@@ -134,3 +139,54 @@ def test_a_recorded_generator_is_told_from_one_that_dvc_does_not_know_yet(
     assert not checkpoints.is_recorded(lock)
     lock.write_text("outs: [{path: generator.safetensors, md5: " + hashlib.md5(b"weights").hexdigest() + "}]")
     assert checkpoints.is_recorded(lock)
+
+
+TRAIN = Train.model_validate(
+    {"kimg": 1, "batch": 4, "lr": 0.1, "optimizer": {"name": "adam"}, "preview_kimg": 1, "log_kimg": 1}
+    | {"ema_half_life_kimg": 0.01}
+)
+
+
+def fetch(position: int, count: int) -> Batch:
+    return {"vector": torch.randn(count, 2, generator=torch.Generator().manual_seed(position))}
+
+
+def test_frozen_networks_are_in_no_checkpoint_and_the_rest_comes_back(checkpoints: Checkpoints) -> None:
+    trainer, resumed = Trainer(several(), TRAIN, fetch), Trainer(several(seed=1), TRAIN, fetch)
+    trainer.iterate()
+    checkpoints.save(trainer.state())
+    state = checkpoints.load()
+    assert state is not None
+    assert {name.partition(".")[0] for name in state["system"]} == {"generator", "discriminator", "level"}
+    assert not [name for name in state["ema"] if "features" in name]
+    resumed.restore(state)
+    for training in (trainer, resumed):
+        training.iterate()
+    for (name, one), other in zip(
+        trainer.system.state_dict().items(), resumed.system.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other), name
+    assert resumed.system.level == 0.5
+
+
+def test_the_size_of_a_checkpoint_is_foreseen_without_what_is_frozen() -> None:
+    trainer = Trainer(several(), TRAIN, fetch)
+    generator, discriminator, level = (3 * 2 + 2) + (2 * 2 + 2), 2 + 1, 1
+    numbers = generator + discriminator + level + generator + 2 * (generator + discriminator)
+    assert checkpoint_bytes(trainer) == 4 * numbers  # networks, average, Adam's two numbers per weight
+
+
+def test_the_best_generators_are_put_back_with_all_their_networks() -> None:
+    system, best = several(), BestGenerator()
+    best.offer(2.0, system)
+    wanted = {name: value.clone() for name, value in system.generator.state_dict().items()}
+    with torch.no_grad():
+        for parameter in system.parameters():
+            parameter.add_(1.0)
+    best.offer(3.0, system)  # worse
+    again = BestGenerator()
+    again.load_state_dict(best.state_dict())
+    again.put_into(system)
+    assert again.score == 2.0
+    for name, value in system.generator.state_dict().items():
+        assert torch.equal(value, wanted[name]), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from several import several
 from specs import images
 from torch import nn
 
@@ -80,3 +81,20 @@ def test_a_half_life_of_zero_keeps_no_average(system: System) -> None:
         assert lent is system
         assert not system.training
     assert not list(ema.parameters())
+
+
+def test_all_networks_of_a_player_are_averaged_and_frozen_ones_are_not() -> None:
+    system = several()
+    ema = Ema(system, half_life_kimg=1.0)
+    before = {name: value.clone() for name, value in ema.shadow["generator"].state_dict().items()}
+    assert set(ema.shadow) == {"generator"} and {name.partition(".")[0] for name in before} == {"body", "head"}
+    with torch.no_grad():
+        for parameter in system.generator.parameters():
+            parameter.add_(1.0)
+    ema.update(system, shown=1000, nimg=10**9)
+    for name, value in ema.shadow["generator"].state_dict().items():
+        torch.testing.assert_close(value, before[name] + 0.5)
+    with ema.applied(system) as lent:
+        assert lent.generator["body"] is ema.shadow["generator"]["body"]
+        made = lent.generate({"latent": torch.ones(2, 3)})
+    assert not torch.equal(made["other"], system.generate({"latent": torch.ones(2, 3)})["other"])

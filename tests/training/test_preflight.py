@@ -10,29 +10,37 @@ import signal
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from miniatures import changed, miniature
+from miniatures import changed, miniature, train
+from several import several
 from specs import images, vectors
 from torch import Tensor, nn
+from translating import Translator, pairs
 from typer.testing import CliRunner
 
 from ganpipe import config, paths
 from ganpipe.cli import app
-from ganpipe.config import Closed, Params, Train
+from ganpipe.config import Params, Train
 from ganpipe.core.batch import Batch
+from ganpipe.core.inputs import Noise
+from ganpipe.core.spec import STORED_TYPES, DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
+from ganpipe.data.packed.given import GivenRows
+from ganpipe.data.packed.sampler import Sampler
 from ganpipe.errors import DataError, PreflightError
 from ganpipe.preflight import checks as preflight
 from ganpipe.preflight.one_sided import OneSided, Rehearsal, Verdict, ranked
-from ganpipe.training import checks as start
+from ganpipe.training import checks, forecast
+from ganpipe.training.checks import require_fitting_output
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import prepared, train
+from ganpipe.training.stage import Prepared, prepare
 
 TRAIN = Train(
     kimg=1, batch=64, lr=0.05, optimizer=config.SGD(name="sgd"), preview_kimg=1, log_kimg=1, ema_half_life_kimg=0.1
@@ -42,12 +50,12 @@ TRAIN = Train(
 class Line(System):
     """A GAN on numbers: the generator shifts a latent, the discriminator has a slope; reals are around 3."""
 
-    class Config(Closed):
-        latent: int = 1
+    inputs = {"latent": Noise((1,))}
+    outputs = {"vector": "vector"}
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        super().__init__(self.Config(), vectors(1, name="line"))
+        super().__init__(None, vectors(1, name="line"))
         self.generator, self.discriminator = Shift(), nn.Sequential(nn.Linear(1, 1), nn.Flatten(0))
         nn.init.zeros_(self.discriminator[0].weight)
 
@@ -60,12 +68,12 @@ class Line(System):
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         with torch.no_grad():
-            items = self.generator(self.latents(len(batch["vector"])))
+            items = self.generator(self.draw("latent", len(batch["vector"])))
         real, fake = self.discriminator(batch["vector"]), self.discriminator(items)
         return {"loss": nn.functional.softplus(torch.cat([-real, fake])).mean()}, {"real": real}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        return {"adversarial": -self.discriminator(self.generator(self.latents(len(batch["vector"])))).mean()}
+        return {"adversarial": -self.discriminator(self.generator(self.draw("latent", len(batch["vector"])))).mean()}
 
 
 class Shift(nn.Module):
@@ -77,10 +85,9 @@ class Shift(nn.Module):
         return 0.1 * latents + self.by
 
 
-def reals(nimg: int) -> Iterator[Batch]:
-    generator = torch.Generator().manual_seed(nimg)
-    while True:
-        yield {"vector": 3 + 0.1 * torch.randn(64, 1, generator=generator)}
+def reals(position: int, count: int) -> Batch:
+    """Return numbers around 3 that depend on their position alone."""
+    return {"vector": 3 + 0.1 * torch.randn(count, 1, generator=torch.Generator().manual_seed(position))}
 
 
 def parameters(module: nn.Module) -> list[float]:
@@ -121,7 +128,7 @@ def test_a_rehearsal_ends_with_the_first_good_verdict() -> None:
 def test_both_players_of_a_healthy_gan_pass() -> None:
     system = Line()
     before = copy.deepcopy(system.state_dict())
-    told = preflight.describe_one_batch(system, TRAIN, next(reals(0)))
+    told = preflight.describe_one_batch(system, TRAIN, reals(0, 64))
     assert re.match(
         r"the discriminator learns it in 5 iterations \(100% .*, then the generator .* in [0-9]+ \((9|100%)", told
     )
@@ -129,11 +136,11 @@ def test_both_players_of_a_healthy_gan_pass() -> None:
     assert all(torch.equal(value, before[name]) for name, value in system.state_dict().items()), "it is not touched"
 
 
-def wide(nimg: int) -> Iterator[Batch]:
+def wide(position: int, count: int) -> Batch:
     """Numbers around 3, with one at -10: noise goes from there to 3."""
-    for batch in reals(nimg):
-        batch["vector"][0] = -10
-        yield batch
+    batch = reals(position, count)
+    batch["vector"][0] = -10
+    return batch
 
 
 class Deaf(Line):
@@ -155,24 +162,26 @@ def test_a_discriminator_that_learns_nothing_is_named() -> None:
     with pytest.raises(PreflightError, match=r"noise: the discriminator cannot .* 200 iterations .*50% of pairs"):
         preflight.describe_noise_test(Deaf(), TRAIN, reals)
     with pytest.raises(PreflightError, match=r"one batch: the discriminator cannot learn it by heart after 200"):
-        preflight.describe_one_batch(Deaf(), TRAIN, next(reals(0)))
+        preflight.describe_one_batch(Deaf(), TRAIN, reals(0, 64))
 
 
 def test_a_generator_with_a_wrong_sign_is_named() -> None:
     with pytest.raises(PreflightError, match=r"generator does not learn from a resting discriminator: 0% of what"):
-        preflight.describe_one_batch(Contrary(), TRAIN, next(reals(0)))
+        preflight.describe_one_batch(Contrary(), TRAIN, reals(0, 64))
 
 
 BOOK = """
 import torch
 from ganpipe import config, paths
-from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
+from ganpipe.data.packed.given import GivenRows
+from ganpipe.data.packed.sampler import Sampler
 from ganpipe.preflight import checks as preflight
 from ganpipe.training import stage as run
 torch.set_num_threads(1)
 params = config.load_params(paths.PARAMS)
-system, sampler = run.prepared(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))
-rehearsal = preflight.against_noise(system, params.train, sampler.batches)
+prepared = run.prepare(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))
+rehearsal = preflight.against_noise(prepared.system, params.train, prepared.sampler.fetch)
 for verdict in (rehearsal.verdict(), rehearsal.learn(10_000, until=lambda verdict: False)[0]):
     print(float(verdict.real.sigmoid().mean()), float(verdict.fake.sigmoid().mean()), verdict.ranked)
 print(rehearsal.trainer.nimg)
@@ -192,32 +201,199 @@ def test_the_pretest_of_the_book(workspace: Callable[[str], Params]) -> None:
     assert after == pytest.approx([0.8, 0.2, 1.0], abs=0.12)
 
 
-def test_the_output_is_compared_with_the_data() -> None:
+Looked = Callable[[System, DataSpec, Batch], list[str]]
+
+
+@pytest.fixture
+def on(tmp_path: Path) -> Looked:
+    """Return a function that tells what the check says of a system that it is told to learn data of a kind."""
+
+    def look(system: System, spec: DataSpec, batch: Batch) -> list[str]:
+        system.data = spec
+        require_fitting_output(system, None)
+        rows = {
+            name: np.zeros((4, *field.stored_shape), STORED_TYPES[field.kind]) for name, field in spec.fields.items()
+        }
+        about = About(name=spec.name, source="", licence="", citation="", transform="")
+        write_packed(tmp_path / "data.h5", about, spec.fields, {"items": SpaceRows(4, [rows])})
+        packed = Packed.open(tmp_path / "data.h5")
+        prepared = Prepared(system, packed, Sampler(packed, 0, torch.device("cpu")), GivenRows(packed))
+        return list(preflight.describe_outputs(prepared, batch))
+
+    return look
+
+
+def test_the_output_is_compared_with_the_data(on: Looked) -> None:
     system, spec = Line(), vectors(2, name="line")
     state = torch.random.get_rng_state()
-    assert re.fullmatch(r"-0\.\d+ to 0\.\d+, mean -?0\.0\d, std 0\.\d+", start.describe_output(system))
+    (told,) = on(system, Line().data, {"vector": torch.tensor([[2.0], [4.0]])})
+    assert re.fullmatch(
+        r"output: vectors \(1,\), -0\.\d+ to 0\.\d+, mean -?0\.0\d, std 0\.\d+; "
+        r"data 2\.00 to 4\.00, mean 3\.00, std 1\.41",
+        told,
+    )
     assert torch.equal(torch.random.get_rng_state(), state), "a training must not depend on it"
     assert system.training
-    system.data = spec
     with pytest.raises(PreflightError, match=r"the generator of Line draws \(1,\), but the packed data is \(2,\)"):
-        start.describe_output(system)
-    system.data = Line().data
+        on(system, spec, {})
     system.generator.by.data.fill_(float("nan"))
     with pytest.raises(PreflightError, match="64 of 64 numbers that the generator of Line draws are not finite"):
-        start.describe_output(system)
+        on(system, Line().data, {})
 
 
-def test_pixels_beyond_the_range_of_images_are_refused() -> None:
-    class Images(Line):
-        def generate(self, latents: Tensor) -> Tensor:
-            return self.generator(latents)[:, :, None, None]
+class Images(Line):
+    """Draws images of one channel, smaller than those of the data by `factor`."""
 
-    system = Images()
-    system.data = images((1, 1, 1), name="dots")
-    assert "mean" in start.describe_output(system)
+    outputs = {"image": "image"}
+    side = (1, 1)
+
+    def generate(self, inputs: Batch) -> Batch:
+        return {"image": self.generator(inputs["latent"])[:, :, None, None].expand(-1, 1, *self.side)}
+
+
+def test_pixels_beyond_the_range_of_images_are_refused(on: Looked) -> None:
+    system, batch = Images(), {"image": torch.zeros(2, 1, 1, 1)}
+    assert "mean" in on(system, images((1, 1, 1), name="dots"), batch)[0]
     system.generator.by.data.fill_(1.5)
     with pytest.raises(PreflightError, match=r"pixels from 1\.\d+ to 1\.\d+, .* end it with tanh"):
-        start.describe_output(system)
+        on(system, images((1, 1, 1), name="dots"), batch)
+
+
+@pytest.mark.parametrize(
+    ("side", "told"),
+    [((4, 6), ""), ((2, 3), ", to grow to (1, 4, 6)"), ((1, 6), None), ((4, 3), None), ((8, 12), None)],
+)
+def test_images_may_be_smaller_by_a_whole_factor_while_they_grow(
+    side: tuple[int, int], told: str | None, on: Looked
+) -> None:
+    system, spec = Images(), images((1, 4, 6))
+    system.side = side
+    if told is None:
+        with pytest.raises(PreflightError, match=re.escape(f"draws (1, {side[0]}, {side[1]}), but the packed data is")):
+            on(system, spec, {})
+    else:
+        (line,) = on(system, spec, {"image": torch.zeros(2, 1, 4, 6)})
+        assert line.startswith(f"output: images (1, {side[0]}, {side[1]}){told}, ")
+
+
+def test_every_output_is_looked_at_by_its_name(on: Looked) -> None:
+    system = several()
+    lines = on(system, system.data, {"vector": torch.zeros(2, 2)})
+    assert [line.partition(":")[0] for line in lines] == ["output vector", "output other"]
+    system.generator["head"] = nn.Linear(2, 3)
+    with pytest.raises(PreflightError, match=r"output 'other' of Several draws \(3,\), but the packed data is \(2,\)"):
+        on(system, system.data, {})
+    system.outputs = {"vector": "vector", "third": "vector"}
+    with pytest.raises(PreflightError, match=r"Several.generate returns other, vector, but its outputs are vec"):
+        on(system, system.data, {})
+
+
+# What does not apply.
+
+
+class Alone(Line):
+    """Its generator learns the mean of the data, with nobody to fool."""
+
+    adversaries = ()
+    sign = 1.0
+
+    def updates(self, it: Iteration) -> Updates:
+        yield Update("generator", self.loss, it.next_batch())
+
+    def loss(self, batch: Batch) -> Terms:
+        made = self.generator(self.draw("latent", len(batch["vector"])))
+        return {"distance": self.sign * (made - batch["vector"]).square().mean()}
+
+
+def test_a_system_without_an_adversary_must_lower_its_loss() -> None:
+    assert preflight.describe_noise_test(Alone(), TRAIN, reals) == "does not apply: Alone has no adversary"
+    told = preflight.describe_one_batch(Alone(), TRAIN, reals(0, 64))
+    assert re.match(r"the generator's loss falls from \d[\d.]* to \d[\d.]* in \d+ iterations; no adversary", told)
+    stuck = TRAIN.model_copy(update={"lr": 1e-12})
+    with pytest.raises(PreflightError, match=r"one batch: the generator does not learn it: its loss is .* after 200 "):
+        preflight.describe_one_batch(Alone(), stuck, reals(0, 64))
+
+
+class Later(Line):
+    """One side waits for a phase that the check does not reach."""
+
+    waits = "discriminator"
+
+    def updates(self, it: Iteration) -> Updates:
+        batch = it.next_batch()
+        if self.waits != "discriminator":
+            yield Update("discriminator", self.discriminator_loss, batch)
+        if self.waits != "generator":
+            yield Update("generator", self.generator_loss, batch)
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        made = self.generator(self.draw("latent", len(batch["vector"])))
+        return {"distance": (made - batch["vector"]).square().mean(), **super().generator_loss(batch)}
+
+
+def test_a_side_that_waits_for_a_later_phase_is_not_judged() -> None:
+    system = Later()
+    told = preflight.describe_noise_test(system, TRAIN, reals)
+    assert told == "does not apply: the discriminator waits for a later phase of the training"
+    assert preflight.describe_one_batch(system, TRAIN, reals(0, 64)).startswith("the generator's loss falls from ")
+    system.waits = "generator"
+    assert "against uniform noise: 9" in preflight.describe_noise_test(system, TRAIN, wide)
+    told = preflight.describe_one_batch(system, TRAIN, reals(0, 64))
+    assert told.endswith("; the generator waits for a later phase of the training")
+
+
+def test_noise_cannot_stand_for_several_networks() -> None:
+    told = preflight.describe_noise_test(several(), TRAIN, lambda position, count: {"vector": torch.zeros(count, 2)})
+    assert told == "does not apply: Several has several generators, and noise can stand for one only"
+
+
+def test_the_resting_side_cannot_be_restarted() -> None:
+    class Restless(Line):
+        def updates(self, it: Iteration) -> Updates:
+            it.restart("discriminator")
+            it.restart("generator")
+            return (yield from super().updates(it))
+
+    whole, half = Trainer(Restless(), TRAIN, reals), Trainer(OneSided(Restless(), "generators"), TRAIN, reals)
+    for training in (whole, half):
+        training.iterate()
+    assert parameters(half.system.system.discriminator) == parameters(Line().discriminator)
+    assert half._optimizers.keys() == {"generator_side"}
+
+
+def test_frozen_networks_rest_in_a_rehearsal_too() -> None:
+    system = several()
+    train = TRAIN.model_copy(update={"lr": 1e-3})
+    rows = {"vector": torch.randn(64, 2)}
+    before = system.frozen_sha256
+    rehearsal = Rehearsal(system, "generators", train, lambda position, count: rows, [rows])
+    rehearsal.trainer.iterate()
+    assert rehearsal.moved and system.frozen_sha256 == before and not system.features.training
+    assert not [name for name in rehearsal.trainer.system.state_dict() if "features" in name]
+
+
+def test_given_rows_and_choices_are_judged_beside_what_was_made_of_them() -> None:
+    """The verdict of a fake is on the pair of what it was made from and what was made."""
+
+    class Pairs(Translator):
+        adversaries = ("discriminator",)
+
+        def __init__(self) -> None:
+            super().__init__(Translator.Config(), pairs())
+            self.discriminator = nn.Linear(1, 1)
+            self.judged: list[Batch] = []
+
+        def realness(self, batch: Batch) -> Tensor:
+            self.judged.append(batch)
+            return (batch["source"] + batch["target"]).flatten(1).mean(dim=1)
+
+    rows = {"source": torch.rand(64, 1, 2, 3), "target": torch.zeros(64, 1, 2, 3)}
+    system = Pairs()
+    verdict = Rehearsal(system, "generators", TRAIN, lambda position, count: rows, [rows]).verdict()
+    real, fake = system.judged
+    assert fake.keys() == {"source", "target"} and torch.equal(fake["source"], rows["source"])
+    assert torch.equal(fake["target"], -rows["source"])
+    assert torch.equal(verdict.fake, torch.zeros(64)) and (verdict.real > 0).all() and verdict.ranked == 1.0
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
@@ -230,9 +406,9 @@ def test_the_size_of_a_checkpoint_is_foreseen(
         system={"features": 32},
         train={"optimizer": {"name": optimizer}, "ema_half_life_kimg": half_life},
     )
-    system, sampler = prepared(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))
-    trainer = Trainer(system, params.train, sampler.batches)
-    foreseen = start.checkpoint_bytes(trainer)
+    prepared = prepare(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))
+    trainer = Trainer(prepared.system, params.train, prepared.sampler.fetch)
+    foreseen = checks.checkpoint_bytes(trainer)
     trainer.iterate()
     torch.save(trainer.state(), "checkpoint.pt")
     assert Path("checkpoint.pt").stat().st_size == pytest.approx(foreseen, rel=0.03)
@@ -251,14 +427,14 @@ def test_a_full_disk_is_found_before_the_training(
 
 def test_a_resumed_training_needs_no_room_for_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(Line(), TRAIN, reals)
-    size = start.checkpoint_bytes(trainer)
+    size = checks.checkpoint_bytes(trainer)
     assert size == 4 * (3 + 1)  # weights: slope, offset, shift; the shift's average
     asked: list[int] = []
-    monkeypatch.setattr(start, "require_space", lambda folder, nbytes: asked.append(nbytes))
-    start.describe_disk(trainer, tmp_path / "none" / "yet")
+    monkeypatch.setattr(checks, "require_space", lambda folder, nbytes: asked.append(nbytes))
+    checks.require_disk_space(trainer, tmp_path / "none" / "yet")
     (tmp_path / "last.pt").write_bytes(bytes(size))
     (tmp_path / "previous.pt").write_bytes(bytes(size))
-    assert start.describe_disk(trainer, tmp_path).startswith("checkpoints of 16 bytes, 3 at a time, ")
+    assert checks.require_disk_space(trainer, tmp_path).startswith("checkpoints of 16 bytes, 3 at a time, ")
     assert asked == [3 * size, size]
 
 
@@ -273,7 +449,7 @@ def test_a_resumed_training_needs_no_room_for_what_is_there(tmp_path: Path, monk
     ],
 )
 def test_times_are_told_as_people_write_them(nimg: int, rate: float, told: str) -> None:
-    assert start.duration(nimg, rate) == told
+    assert forecast.duration(nimg, rate) == told
 
 
 def test_a_training_tells_once_how_long_it_will_take(
@@ -284,7 +460,7 @@ def test_a_training_tells_once_how_long_it_will_take(
     assert " for " not in capfd.readouterr().out
     clock = itertools.count()
     later = SimpleNamespace(monotonic=lambda: float(next(clock)))  # a second later at each look
-    monkeypatch.setattr(start, "time", later)
+    monkeypatch.setattr(forecast, "time", later)
     train(params, "long")
     assert len(re.findall(r"^Training: about \d+ s for [\d.]+ kimg at \d", capfd.readouterr().out, re.MULTILINE)) == 1
 

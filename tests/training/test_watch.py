@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from miniatures import changed, miniature
+from miniatures import changed, miniature, train
 from PIL import Image
 
 from ganpipe import paths
@@ -18,7 +18,7 @@ from ganpipe.history import diagnosis
 from ganpipe.history.diagnosis import Finding
 from ganpipe.history.table import History, Row, read_csv
 from ganpipe.training.failures import FailureMonitor
-from ganpipe.training.stage import Listeners, train
+from ganpipe.training.stage import Listeners
 
 EVIDENCE, REMEDY = "loss_generator is there in row 3", "lower train.lr"
 

@@ -165,7 +165,7 @@ class _Retries:
         self._failures = 1 if have >= self._furthest + max(1, step) else self._failures + 1
         self._furthest = max(have, self._furthest)
         if cut.wait > MAX_RETRY_AFTER_SECONDS:
-            raise Refused(f"{cut}, ask again in {cut.wait:.0f} s")
+            raise Refused(f"{cut}, ask again in at least {cut.wait:.0f} s")
         if self._failures >= ATTEMPTS:
             raise Refused(f"{cut} ({ATTEMPTS} times in a row)")
         pause = max(cut.wait, min(BACKOFF_SECONDS * 2 ** (self._failures - 1), MAX_BACKOFF_SECONDS))

@@ -103,10 +103,10 @@ def _fields_of(places: dict[str, _Place], dataset: Dataset, path: Path) -> dict[
 
 
 def _place(name: str) -> _Place | None:
-    """Return the place of a picture; None where it lies in no folder, or in one that names a split but no side."""
+    """Return the place of a picture; None where its path names no side, or leads out of the archive."""
     *folders, file = name.split("/")
     stem = file.rpartition(".")[0]
-    if not folders:
+    if not folders or folders[0] == "" or ".." in folders:
         return None
     first, *rest = folders
     if named := _SPLIT_AND_SIDE.fullmatch(first):

@@ -225,12 +225,12 @@ def _paired(images: Mapping[str, _Images]) -> dict[str, Int64[np.ndarray, " n"]]
     return {name: np.array([row for _, row in sorted(found.items())], np.int64) for name, found in rows.items()}
 
 
-def _mapped(file: PixelFile, order: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w c"]:
+def _mapped(file: PixelFile, order: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "rows h w c"]:
     assert file.shape is not None  # some image could be used
     return np.memmap(file.path, np.uint8, "r", shape=(int(order.max()) + 1, *file.shape))
 
 
-def _halves(found: dict[str, UInt8[np.ndarray, "n h w c"]]) -> dict[str, UInt8[np.ndarray, "n h w c"]]:
+def _halves(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Cut pictures of a whole pair into the fields a and b."""
     if PAIR not in found:
         return found

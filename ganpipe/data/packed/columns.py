@@ -68,17 +68,25 @@ class Fingerprint:
     def sha256(self, splits: Mapping[str, Mapping[str, range]]) -> str:
         """Return the hash of all rows so far; `splits` are those of every space by name."""
         content = {
-            "fields": {
-                name: field.model_dump()
-                | {"dtype": stored_type(field.kind).str, "flip": flip_rule(field), "sha256": hashed.hexdigest()}
-                for (name, field), hashed in zip(self._fields.items(), self._hashes.values(), strict=True)
-            },
+            "fields": {name: self._described(name) for name in self._fields},
             "spaces": {
                 space: {"count": self._counts[space], "splits": {name: ends(rows) for name, rows in parts.items()}}
                 for space, parts in splits.items()
             },
         }
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+    def _described(self, name: str) -> dict[str, Any]:
+        field = self._fields[name]
+        return {
+            "kind": field.kind,
+            "shape": field.shape,
+            "names": field.names,
+            "space": field.space,
+            "dtype": stored_type(field.kind).str,
+            "flip": flip_rule(field),
+            "sha256": self._hashes[name].hexdigest(),
+        }
 
 
 class NewColumn:

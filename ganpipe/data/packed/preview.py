@@ -120,7 +120,7 @@ def _grey(values: Float[np.ndarray, "n ..."]) -> UInt8[np.ndarray, "n ..."]:
     return np.round(255 * (values.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.uint8)
 
 
-def _page(images: list[UInt8[np.ndarray, "n h w c"]], labels: list[str] | None) -> Image.Image:
+def _page(images: list[UInt8[np.ndarray, "n _ _ _"]], labels: list[str] | None) -> Image.Image:
     """Lay rows out as a square: the pictures of a row side by side, over its label where there are labels."""
     rows = [[pictures.grid(one[row : row + 1], 1, pad=1) for one in images] for row in range(len(images[0]))]
     cells = [_joined(row, down=False) for row in rows]

@@ -10,15 +10,17 @@ from collections.abc import Collection
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError
 
-_HELD_OUT_MOST = 1000  # rows taken from `train` where there is no other split
-_HELD_OUT_SHARE = 10  # at most one row in so many
+_MOST = 1000
+"""At most this number of rows is held out of `train` where there is no other split."""
+_ENOUGH = 16
+"""A small set holds out this number of rows, if they are no more than a quarter: scores need some to compare."""
 
 
 def held_out(packed: Packed, space: str) -> range:
     """Return the rows of a space that previews and samples are made from, which no training learns from.
 
-    They are the split `test`, else the split `valid`, else the last rows of `train`: a tenth, at most 1000, at least
-    one. Raises `DataError` where there is no row.
+    They are the split `test`, else the split `valid`, else the last rows of `train`: a tenth, at most 1000, and of a
+    small set 16 or a quarter, whichever is less. Raises `DataError` where there is no row.
     """
     for split in ("test", "valid"):
         if rows := packed.splits(space).get(split):
@@ -26,7 +28,7 @@ def held_out(packed: Packed, space: str) -> range:
     rows = packed.rows("train", space)
     if not rows:
         raise DataError(f"{packed.path}: the split 'train' of the space {space!r} has no rows")
-    return rows[-max(1, min(_HELD_OUT_MOST, len(rows) // _HELD_OUT_SHARE)) :]
+    return rows[-max(1, min(_MOST, len(rows) // 10), min(_ENOUGH, len(rows) // 4)) :]
 
 
 def training_rows(packed: Packed, given: Collection[str]) -> dict[str, range]:

@@ -1,0 +1,214 @@
+"""Each file that a stage loads is a dependency of the stage in dvc.yaml, or stands here with the reason why not.
+
+A dependency of `train` is also part of its fingerprint: a needless one costs days of training, a missing one lets a
+result pass for one that other code made. What real DVC does after an edit is tested in acts/test_dependencies.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from conftest import REPOSITORY
+from imports import closure, has_code, modules
+
+from ganpipe import systems
+from ganpipe.config import read_yaml
+from ganpipe.metrics.extractors import EXTRACTORS
+
+STAGES = read_yaml(REPOSITORY / "dvc.yaml")["stages"]
+SYSTEMS = list(systems.SYSTEMS)
+FOLDERS = {  # of code or weights, that are dependencies as a whole
+    "ganpipe/losses",
+    "ganpipe/nets",
+    "ganpipe/metrics/extractors/weights",
+}
+
+_SYSTEM = ["ganpipe.systems.{name}", "ganpipe.systems.configs.{name}"]
+_EXTRACTORS = [f"ganpipe.metrics.extractors.{entry.location.partition(':')[0]}" for entry in EXTRACTORS.values()]
+ROOTS: Mapping[str, list[str]] = {  # what a stage loads first, and what it loads by a {name} in params.yaml
+    "download": ["stages.download"],
+    "pack": ["stages.pack"],
+    "train": ["stages.train", *_SYSTEM],
+    "sample": ["stages.sample", *_SYSTEM],
+    "reference": ["ganpipe.metrics.reference", *_EXTRACTORS],
+    "evaluate": ["stages.evaluate", *_SYSTEM, *_EXTRACTORS],
+}
+DATA_OF = {"ganpipe/metrics/extractors/committed.py": "ganpipe/metrics/extractors/weights"}  # read by the file
+
+DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
+    "ganpipe/__init__.py": "holds the version and a name for `load_generator`",
+    "ganpipe/command.py": "checks params first, turns errors into lines last",
+    "ganpipe/config": "reads params.yaml, whose values DVC tracks; a default of the schema takes effect where somebody "
+    "has deleted a key of a recipe only, since recipes are complete (tests/test_config.py)",
+    "ganpipe/errors.py": "the kinds of errors; a stage that raised one left no result",
+    "ganpipe/files.py": "writes the bytes that it is given",
+    "ganpipe/identity.py": "names an experiment; the name changes no weight",
+    "ganpipe/machine.py": "device and threads are `runtime`, which is not tracked; what makes a GPU reproducible is in "
+    "core/reproducible.py",
+    "ganpipe/params.py": "checks params",
+    "ganpipe/paths.py": "names of files, which dvc.yaml repeats: the outs would be missing under other names",
+    "ganpipe/pictures.py": "lays out pictures. No stage is repeated for how a picture looks: "
+    "`dvc repro -f -s STAGE` draws it anew",
+    "ganpipe/progress.py": "lines on the terminal",
+    "ganpipe/sampling/needs.py": "checks sample.pictures",
+    "ganpipe/systems/__init__.py": "the table of systems, which every new one changes; what it does for a training, "
+    "seeding the first weights, is in core/seed.py",
+    "ganpipe/systems/configs/__init__.py": "the base class of options, which has none",
+    "ganpipe/tracking": "reads what a stage left, and shows it",
+    "stages": "hands params and folders to the body of the stage",
+}
+
+_PARAMS_ONLY = "only to check params"
+_EXTRACTOR_NAMES = {"ganpipe/metrics/extractors/__init__.py": _PARAMS_ONLY}
+_HISTORY = {"ganpipe/history/table.py": "lets tracking read the curves"}
+_CATALOGUE = {"ganpipe/data/catalogue": "facts of the sets, from which the packed data and its content hash follow"}
+_PACKED = {
+    f"ganpipe/data/packed/{name}.py": "reads rows whose content hash, of names, types, flip rules and bytes, is that "
+    "of the manifest"
+    for name in ("columns", "file", "hdf5")
+}
+_ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
+_LOSSES = {"ganpipe/losses": "loaded by the system, used in its training only"}
+_WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}
+_SEED = {"ganpipe/core/seed.py": "the first weights of a system whose published ones are loaded over them"}
+_CHECK = {"ganpipe/metrics/checks.py": "refuses; a stage that refused left no result"}
+
+IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
+    "download": {
+        **_EXTRACTOR_NAMES,
+        "ganpipe/core/inputs.py": _PARAMS_ONLY,
+        "ganpipe/core/seed.py": _PARAMS_ONLY,
+        "ganpipe/core/spec.py": _PARAMS_ONLY,
+        "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
+        "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
+        **{
+            f"ganpipe/data/download/{name}.py": "brings a published file, whose bytes the catalogue's sha256 decides"
+            for name in ("http", "locate", "partial", "transfer", "verify")
+        },
+    },
+    "pack": {
+        **_EXTRACTOR_NAMES,
+        "ganpipe/core/inputs.py": _PARAMS_ONLY,
+        "ganpipe/core/reproducible.py": "for GPUs; packing uses none",
+        "ganpipe/core/seed.py": _PARAMS_ONLY,
+        "ganpipe/data/download": "names the folder of raw files, which are a dependency themselves",
+        "ganpipe/data/packed/preview.py": "draws data/packed/preview.png, see ganpipe/pictures.py",
+        **_ORDER,
+    },
+    "train": {
+        **_CATALOGUE,
+        **_EXTRACTOR_NAMES,
+        **_PACKED,
+        "ganpipe/history/panels.py": "draws data/curves.png, see ganpipe/pictures.py",
+        "ganpipe/metrics/extractors/interface.py": "a protocol, and the name of Inception with its published weights",
+        "ganpipe/sampling/latent_pictures.py": "for the pictures of the sample stage",
+        "ganpipe/sampling/pictures.py": "lays out the previews, of items that sampling/draw.py decides; see "
+        "ganpipe/pictures.py",
+        "ganpipe/training/checks.py": "refuses a training before its first step",
+        "ganpipe/training/forecast.py": "says how long a training will take",
+    },
+    "sample": {
+        **_CATALOGUE,
+        **_CHECK,
+        **_EXTRACTOR_NAMES,
+        **_HISTORY,
+        **_LOSSES,
+        **_ORDER,
+        **_SEED,
+        "ganpipe/training/checkpoint.py": "deletes the checkpoints of a training that DVC has recorded",
+    },
+    "reference": {**_CATALOGUE, **_CHECK, **_PACKED, **_WEIGHTS},
+    "evaluate": {
+        **_CATALOGUE,
+        **_HISTORY,
+        **_LOSSES,
+        **_ORDER,
+        **_PACKED,
+        **_WEIGHTS,
+        "ganpipe/data/pack/images.py": "reads the pictures of `ganpipe score`",
+        "ganpipe/metrics/images.py": "reads the pictures of `ganpipe score`",
+    },
+}
+
+
+def covers(path: str, file: str) -> bool:
+    """Whether `path` is the file, or a folder that it lies in."""
+    return file == path or file.startswith(f"{path}/")
+
+
+def loaded(stage: str, system: str) -> set[str]:
+    """The files that `stage` loads for this system: those with code, and the data that they read."""
+    roots = [root.format(name=system) for root in ROOTS[stage]]
+    files = {modules()[name].relative_to(REPOSITORY).as_posix() for name in closure(roots) if has_code(name)}
+    return files | {data for file, data in DATA_OF.items() if file in files}
+
+
+def listed(stage: str, system: str) -> list[str]:
+    """The dependencies of a stage on code, for this system."""
+    deps = [dep.replace("${system.name}", system) for dep in STAGES[stage]["deps"]]
+    return [dep for dep in deps if not dep.startswith("data/")]
+
+
+def unlisted(stage: str, system: str) -> set[str]:
+    return {file for file in loaded(stage, system) if not any(covers(dep, file) for dep in listed(stage, system))}
+
+
+def test_every_stage_is_looked_at() -> None:
+    assert set(STAGES) - {"check"} == set(ROOTS) == set(IN_ONE_STAGE)  # `check` has no dependency but params
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("stage", ROOTS)
+def test_what_a_stage_loads_is_listed_or_decides_nothing(stage: str, system: str) -> None:
+    excused = [*DECIDES_NOTHING, *IN_ONE_STAGE[stage]]
+    assert not {file for file in unlisted(stage, system) if not any(covers(path, file) for path in excused)}
+
+
+@pytest.mark.parametrize("stage", ROOTS)
+def test_a_stage_lists_nothing_that_it_does_not_load(stage: str) -> None:
+    for system in SYSTEMS:
+        files = loaded(stage, system)
+        assert not [dep for dep in listed(stage, system) if not any(covers(dep, file) for file in files)], system
+
+
+def test_no_excuse_is_needless() -> None:
+    left = {stage: {file for system in SYSTEMS for file in unlisted(stage, system)} for stage in ROOTS}
+    for stage, excuses in IN_ONE_STAGE.items():
+        assert not [path for path in excuses if not any(covers(path, file) for file in left[stage])], stage
+        assert not set(excuses) & set(DECIDES_NOTHING), stage
+    every = set.union(*left.values())
+    assert not [path for path in DECIDES_NOTHING if not any(covers(path, file) for file in every)]
+
+
+@pytest.mark.parametrize("stage", ROOTS)
+def test_dependencies_are_files_that_exist_and_few_folders_and_in_order(stage: str) -> None:
+    for system in SYSTEMS:
+        deps = listed(stage, system)
+        assert {dep for dep in deps if not (REPOSITORY / dep).is_file()} <= FOLDERS
+        assert all((REPOSITORY / dep).exists() for dep in deps)
+    written = STAGES[stage]["deps"]
+    assert written == sorted(written), "sorted, so that merges are simple"
+
+
+def test_the_packed_data_is_a_dependency_by_its_content_hash_and_the_samples_without_their_pictures() -> None:
+    data = {stage: [dep for dep in STAGES[stage]["deps"] if dep.startswith("data/")] for stage in ROOTS}
+    assert data == {
+        "download": [],
+        "pack": ["data/raw"],
+        "train": ["data/packed/manifest.json", "data/params.checked"],
+        "sample": ["data/model/generator.json", "data/model/generator.safetensors", "data/packed/manifest.json"],
+        "reference": ["data/packed/manifest.json"],
+        "evaluate": ["data/packed/manifest.json", "data/reference", "data/samples/samples.h5"],
+    }
+
+
+def test_jitter_is_tracked_wherever_flip_is() -> None:
+    flipped = {stage for stage in STAGES if "data.flip" in STAGES[stage]["params"]}
+    assert flipped == {stage for stage in STAGES if "data.jitter" in STAGES[stage]["params"]}
+    assert "train" in flipped
+
+
+def test_all_params_are_checked_first() -> None:
+    assert STAGES["check"]["params"] == ["data", "evaluate", "sample", "system", "train"]
+    assert STAGES["check"]["outs"] == ["data/params.checked"]
