@@ -106,7 +106,7 @@ def test_an_unknown_picture_is_named() -> None:
 @pytest.mark.parametrize(
     ("recipe", "extractor", "use"),
     [
-        ("pattern-1010", "pixel", "pattern"),
+        ("pattern-1010", "pixel", "pattern, values"),
         ("digits-dcgan", "pattern", "domain, lite0, inception, dinov2, pixel"),
         ("photos-dcgan", "pattern", "domain, lite0, inception, dinov2, pixel"),
     ],
