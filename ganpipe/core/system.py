@@ -193,20 +193,18 @@ class System(nn.Module):
 
 def _without_frozen(system: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
     """Drop frozen networks from what `state_dict` is about to return."""
-    for name in _frozen_keys(system, state, prefix):
-        del state[name]
+    assert isinstance(system, System)
+    for name in system.frozen:
+        for key in [key for key in state if key.startswith(f"{prefix}{name}.")]:
+            del state[key]
 
 
 def _expect_no_frozen(system: nn.Module, incompatible: Any) -> None:
-    """Let `load_state_dict` find nothing missing where frozen networks are left out."""
-    missing = incompatible.missing_keys
-    missing[:] = [key for key in missing if key not in _frozen_keys(system, missing, "")]
-
-
-def _frozen_keys(system: nn.Module, keys: Any, prefix: str) -> list[str]:
+    """Let `load_state_dict` miss no frozen network, of a system that is part of another module either."""
     assert isinstance(system, System)
-    starts = tuple(f"{prefix}{name}." for name in system.frozen)
-    return [key for key in keys if starts and key.startswith(starts)]
+    frozen = {f"{name}.{key}" for name in system.frozen for key in system.get_submodule(name).state_dict()}
+    missing = incompatible.missing_keys
+    missing[:] = [key for key in missing if not any(f".{key}".endswith(f".{one}") for one in frozen)]
 
 
 def _sha256(module: nn.Module) -> str:
