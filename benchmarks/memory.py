@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ import torch
 from ganpipe import recipes, systems
 from ganpipe.config import load_params
 from ganpipe.core.batch import Batch
-from ganpipe.core.spec import DataSpec
+from ganpipe.core.spec import DataSpec, Field
 from ganpipe.training.loop import Trainer
 
 SHAPES = {
@@ -64,10 +64,10 @@ def measured(name: str, iterations: int) -> tuple[float, float, float, float]:
     torch.set_num_threads(1)
     params = load_params(recipes.path_of(name))
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MIB
-    spec = DataSpec(name="random", kind="image", shape=SHAPES[name])
+    spec = DataSpec(name="random", fields={"image": Field(kind="image", shape=SHAPES[name])})
     system = systems.build(params.system, spec, seed=0)
     count = sum(parameter.numel() for parameter in system.parameters())
-    trainer = Trainer(system.to(memory_format=torch.channels_last), params.train, lambda nimg: batches(spec))
+    trainer = Trainer(system.to(memory_format=torch.channels_last), params.train, random_images(SHAPES[name]))
     trainer.iterate()
     start = time.perf_counter()
     for _ in range(iterations):
@@ -77,10 +77,9 @@ def measured(name: str, iterations: int) -> tuple[float, float, float, float]:
     return count, peak, peak - before, seconds
 
 
-def batches(spec: DataSpec) -> Iterator[Batch]:
-    """Yield random batches of one image, the book's batch size."""
-    while True:
-        yield {"image": torch.rand(1, *spec.shape) * 2 - 1}
+def random_images(shape: tuple[int, int, int]) -> Callable[[int, int], Batch]:
+    """Return a function that gives random images, as many as a recipe asks for; the book's batch size is 1."""
+    return lambda position, count: {"image": torch.rand(count, *shape) * 2 - 1}
 
 
 if __name__ == "__main__":

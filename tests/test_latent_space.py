@@ -17,6 +17,7 @@ from ganpipe.sampling.draw import all_inputs, render
 from ganpipe.sampling.latent_pictures import (
     THRESHOLDS,
     arithmetic,
+    line,
     per_choice,
     slerp,
     truncation,
@@ -71,7 +72,7 @@ def test_slerp_of_parallel_latents_is_straight() -> None:
 
 def test_a_line_is_straight_and_pairs_follow_each_other() -> None:
     start, end = torch.tensor([[1.0, 0.0], [4.0, 4.0]]), torch.tensor([[0.0, 1.0], [0.0, 8.0]])
-    rows = walk(plain(), latent(start), latent(end), (0.0, 0.25, 1.0), torch.lerp)
+    rows = walk(plain(), latent(start), latent(end), (0.0, 0.25, 1.0), line)
     assert rows["latent"].tolist() == [[1, 0], [0.75, 0.25], [0, 1], [4, 4], [3, 5], [0, 8]]
 
 
@@ -119,7 +120,7 @@ def test_only_noise_is_changed_and_the_condition_is_that_of_the_start(on: str) -
     start, end = ends(system, 32)
     assert start["latent"].shape == (32, LATENT)
     assert not torch.equal(start["wanted"], end["wanted"])
-    straight = walk(system, start, end, (0.0, 0.5, 1.0), torch.lerp)
+    straight = walk(system, start, end, (0.0, 0.5, 1.0), line)
     assert straight.keys() == {"latent", "wanted"}
     assert torch.equal(straight["wanted"], start["wanted"].repeat_interleave(3, dim=0))
     noise = straight["latent"].unflatten(0, (32, 3))
@@ -163,7 +164,7 @@ class Noisy(System):
 def test_every_noise_is_varied_whatever_its_shape_and_constants_stay() -> None:
     system = Noisy()
     start, end = ends(system, 5)
-    middle = walk(system, start, end, (0.5,), torch.lerp)
+    middle = walk(system, start, end, (0.5,), line)
     assert {name: rows.shape for name, rows in middle.items()} == {"style": (5, 3), "shade": (5, 1), "map": (5, 2, 4)}
     for name in ("style", "map"):
         torch.testing.assert_close(middle[name], (start[name] + end[name]) / 2)

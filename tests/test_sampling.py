@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
-from checkout import copy_working_tree
 from conditional import Obedient, add_to_table, obedient
+from conftest import REPOSITORY
 from miniatures import changed, miniature, sample, train
 from PIL import Image
 
@@ -45,15 +47,19 @@ def test_samples_are_what_the_generator_draws_and_the_same_every_time(
     assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
 
 
-def test_the_finished_checkpoint_is_no_longer_needed_when_samples_are_drawn(tmp_path: Path) -> None:
-    checkout = copy_working_tree(tmp_path)
-    checkout.use("pattern-1010", kimg="0.05")
-    folder = tmp_path / ".ganpipe/checkpoints"
-    checkout.run("dvc repro train")
-    assert len(list(folder.glob("*/last.pt"))) == 1
-    checkout.run("dvc repro sample")
-    assert (tmp_path / paths.SAMPLES_FILE).exists()
-    assert [path.suffix for path in folder.iterdir()] == [".lock"]
+def test_the_finished_checkpoint_is_no_longer_needed_when_the_stage_has_drawn_samples(
+    workspace: Callable[[str], Params],
+) -> None:
+    params = miniature(workspace("pattern-1010"))
+    paths.PARAMS.write_text(params.model_dump_json())  # JSON is YAML
+    for name in ("ganpipe", "stages", "dvc.yaml"):
+        Path(name).symlink_to(REPOSITORY / name)
+    train(params, "fingerprint")
+    folder = paths.state_dir() / "checkpoints"
+    assert (folder / "fingerprint" / "last.pt").exists()
+    subprocess.run([sys.executable, "-m", "stages.sample"], check=True)
+    assert paths.SAMPLES_FILE.exists()
+    assert [path.name for path in folder.iterdir()] == ["fingerprint.lock"]
 
 
 def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(workspace: Callable[[str], Params]) -> None:

@@ -17,12 +17,12 @@ from ganpipe.metrics.classification import can_be_learned, classification_accura
 def test_real_digits_teach_real_digits_and_shuffled_labels_do_not(workspace: Callable[[str], Params]) -> None:
     workspace("digits-dcgan")
     packed = Packed.open(paths.PACKED_FILE)
-    images, labels = packed.all("image"), packed.all("label")
+    images, labels = packed.slice("image"), packed.slice("label")
     teach, ask = slice(0, None, 2), slice(1, None, 2)
 
     def score(taught: np.ndarray) -> float:
         return classification_accuracy(
-            images[ask], labels[ask], images[teach], taught, packed.classes, epochs=2, seed=0
+            images[ask], labels[ask], images[teach], taught, packed.spec.names("label"), epochs=2, seed=0
         )
 
     assert score(labels[teach]) > 0.9

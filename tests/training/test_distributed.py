@@ -15,23 +15,26 @@ from miniatures import changed, miniature, start_training
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.data.packed.file import About, Packed, write_packed
+from ganpipe.core.spec import Field
+from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
 from ganpipe.sampling.published import load_generator
 
 SCRIPT = """
 import sys, hashlib, pathlib, torch
+from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.training import distributed
 from ganpipe.training import stage as run
-kept = []
+trainers = []
 class Spy(run.Trainer):
     def __init__(self, *args):
         super().__init__(*args)
-        kept.append(self)
+        trainers.append(self)
 run.Trainer = Spy
 rank = __import__("os").environ["RANK"]
-run.train(Params.model_validate_json(sys.argv[1]), "together")
-values = [v for v in kept[0].system.state_dict().values() if v.is_floating_point()]
+params = Params.model_validate_json(sys.argv[1])
+run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir())
+values = [v for v in trainers[0].system.state_dict().values() if v.is_floating_point()]
 digest = hashlib.sha256(b"".join(v.numpy().tobytes() for v in values)).hexdigest()
 pathlib.Path("rank" + rank).write_text(digest)
 """
@@ -81,6 +84,7 @@ if os.environ["RANK"] != "0":
 
 FAILING = """
 import os, pathlib, sys
+from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.errors import GanpipeError
 from ganpipe.training import stage as run
@@ -88,7 +92,8 @@ from ganpipe.training import stage as run
 rank = os.environ["RANK"]
 told = run.Listeners(finding=lambda findings: pathlib.Path("finding" + rank).write_text(findings[-1].name))
 try:
-    run.train(Params.model_validate_json(sys.argv[1]), "together", told)
+    params = Params.model_validate_json(sys.argv[1])
+    run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir(), told)
 except GanpipeError as error:
     pathlib.Path("error" + rank).write_text(str(error))
 """
@@ -136,9 +141,12 @@ run.Packed.verify = verify
 def test_machines_with_other_data_do_not_train_together(workspace: Callable[[str], Params]) -> None:
     params = miniature(workspace("pattern-1010"))
     shutil.copytree("data", "other/data")
-    vectors = Packed.open(paths.PACKED_FILE).all("vector")
-    about = About(name="pattern", kind="vector", source="", licence="", citation="", transform="")
-    write_packed(Path("other") / paths.PACKED_FILE, about, len(vectors), [{"vector": vectors[::-1]}])
+    vectors = Packed.open(paths.PACKED_FILE).slice("vector")
+    about = About(name="pattern", source="", licence="", citation="", transform="")
+    turned = SpaceRows(len(vectors), [{"vector": vectors[::-1]}])
+    write_packed(
+        Path("other") / paths.PACKED_FILE, about, {"vector": Field(kind="vector", shape=(4,))}, {"items": turned}
+    )
     train_together(params, APART + FAILING.format(patch=""))
     assert "data.h5: other data than on the other machines" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("other/error1").read_text()
@@ -152,8 +160,8 @@ def test_a_loss_that_is_not_finite_in_another_process_is_a_finding_of_rank_0(
 from ganpipe.systems.pattern_gan import PatternGAN
 plain = PatternGAN.fake_loss
 def poisoned(self, batch):
-    terms, kept = plain(self, batch)
-    return ({"fake": terms["fake"] * float("nan")} if os.environ["RANK"] == "1" else terms), kept
+    terms, tensors = plain(self, batch)
+    return ({"fake": terms["fake"] * float("nan")} if os.environ["RANK"] == "1" else terms), tensors
 PatternGAN.fake_loss = poisoned
 """
     train_together(params, FAILING.format(patch=patch))

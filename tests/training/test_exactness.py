@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from miniatures import changed, miniature, start_training
+from miniatures import changed, miniature, start_training, train
 
 from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
-from ganpipe.training.stage import train
 
 PARTS = ("name", "network", "discriminator", "condition", "separate_steps", "spectral_norm", "augment")
 """Options of systems that decide which code a training runs; those that only change numbers are left out."""

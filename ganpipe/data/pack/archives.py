@@ -1,8 +1,8 @@
-"""Members of zip and tar archives, read one after the other and never written to the disk.
+"""Reads the members of zip and tar archives one after the other, without writing them to the disk.
 
-Only the content of regular files is used, and their names only to tell classes, splits and rows. So a name that would
-leave the folder, a link or a device can do no harm; members like these are refused all the same, each with its reason,
-and so is a second member of the same name. An archive that expands like a bomb is refused whole.
+Only the content of regular files is used; names serve only to find classes, splits and rows. So a name that leads out
+of the folder, a link or a device can do no harm. Such members are refused all the same, each with its reason, and so is
+a second member of the same name. An archive that expands like a bomb is refused as a whole.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class Member:
-    """A file of an archive: its content, or why it is refused."""
+    """A file of an archive: its content, or the reason why it is refused."""
 
-    name: str  # printable: what UTF-8 cannot hold is escaped
+    name: str  # printable: bytes that are no UTF-8 are escaped
     content: bytes = b""
     problem: str | None = None
 
@@ -62,7 +62,7 @@ def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
 
 
 class _Guard:
-    """Judges members by name, kind and size, and the archive by their sum."""
+    """Refuses members by name, kind and size, and the archive by their number and total size."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -71,7 +71,7 @@ class _Guard:
         self._count = self._expanded = 0
 
     def problem(self, name: str, size: int, link: bool, special: bool) -> str | None:
-        """Return why a member is refused, or None. Raises `DataError` where the whole archive is."""
+        """Return the reason why a member is refused, or None."""
         repeated = name in self._seen
         self._seen.add(name)
         if link or special:
@@ -85,7 +85,7 @@ class _Guard:
         return None
 
     def count(self, size: int) -> None:
-        """Count a member of `size` expanded bytes, wanted or not."""
+        """Count a member of `size` expanded bytes. Raises `DataError` where there are too many members or bytes."""
         if size < 0:
             raise ValueError(f"a member of {size} bytes")
         self._count += 1
@@ -143,7 +143,7 @@ def _contents(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
 
 
 class _Stream(io.RawIOBase):
-    """A file that remembers the last block read, and refuses to read absurdly much at once: a header may ask for it."""
+    """A file that remembers the last block read, and refuses to read an absurd size that a header may ask for."""
 
     def __init__(self, file: Any) -> None:
         super().__init__()

@@ -26,12 +26,12 @@ MAX_PIXELS = 89_478_485
 
 
 class UnreadableError(Exception):
-    """This image cannot be packed; the message completes the sentence "<name> ..."."""
+    """An image cannot be packed. The message completes the sentence "<name> ..."."""
 
 
 @dataclass(frozen=True)
 class Transform:
-    """What packing does to every image: CenterCrop(crop), Resize(size), CenterCrop(size) of torchvision, bit for bit.
+    """The steps for every image: CenterCrop(crop), Resize(size), CenterCrop(size) of torchvision, bit for bit.
 
     None leaves a step out; `crop="whole"` leaves both crops out, so that the picture keeps its shape and Resize makes
     its shorter side `size`. Unlike torchvision's, a crop never pads: an image smaller than `crop` is refused.
@@ -52,7 +52,7 @@ class Transform:
         return ", ".join([*steps, "grey" if self.channels == 1 else "RGB"])
 
     def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
-        """Decode and transform an encoded image. Raises `UnreadableError`, and nothing else whatever the bytes are."""
+        """Decode and transform an encoded image. Raises `UnreadableError` for all other bytes, and no other error."""
         if not content:
             raise UnreadableError("is empty")
         try:

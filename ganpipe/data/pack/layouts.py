@@ -121,7 +121,7 @@ def _mat_labels(dataset: Dataset, raw: Path) -> Iterator[Item]:
 
 
 def read_mat_splits(path: Path, count: int) -> dict[int, str]:
-    """Read which of the images 1..count is in which split. Raises `DataError` naming the one in none or in two."""
+    """Read the split of each of the images 1..count. Raises `DataError` naming an image in no split or in two."""
     splits: dict[int, str] = {}
     for split, name in zip(SPLITS, ("trnid", "valid", "tstid"), strict=True):
         for number in _matrix(path, name).tolist():

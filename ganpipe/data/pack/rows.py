@@ -48,7 +48,7 @@ class OrderedRows:
 
 @dataclass(frozen=True)
 class ReadySet:
-    """A set that is ready to be written: its fields, the rows of every space, and what was done to the images."""
+    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform."""
 
     fields: Mapping[str, Field]
     spaces: Mapping[str, OrderedRows]
@@ -76,9 +76,9 @@ def ready_set(
 
 
 def transform_of(dataset: Dataset, data: Data) -> Transform:
-    """Return what packing does to each image: what the params say, else what suits the set.
+    """Return the transform of each image: by the params, and where they are blank by the catalogue.
 
-    A crop asked for without a size is not resized, a whole picture neither.
+    A crop is resized only where the params give a size too; so is a whole picture.
     """
     own_size = dataset.size if data.crop is None else None
     return Transform(
@@ -150,7 +150,7 @@ def _from_images(
 
 @dataclass
 class _Images:
-    """What is known of the images of one pixel file beside their pixels, in the order of its rows."""
+    """Name, split, class and attributes of the images of one pixel file, in the order of its rows."""
 
     bad: Quarantine
     names: list[str] = field(default_factory=list)
@@ -186,7 +186,7 @@ class _Images:
         self.bad.add(self.names[row], reason)
 
     def place(self, row: int) -> tuple[int, str]:
-        """Return what rows are sorted by: the split, then the name; of pairs, the name that both have."""
+        """Return the sort key of a row: split and name. The two images of a pair have the same key."""
         return SPLITS.index(self.splits[row]), self.keys[row]
 
 

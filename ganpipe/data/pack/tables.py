@@ -99,7 +99,7 @@ def _synthetic(dataset: Dataset, raw: Path) -> Table:
 
 
 def _array(path: Path, dtype: str, shape: tuple[int | None, ...]) -> Shaped[np.ndarray, "n ..."]:
-    """Load a .npy file that must hold `dtype` of `shape`; None in it stands for any number of rows."""
+    """Load a .npy file that must hold `dtype` of `shape`; None stands for any number of rows."""
     try:
         array: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -24,7 +24,7 @@ from ganpipe.data.packed.order import block_rows
 from ganpipe.errors import DataError
 
 MIRROR, KEEP = "mirror", "keep"
-"""What `data.flip` does to a field of a row that is mirrored: see `flip_rule`."""
+"""The two flip rules: `data.flip` mirrors the field, or leaves it as it is."""
 
 Block = Mapping[str, np.ndarray]
 """Consecutive rows of every field of one space, of equal length, in stored form."""
@@ -33,7 +33,7 @@ _PIECE_BYTES = 1 << 24  # read at once while hashing and copying
 
 
 def flip_rule(field: Field) -> str:
-    """Return what `data.flip` does to a field: images are mirrored, all else is kept as it is."""
+    """Return the flip rule of a field: images are mirrored, fields of other kinds are kept."""
     return MIRROR if field.kind == "image" else KEEP
 
 

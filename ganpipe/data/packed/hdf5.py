@@ -32,7 +32,7 @@ def new_group(file: h5py.File, name: str) -> h5py.Group:
 
 
 def set_attributes(target: h5py.HLObject, values: Mapping[str, str | int]) -> None:
-    """Store texts with a fixed length: those of variable length lie outside what HDF5 checksums."""
+    """Store texts with a fixed length: HDF5 has no checksums for texts of variable length."""
     for name, value in values.items():
         if isinstance(value, str):
             encoded = value.encode()

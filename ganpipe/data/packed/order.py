@@ -1,4 +1,4 @@
-"""The order in which rows are shown: a pure function of (seed, position), whatever the memory, the device, the world.
+"""The order in which rows are shown: a function of seed and position alone, not of memory, device or processes.
 
 The rows of a space of up to half a GiB are shuffled anew in every epoch. A larger space is cut into blocks of
 consecutive rows, which can be read from a disk at full speed. Every epoch shuffles the blocks, takes half a GiB of them

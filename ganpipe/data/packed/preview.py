@@ -1,4 +1,4 @@
-"""What a person looks at before training: pictures of rows with their labels, counts per class, size and statistics."""
+"""A look at packed data before training: pictures of rows with their labels, counts per class, size, statistics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Statistics:
 
 
 def describe(packed: Packed) -> list[str]:
-    """Return lines that tell what a packed set holds: size, fields, splits, statistics, counts per class."""
+    """Return lines that describe a packed set: size, fields, splits, statistics, counts per class."""
     lines = [f"{packed.name}: {packed.nbytes / 2**20:.1f} MiB", f"transform: {packed.attributes['transform']}"]
     for space in packed.spaces:
         parts = ", ".join(f"{name} {len(rows)}" for name, rows in packed.splits(space).items())
@@ -46,7 +46,7 @@ def describe(packed: Packed) -> list[str]:
 
 
 def _field(packed: Packed, name: str, field: Field) -> Iterator[str]:
-    """Yield what is to be said about one field."""
+    """Yield the lines about one field."""
     yield f"{name}: {field}" + (" (channels x height x width)" if field.kind == "image" else "")
     if field.kind in _DRAWN:
         found = statistics(packed, name)
@@ -149,7 +149,7 @@ def _joined(parts: list[Image.Image], down: bool) -> Image.Image:
 
 
 def _short(name: str, width: int) -> str:
-    """Cut a name to what fits under an image; letters that Pillow's plain font lacks become question marks."""
+    """Shorten a name to the width of an image; letters that Pillow's plain font lacks become question marks."""
     return name.encode("latin-1", "replace").decode("latin-1")[: max(1, width // _LABEL_WIDTH)]
 
 

@@ -52,7 +52,7 @@ class Sampler:
         jitter: int = 0,
         ram_limit: float | None = None,
     ) -> None:
-        """`rows` are those of every space to learn from; None: the split `train`.
+        """`rows` has the range of rows of every space to learn from; None: the split `train`.
 
         `ram_limit` is in GiB for all `world` processes; None: a quarter of the memory of this machine or container.
         `flip` and `jitter` are the augmentations of this module. Raises `DataError` where there is no row to learn
@@ -81,7 +81,7 @@ class Sampler:
 
 
 class _Space:
-    """One space: its order, its rows and what is done to them when they are read."""
+    """One space: its order, its rows and their augmentation."""
 
     def __init__(
         self,
