@@ -14,7 +14,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
 import pytest
 import raw_files
 import torch
-from trained import trained  # noqa: F401  a fixture is found where it is imported
+from trained import made_once, shared_folder, trained  # noqa: F401  a fixture is found where it is imported
 
 from ganpipe import paths, recipes
 from ganpipe.config import Data, Params, load_params
@@ -39,19 +39,16 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def packed_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Data], Path]:
-    """Return a function that packs data once per session as params ask for it, and returns the folder."""
-    root = tmp_path_factory.mktemp("packed")
+    """Return a function that packs data once per test run as params ask for it, and returns the folder."""
+    root = shared_folder(tmp_path_factory, "packed")
+
+    def raw(data: Data) -> Path:
+        write = SMALL_RAW_FILES.get(data.name, lambda folder: download(data, folder))
+        return made_once(root / f"raw-{data.name}", write)
 
     def packed(data: Data) -> Path:
-        raw, folder = root / "raw" / data.name, root / hashlib.sha256(data.model_dump_json().encode()).hexdigest()
-        if not raw.exists():
-            if data.name in SMALL_RAW_FILES:
-                SMALL_RAW_FILES[data.name](raw)
-            else:
-                download(data, raw)
-        if not folder.exists():
-            pack(data.model_copy(update={"verify": False}), raw, folder, workers=1)
-        return folder
+        name, unverified = hashlib.sha256(data.model_dump_json().encode()).hexdigest(), {"verify": False}
+        return made_once(root / name, lambda folder: pack(data.model_copy(update=unverified), raw(data), folder, 1))
 
     return packed
 
