@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import shapes
 import torch
 from children import kill_when, started
 from PIL import Image
+from trained import made_once, shared_folder
 
-from ganpipe import paths
+from ganpipe import paths, systems
 from ganpipe.core.inputs import Choice, Given
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError
@@ -35,30 +36,30 @@ Workspace = Callable[[str], Path]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def registered() -> None:
-    shapes.register()
+def registered() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(systems, "SYSTEMS", dict(systems.SYSTEMS))
+        shapes.register()
+        yield
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Return a function that goes through all stages with a system once, and returns the folder of its results."""
-    root = tmp_path_factory.mktemp("shapes")
+    root = shared_folder(tmp_path_factory, "shapes")
+    return lambda name: made_once(root / name, lambda folder: _run_all_stages(name, folder))
 
-    def workspace(name: str) -> Path:
-        folder = root / name
-        if not folder.exists():
-            with pytest.MonkeyPatch.context() as patch:
-                _new_workspace(folder, patch)
-                shapes.write_data(name, paths.PACKED)
-                pictures = ["grid", "translations"] if name in TRANSLATES else ["grid"]
-                params = shapes.params_of(name, sample={"pictures": pictures})
-                shapes.train_here(params, "once")
-                sample(params, paths.MODEL, paths.PACKED, paths.SAMPLES)
-                prepare_reference(params, paths.PACKED, paths.REFERENCE)
-                evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
-        return folder
 
-    return workspace
+def _run_all_stages(name: str, folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        _new_workspace(folder, patch)
+        shapes.write_data(name, paths.PACKED)
+        pictures = ["grid", "translations"] if name in TRANSLATES else ["grid"]
+        params = shapes.params_of(name, sample={"pictures": pictures})
+        shapes.train_here(params, "once")
+        sample(params, paths.MODEL, paths.PACKED, paths.SAMPLES)
+        prepare_reference(params, paths.PACKED, paths.REFERENCE)
+        evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
 
 
 def _new_workspace(folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,8 @@ def test_repro_builds_everything_and_one_complete_row(checkout: Checkout) -> Non
     assert re.search(r"Training: 40\d\d img in [\d.]+ s, \d+ img/s", out)
     assert "\r" not in out  # plain when not a terminal
     checkout.commit()
-    assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts == [500] * 10
-    assert len(Packed.open(checkout.folder / "data/samples/samples.h5")) == 300
+    assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts("label") == [500] * 10
+    assert Packed.open(checkout.folder / "data/samples/samples.h5").count("items") == 300
     scores = checkout.metrics()["domain"]
     assert {
         "fd",
