@@ -19,7 +19,7 @@ OUTPUT = Path("output-of-a-child.txt")
 
 _TESTS = Path(__file__).parent
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["ganpipe.training.stage", "shapes"])
+_CONTEXT.set_forkserver_preload(["ganpipe.training.stage", "shapes", "torch._dynamo"])
 
 
 @contextlib.contextmanager

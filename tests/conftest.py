@@ -14,7 +14,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
 import pytest
 import raw_files
 import torch
-from trained import made_once, shared_folder, trained  # noqa: F401  a fixture is found where it is imported
+from once import made_once, shared_folder
+from trained import trained  # noqa: F401  a fixture is found where it is imported
 
 from ganpipe import paths, recipes
 from ganpipe.config import Data, Params, load_params

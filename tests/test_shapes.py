@@ -13,8 +13,8 @@ import pytest
 import shapes
 import torch
 from children import kill_when, started
+from once import made_once, shared_folder
 from PIL import Image
-from trained import made_once, shared_folder
 
 from ganpipe import paths, systems
 from ganpipe.core.inputs import Choice, Given

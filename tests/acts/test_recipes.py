@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from miniatures import miniature, sample
+from once import made_once, shared_folder
 from PIL import Image
-from trained import made_once, shared_folder
 
 from ganpipe import paths, recipes
 from ganpipe.config import Params
