@@ -44,6 +44,7 @@ def test_repro_builds_everything_and_one_complete_row(checkout: Checkout) -> Non
     out = checkout.run("dvc repro")
     assert re.search(r"Training: 40\d\d img in [\d.]+ s, \d+ img/s", out)
     assert "\r" not in out  # plain when not a terminal
+    assert checkout.run("git status --short") == "?? dvc.lock\n"
     checkout.commit()
     assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts("label") == [500] * 10
     assert Packed.open(checkout.folder / "data/samples/samples.h5").count("items") == 300
