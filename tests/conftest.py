@@ -31,6 +31,24 @@ SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout; so
 }
 REPOSITORY = Path(__file__).parent.parent
 
+LONGEST = ("acts/test_pipeline.py", "acts/test_dependencies.py", "acts/test_datasets.py", "test_documentation.py")
+"""Files that take the most time, the longest first: they start first, so that no worker is left alone with one."""
+
+DIVISIBLE = ("acts/test_recipes.py", "training/test_exactness.py", "training/test_golden.py", "test_shapes.py")
+"""Files whose tests may run in different workers, since they share what takes time through files. They come last."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every file run in one worker, but the divisible ones, whose tests fill the time at the end."""
+    order = {name: place for place, name in enumerate(LONGEST, -len(LONGEST))}
+    order |= {name: place for place, name in enumerate(DIVISIBLE, 1)}
+    names = {item: item.path.relative_to(REPOSITORY / "tests").as_posix() for item in items}
+    for item, name in names.items():
+        if name not in DIVISIBLE:
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: order.get(names[item], 0))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
