@@ -103,7 +103,7 @@ class System(nn.Module):
         self.cfg = cfg
         self.data = data
         self.register_state_dict_post_hook(_without_frozen)
-        self.register_load_state_dict_post_hook(_expect_no_frozen)
+        self.register_load_state_dict_post_hook(_accept_without_frozen)
 
     def updates(self, it: Iteration) -> Updates:
         """Yield the updates of one iteration in order. Control flow only; arithmetic lives in named methods."""
@@ -198,7 +198,7 @@ def _without_frozen(system: nn.Module, state: dict[str, Any], prefix: str, metad
         del state[name]
 
 
-def _expect_no_frozen(system: nn.Module, incompatible: Any) -> None:
+def _accept_without_frozen(system: nn.Module, incompatible: Any) -> None:
     """Let `load_state_dict` accept a state without frozen networks: their keys do not count as missing."""
     missing = incompatible.missing_keys
     missing[:] = [key for key in missing if key not in _frozen_keys(system, missing, "")]

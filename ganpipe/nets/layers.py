@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class MinibatchStd(nn.Module):
-    """Appends a map with the spread of the images in a group, by which a discriminator recognises a collapsed batch.
+    """Appends a map with the spread of the images in a group, so that a discriminator recognises a collapsed batch.
 
     Karras et al. 2018, arXiv:1710.10196, section 3: the standard deviation over the group, averaged over all features
     and places to one number. Deviation: if `group` does not divide the batch, the groups have the size of the

@@ -22,7 +22,7 @@ from ganpipe.sampling.draw import joined
 
 @runtime_checkable
 class Curve(Protocol):
-    """A way from a start to an end, (n, length) each."""
+    """A curve between two tensors of noise, (n, length) each."""
 
     def __call__(self, start: Tensor, end: Tensor, place: float) -> Tensor:
         """Return the noise at a place between 0, the start, and 1, the end."""

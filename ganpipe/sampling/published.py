@@ -56,7 +56,7 @@ class Generator:
 
     @property
     def data(self) -> DataSpec:
-        """What the generator was trained on: its name and its fields."""
+        """The data that the generator was trained on: name and fields."""
         return self.system.data
 
     def sample(

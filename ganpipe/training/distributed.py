@@ -88,7 +88,7 @@ def same_everywhere(value: str) -> bool:
 
 @contextlib.contextmanager
 def rank_0_fails_first() -> Iterator[None]:
-    """Delay a `GanpipeError` of other ranks: `torchrun` ends all with the first error, which rank 0 shall report."""
+    """Delay a `GanpipeError` of other ranks, so that rank 0 reports it: `torchrun` ends all with the first error."""
     try:
         yield
     except GanpipeError:

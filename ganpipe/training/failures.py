@@ -53,4 +53,4 @@ class FailureMonitor:
 
 
 class _Stopped(TrainingDiverged):
-    """A finding has ended the training; it is recorded already."""
+    """Raised for a finding if `on_failure` is `stop`; the finding is recorded already."""

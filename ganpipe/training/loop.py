@@ -29,8 +29,8 @@ class Trainer:
     """A system in training: its optimizers, moving average, history and progress in real images shown (`nimg`).
 
     `fetch(position, count)` returns real items as a pure function. Randomness within an iteration depends on (seed,
-    rank, nimg) alone. So `state` and `restore` need no state of a generator or a reader, and a resumed training is bit
-    for bit the uninterrupted one.
+    rank, nimg) alone. So `state` and `restore` hold no state of a random generator or a reader, and a resumed training
+    is bit for bit the uninterrupted one.
     """
 
     def __init__(self, system: System, train: config.Train, fetch: Callable[[int, int], Batch]) -> None:
