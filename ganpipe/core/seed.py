@@ -1,4 +1,4 @@
-"""The first weights of networks as a function of a seed."""
+"""A seed for the first weights of networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 def seeded(seed: int) -> Iterator[None]:
     """Start torch's global CPU generator at `seed` in the block, and give its earlier state back afterwards.
 
-    `torch.manual_seed` would seed the GPUs, too.
+    Unlike `torch.manual_seed`, it leaves the generators of the GPUs alone.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

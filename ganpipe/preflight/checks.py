@@ -1,4 +1,4 @@
-"""`ganpipe check`: a minute that may save hours. Nothing of what it trains is kept."""
+"""`ganpipe check`: checks and short trainings of about a minute before the training. Their networks are discarded."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from ganpipe.training.loop import Trainer
 from ganpipe.training.stage import prepare
 
 ENOUGH = 0.9
-"""A side has learned, and was not lucky, when this share of the pairs is in the right order."""
+"""A side has learned when this share of the pairs is in the right order; chance gives a half."""
 _PAIRS = 10_000
-"""Pairs that a side may see in recipes with batches of one, as in Rashid's book."""
+"""Number of pairs that a side may see: 10,000 iterations with the batches of one in Rashid's book."""
 _ITERATIONS = 200
-"""Iterations that a side may take in all other recipes."""
+"""Number of iterations that a side may take with larger batches, even if that exceeds `_PAIRS`."""
 _MEASURED_SECONDS = 3.0
 _MEASURED_ITERATIONS = 3  # at least
 _FALLEN = 0.9
@@ -39,10 +39,10 @@ _FALLEN = 0.9
 
 
 def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]:
-    """Yield one line for each thing that is right about the training that `params` asks for, the cheap ones first.
+    """Yield one line for each check that the training of `params` passes, the cheap checks first.
 
-    A check that does not apply to the system says so. Raises `DataError` where the packed data is missing or not that
-    of `params`, `PreflightError` where the training cannot succeed, `OutOfMemory`.
+    The line of a check that does not apply says so. Raises `DataError` if the packed data is missing or not that of
+    `params`, `PreflightError` if the training cannot succeed, and `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
     packed = Packed.open(data / paths.PACKED_FILE.name)
@@ -104,7 +104,7 @@ def _now(device: torch.device) -> float:
 
 
 def describe_noise_test(system: System, train: config.Train, fetch: Fetch) -> str:
-    """Let the discriminator alone learn to tell data from uniform noise, and return how well it does.
+    """Train the discriminator alone to tell data from uniform noise, and return a line with the result.
 
     Rashid's pre-test ("Make Your First GAN with PyTorch", 2020): a discriminator that fails it can teach no generator.
     Raises `PreflightError` unless it tells 90 % of the pairs apart within 10,000 pairs or 200 iterations.
@@ -124,7 +124,7 @@ def describe_noise_test(system: System, train: config.Train, fetch: Fetch) -> st
 
 
 def against_noise(system: System, train: config.Train, fetch: Fetch) -> Rehearsal:
-    """Return the rehearsal of a copy of `system` whose generators draw noise, uniform between the ends of the data."""
+    """Return the rehearsal of a copy of `system` whose generators return uniform noise in the range of the data."""
     rehearsed = copy.deepcopy(system)
     ((output, field),) = system.outputs.items()
     batch = fetch(0, train.batch)
@@ -137,14 +137,13 @@ def against_noise(system: System, train: config.Train, fetch: Fetch) -> Rehearsa
 
 
 def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str:
-    """Let each side of a copy of `system` learn from one batch while the other rests, and return how long that took.
+    """Train each side of a copy of `system` on one batch while the other rests, and return a line with the iterations.
 
-    First the discriminator: 90 % of the pairs of the batch and what the untrained generator draws must be told apart.
-    Then the generator: 90 % of what it draws must be judged more real than what it drew before. So gradients reach
-    both, and steps of this size are of use to both. A system without an adversary, or whose adversary waits for a
-    later phase, must lower its loss on the batch; so may one that makes its items from given rows, for it is also held
-    to them. Raises `PreflightError` where a side fails within 10,000 images or
-    200 iterations.
+    First the discriminator: it must rank 90 % of the pairs of a real and an untrained output correctly. Then the
+    generator: in 90 % of the pairs, its output must be judged more real than an earlier one. So gradients reach both
+    sides, and steps of this size help both. A system without an adversary, or with an adversary that waits for a later
+    phase, must lower its loss on the batch instead. A system with given rows may do either, because its loss may also
+    compare outputs with wanted rows. Raises `PreflightError` if a side fails within 10,000 images or 200 iterations.
     """
     rehearsed = copy.deepcopy(system)
 
@@ -176,7 +175,7 @@ def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str
 
 
 def _falling_loss(rehearsal: Rehearsal, train: config.Train) -> str:
-    """Return how the generators' loss falls on one batch. Raises `PreflightError` where it does not."""
+    """Return a line on the fall of the generators' loss on one batch. Raises `PreflightError` if it does not fall."""
     rehearsal.trainer.iterate()
     done = 1
     while done < most(train) and rehearsal.fallen >= _FALLEN:
@@ -192,7 +191,7 @@ def _falling_loss(rehearsal: Rehearsal, train: config.Train) -> str:
 
 
 def _repeated(batch: Batch, count: int) -> Batch:
-    """Return `count` rows of a batch, again from the first after the last."""
+    """Return `count` rows of a batch; after the last row comes the first again."""
     wanted = torch.arange(count) % batch_size(batch)
     return {name: values[wanted.to(values.device)] for name, values in batch.items()}
 
@@ -212,7 +211,7 @@ def _waits(side: str) -> str:
 
 
 def _advice(verdict: Verdict, iterations: int, train: config.Train) -> str:
-    """Return the end of a message: the evidence, and what to try."""
+    """Return the end of an error message: the evidence and the remedies."""
     return (
         f" after {iterations} iterations alone ({verdict}): try another train.lr (now {train.lr:g}; discriminator: "
         f"{train.lr_discriminator or train.lr:g}) or `ganpipe recipe diff`"
@@ -220,5 +219,5 @@ def _advice(verdict: Verdict, iterations: int, train: config.Train) -> str:
 
 
 def most(train: config.Train) -> int:
-    """Return how many iterations a side may take to learn what must be easy."""
+    """Return the largest number of iterations in which a side must learn."""
     return max(_ITERATIONS, _PAIRS // train.batch)

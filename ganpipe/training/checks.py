@@ -1,4 +1,4 @@
-"""What must be right before the first step of a training: its output fits the data, its checkpoints fit the disk."""
+"""Checks before the first step of a training: its outputs fit the data, and its checkpoints fit on the disk."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ganpipe.sampling.draw import BLOCK, GivenSource, all_inputs
 from ganpipe.training.loop import Trainer
 
 _CHECKPOINTS = 3  # on the disk at once: two are kept while a third is written
-_BEYOND = 1e-3  # what rounding may add to the ends of [-1, 1]
+_BEYOND = 1e-3  # tolerance for rounding at the ends of [-1, 1]
 
 
 def require_fitting_output(system: System, given: GivenSource | None) -> None:
-    """Raise `PreflightError` unless every output is like the field it should look like.
+    """Raise `PreflightError` unless every output fits the field that it should look like.
 
     It must have the shape of that field and be finite, and images must lie within [-1, 1]. Images that will grow may
     be smaller by a whole factor. The global state of torch's generator is left as it is.
@@ -47,7 +47,10 @@ def require_fitting_output(system: System, given: GivenSource | None) -> None:
 
 @torch.no_grad()
 def drawn_outputs(system: System, given: GivenSource | None) -> Batch:
-    """Return what the system makes of the first `BLOCK` inputs, in evaluation mode, in network form."""
+    """Return the outputs for the first `BLOCK` inputs, in evaluation mode and network form.
+
+    Raises `PreflightError` unless `generate` returns exactly the declared outputs.
+    """
     training = system.training
     outputs = system.eval().generate(all_inputs(system, BLOCK, seed=0, given=given))
     system.train(training)
@@ -83,14 +86,14 @@ def _is_fraction(found: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 
 
 def statistics(items: Float[Tensor, "n ..."]) -> str:
-    """Return range, mean and standard deviation of all numbers."""
+    """Return range, mean and standard deviation of all numbers, as text."""
     return f"{items.min():.2f} to {items.max():.2f}, mean {items.mean():.2f}, std {items.std():.2f}"
 
 
 def require_disk_space(trainer: Trainer, folder: Path) -> str:
-    """Raise `DataError` where the checkpoints of the training have no room in `folder`, of which some may exist.
+    """Raise `DataError` if the disk of `folder` has no room for the checkpoints that are not there yet.
 
-    Returns their size and what the disk has left, for a person.
+    Returns a line for a person: the size of a checkpoint and the free space.
     """
     size = checkpoint_bytes(trainer)
     existing = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
@@ -101,10 +104,10 @@ def require_disk_space(trainer: Trainer, folder: Path) -> str:
 
 
 def checkpoint_bytes(trainer: Trainer) -> int:
-    """Return how large a checkpoint becomes.
+    """Return the size of a checkpoint in bytes.
 
-    It holds the networks, their moving average, what the optimizer remembers per weight and, where the best generators
-    shall be published, a copy of these.
+    It holds the system, the moving average, the state of the optimizers and, if the best generators are to be
+    published, a copy of them.
     """
     system, average, train = trainer.system, trainer.ema, trainer.train
     players = [system.get_submodule(name) for name in system.players]

@@ -1,4 +1,4 @@
-"""The training loop: performs what a system yields, and is the only place that freezes, differentiates and steps."""
+"""The training loop performs the updates of a system. No other module freezes networks, differentiates or steps."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Trainer:
     def iterate(self) -> int:
         """Perform one iteration of the system's updates and return how many real images it showed.
 
-        Raises `TrainingDiverged` when a loss is not finite: on the CPU at once, and the step that would follow is not
-        taken; on a GPU, where reading a loss waits for it, up to 32 iterations later. The error says after how many
-        images it was, in every process the same.
+        Raises `TrainingDiverged` if a loss is not finite. On the CPU it is raised before the step is taken; on a GPU up
+        to 32 iterations later, because reading a loss waits for the GPU. The error is the same in every process and
+        names the number of images shown before that iteration.
         """
         seed_iteration(self.train.seed, distributed.rank(), self.nimg)
         rank, world = distributed.rank(), distributed.world()
@@ -129,10 +129,10 @@ class Trainer:
         noted.setdefault(f"{player}/gradient_norm", []).append(gradient_norm(self.system.get_submodule(player)))
 
     def _keep(self, nimg: int, noted: Mapping[str, list[Tensor]]) -> None:
-        """Remember the means of the iteration that began after `nimg` images; read them at once on the CPU.
+        """Keep the means of the iteration that began after `nimg` images, until they are read.
 
-        On a GPU they are read now and then, and by all processes in the same iteration, though rank 0 alone also reads
-        them for a checkpoint.
+        On the CPU they are read at once. On a GPU all processes read them in every 32nd iteration and at each log
+        point; rank 0 also reads them for a checkpoint.
         """
         means = {name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()}
         self._unread.append((nimg, distributed.spread_non_finite(means)))
@@ -141,7 +141,7 @@ class Trainer:
             self.read_losses()
 
     def read_losses(self) -> None:
-        """Move all remembered means into the history. Raises `TrainingDiverged` when one is not finite."""
+        """Move all kept means into the history. Raises `TrainingDiverged` if one is not finite."""
         rows = [(nimg, list(means)) for nimg, means in self._unread]
         flat = [value for _, means in self._unread for value in means.values()]
         numbers = iter(torch.stack(flat).tolist() if flat else [])
@@ -210,7 +210,7 @@ def seed_iteration(seed: int, rank: int, nimg: int) -> None:
 
 @contextlib.contextmanager
 def only_trains(system: System, player: str) -> Iterator[None]:
-    """Freeze every parameter but the player's: no gradients are computed for networks that do not move."""
+    """Freeze every parameter but the player's, so that no gradient is computed for a network that does not move."""
     mine = {id(parameter) for parameter in system.get_submodule(player).parameters()}
     before = [(parameter, parameter.requires_grad) for parameter in system.parameters()]
     for parameter, wanted in before:
