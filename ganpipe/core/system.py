@@ -194,20 +194,18 @@ class System(nn.Module):
 
 def _without_frozen(system: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
     """Remove the frozen networks from the result of `state_dict`, in place."""
-    for name in _frozen_keys(system, state, prefix):
-        del state[name]
+    assert isinstance(system, System)
+    for name in system.frozen:
+        for key in [key for key in state if key.startswith(f"{prefix}{name}.")]:
+            del state[key]
 
 
 def _accept_without_frozen(system: nn.Module, incompatible: Any) -> None:
-    """Let `load_state_dict` accept a state without frozen networks: their keys do not count as missing."""
-    missing = incompatible.missing_keys
-    missing[:] = [key for key in missing if key not in _frozen_keys(system, missing, "")]
-
-
-def _frozen_keys(system: nn.Module, keys: Any, prefix: str) -> list[str]:
+    """Let `load_state_dict` of a system accept a state without frozen networks: their keys are not missing."""
     assert isinstance(system, System)
-    starts = tuple(f"{prefix}{name}." for name in system.frozen)
-    return [key for key in keys if starts and key.startswith(starts)]
+    frozen = tuple(f"{name}." for name in system.frozen)
+    missing = incompatible.missing_keys
+    missing[:] = [key for key in missing if not (frozen and key.startswith(frozen))]
 
 
 def _sha256(module: nn.Module) -> str:

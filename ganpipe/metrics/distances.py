@@ -37,7 +37,11 @@ def squared_distances(x: Shaped[Tensor, "n d"], y: Shaped[Tensor, "m d"]) -> Flo
     Exact for whole numbers such as pixels, in any order of summation. Of other numbers, distances that are small beside
     the lengths of the points lose digits: `distance_rows` does not.
     """
-    return _expanded(x, y)[0].clamp_(min=0)
+    squares = torch.zeros(len(x), len(y), dtype=torch.float64, device=x.device)
+    for start in range(0, x.shape[1], _COLUMNS):
+        a, b = (points[:, start : start + _COLUMNS].double() for points in (x, y))
+        squares += _expanded(_lengths(a)[:, None] + _lengths(b), a, b)
+    return squares.clamp_(min=0)
 
 
 def distance_rows(x: Points, y: Float64[Tensor, "m d"]) -> Iterator[tuple[int, Float64[Tensor, "rows m"]]]:
@@ -48,9 +52,11 @@ def distance_rows(x: Points, y: Float64[Tensor, "m d"]) -> Iterator[tuple[int, F
     """
     centre = y.mean(dim=0)
     x_, y_ = x - centre, y - centre
+    x_lengths, y_lengths = _lengths(x_), _lengths(y_)
     for start in range(0, len(x), ROWS):
         rows = slice(start, start + ROWS)
-        squares, lengths = _expanded(x_[rows], y_)
+        lengths = x_lengths[rows, None] + y_lengths
+        squares = _expanded(lengths, x_[rows], y_)
         yield start, _with_exact(squares < _NEAR * lengths, squares, x[rows], y).sqrt_()
 
 
@@ -68,18 +74,14 @@ def mean_and_nearest(items: Shaped[np.ndarray, "n ..."]) -> tuple[float, float]:
     return float(mean), float(apart.min(axis=1).mean())
 
 
-def _expanded(
-    x: Shaped[Tensor, "n d"], y: Shaped[Tensor, "m d"]
-) -> tuple[Float64[Tensor, "n m"], Float64[Tensor, "n m"]]:
-    """Return |x|^2 + |y|^2 - 2 x.y and |x|^2 + |y|^2 of all pairs, summed over `_COLUMNS` numbers at a time."""
-    squares = torch.zeros(len(x), len(y), dtype=torch.float64, device=x.device)
-    lengths = torch.zeros_like(squares)
-    for start in range(0, x.shape[1], _COLUMNS):
-        a, b = (points[:, start : start + _COLUMNS].double() for points in (x, y))
-        parts = a.square().sum(dim=1, keepdim=True) + b.square().sum(dim=1)
-        lengths += parts
-        squares += torch.addmm(parts, a, b.T, alpha=-2)
-    return squares, lengths
+def _lengths(points: Points) -> Float64[Tensor, " n"]:
+    """Return the squared length of each point."""
+    return points.square().sum(dim=1)
+
+
+def _expanded(lengths: Float64[Tensor, "n m"], x: Points, y: Float64[Tensor, "m d"]) -> Float64[Tensor, "n m"]:
+    """Return |x|^2 + |y|^2 - 2 x.y of all pairs; `lengths` holds |x|^2 + |y|^2."""
+    return torch.addmm(lengths, x, y.T, alpha=-2)
 
 
 def _with_exact(

@@ -19,12 +19,12 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, PreflightError
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.preflight.one_sided import Fetch, Rehearsal, Side, UniformNoise, Verdict, inputs_from, ranked
-from ganpipe.sampling.draw import given_spaces
+from ganpipe.sampling.draw import GivenSource, given_spaces
 from ganpipe.training.checks import drawn_outputs, require_disk_space, require_fitting_output
 from ganpipe.training.checks import statistics as output_statistics
 from ganpipe.training.forecast import WARM_UP, duration
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import Prepared, prepare
+from ganpipe.training.stage import prepare
 
 ENOUGH = 0.9
 """A side has learned when this share of the pairs is in the right order; chance gives a half."""
@@ -56,7 +56,7 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
         system, fetch = prepared.system, prepared.sampler.fetch
         batch = fetch(0, params.train.batch)
         require_fitting_output(system, prepared.given)
-        yield from describe_outputs(prepared, batch)
+        yield from describe_outputs(system, prepared.given, batch)
         untrained = copy.deepcopy(system)
         trainer = Trainer(system, params.train, fetch)
         yield f"disk: {require_disk_space(trainer, paths.state_dir() / 'checkpoints')}"
@@ -65,10 +65,9 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
         yield f"one batch: {describe_one_batch(untrained, params.train, batch)}"
 
 
-def describe_outputs(prepared: Prepared, batch: Batch) -> Iterator[str]:
-    """Yield a line for each output: its shape, its statistics before training, and those of the data."""
-    system = prepared.system
-    for name, values in drawn_outputs(system, prepared.given).items():
+def describe_outputs(system: System, given: GivenSource | None, batch: Batch) -> Iterator[str]:
+    """Yield a line for each output: its shape, its numbers before training, and those of the data beside."""
+    for name, values in drawn_outputs(system, given).items():
         wanted = system.data.fields[system.outputs[name]]
         what = "output" if len(system.outputs) == 1 else f"output {name}"
         shape = tuple(values.shape[1:])

@@ -33,7 +33,7 @@ def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
 
     The same weights give the same bytes: neither file holds a time or a machine's name.
     """
-    weights = save({name: value.contiguous().cpu() for name, value in _published(system).items()})
+    weights = save({name: value.contiguous().cpu() for name, value in published_state(system).items()})
     options = system.cfg.model_dump(mode="json")
     description = {
         "format": FORMAT,
@@ -168,7 +168,7 @@ def load_generator(path: str | Path) -> Generator:
                 f"{where}: the frozen network {name} has other weights here (sha256 {sha256[:8]}...) than in training"
             )
     found = load(weights)
-    if found.keys() != _published(system).keys():
+    if found.keys() != published_state(system).keys():
         raise CheckpointError(f"{where}: not the weights of this {description['system']['name']}; train again")
     system.load_state_dict(found, strict=False)  # the rest of its state is used in training only
     return Generator(system)
@@ -179,8 +179,8 @@ def train_fingerprint(folder: Path) -> str:
     return str(_read_description(folder / "generator.json")["train_fingerprint"])
 
 
-def _published(system: System) -> dict[str, Tensor]:
-    """Return the weights of the generators and the system's own buffers, for example a level of growth."""
+def published_state(system: System) -> dict[str, Tensor]:
+    """Return the weights of the generators, and the system's own buffers, such as a level of growth."""
     networks = {
         f"{player}.{name}": value
         for player in system.generators

@@ -16,12 +16,14 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError
 from ganpipe.files import replacing, write_bytes
+from ganpipe.sampling.published import published_state
 
-FORMAT = "ganpipe/checkpoint/1"
+FORMAT = "ganpipe/checkpoint/2"
 
 
 class Checkpoints:
@@ -122,24 +124,21 @@ class Checkpoints:
 
 
 class BestGenerator:
-    """The generators with the lowest score so far; part of a checkpoint."""
+    """The published state with the lowest score so far; part of a checkpoint."""
 
     def __init__(self) -> None:
         self.score = float("inf")
-        self._weights: dict[str, dict[str, Any]] = {}
+        self._weights: dict[str, Tensor] = {}
 
     def offer(self, score: float, system: System) -> None:
-        """Keep a copy of the generators of `system` if their score is below all earlier ones."""
+        """Keep a copy of what would be published of `system` if its score is the lowest so far."""
         if score < self.score:
             self.score = score
-            for player in system.generators:
-                state = system.get_submodule(player).state_dict()
-                self._weights[player] = {name: value.detach().clone() for name, value in state.items()}
+            self._weights = {name: value.detach().clone() for name, value in published_state(system).items()}
 
     def put_into(self, system: System) -> None:
-        """Give `system` the best generators, if any were offered."""
-        for player, weights in self._weights.items():
-            system.get_submodule(player).load_state_dict(weights)
+        """Give `system` the best published state, if any was offered."""
+        system.load_state_dict(self._weights, strict=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best score and its weights."""

@@ -164,7 +164,7 @@ class Shown:
         return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
 
     def scorer(self, folder: Path) -> Scorer:
-        """Return the scorer of the generator. It may train a classifier. Raises `ConfigError` for too few rows."""
+        """Return the scorer, which may first train a classifier. Raises `ConfigError` for too few held-out rows."""
         if most_items(self._system, 2, self._given) < 2:
             raise ConfigError(
                 "params.yaml: train.evaluate_kimg scores items of at least two held-out rows, but this data has one; "

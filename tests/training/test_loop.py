@@ -1,85 +1,20 @@
-"""The loop: who moves and who does not, micro-batches, the guard, schedules, phases, what is frozen."""
+"""The loop: who moves and who does not, micro-batches, the guard, schedules, restarts."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from several import several
-from specs import vectors
-from torch import Tensor, nn
+from torch import nn
+from toy import Toy, assert_same, fetch, stepped, trainer, weights
 
-from ganpipe.config import Train
 from ganpipe.core.batch import Batch
-from ganpipe.core.inputs import Constant, Noise
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.errors import ConfigError, TrainingDiverged
-from ganpipe.history.table import read_csv
+from ganpipe.errors import TrainingDiverged
 from ganpipe.training import loop
 from ganpipe.training.loop import Trainer, only_trains, seed_iteration
-
-SPEC = vectors(2)
-
-
-class Toy(System):
-    """A generator and a discriminator of one layer each, whose losses record what they see."""
-
-    inputs = {"latent": Noise((3,))}
-    outputs = {"vector": "vector"}
-
-    def __init__(self, poison: float | None = None) -> None:
-        super().__init__(None, SPEC)
-        torch.manual_seed(0)
-        self.generator = nn.Linear(3, 2)
-        self.discriminator = nn.Linear(2, 1)
-        self.poison = poison
-        self.seen: list[Any] = []
-
-    def updates(self, it: Iteration) -> Updates:
-        batch = it.next_batch()
-        outcome = yield Update("discriminator", self.discriminator_loss, batch)
-        self.seen.append(outcome)
-        it.log({"score": outcome.tensors["logits"].mean()})
-        yield Update("generator", self.generator_loss, batch)
-
-    def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        self.seen.append([p.requires_grad for p in self.generator.parameters()])
-        logits = self.discriminator(batch["vector"]).flatten()
-        terms = {"square": (logits - 1).square().mean(), "pull": 0.1 * logits.mean()}
-        if self.poison is not None:
-            terms["poison"] = logits.mean() * self.poison
-        return terms, {"logits": logits}
-
-    def generator_loss(self, batch: Batch) -> Terms:
-        fixed = self.generator(torch.ones(len(batch["vector"]), 3, dtype=batch["vector"].dtype))
-        return {"adversarial": self.discriminator(fixed).square().mean()}
-
-
-def fetch(position: int, count: int) -> Batch:
-    """Return rows that depend on their position alone."""
-    generator = torch.Generator().manual_seed(position)
-    return {"vector": torch.randn(count, 2, generator=generator, dtype=torch.float64)}
-
-
-def trainer(system: System, **values: Any) -> Trainer:
-    base = {
-        "kimg": 1,
-        "batch": 8,
-        "lr": 0.1,
-        "optimizer": {"name": "sgd"},
-        "preview_kimg": 1,
-        "log_kimg": 1,
-    }
-    return Trainer(system.double(), Train.model_validate(base | values), fetch)
-
-
-def weights(module: nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
 
 
 def test_each_update_moves_its_player_alone() -> None:
@@ -229,16 +164,6 @@ def test_terms_in_bf16_are_summed_over_micro_batches_in_fp32() -> None:
     assert training.history.close_row(0.008)["loss_generator"] == 130.0  # 129 where shares are summed in bf16
 
 
-def stepped(before: list[Tensor], gradients: Sequence[Tensor], rate: float) -> list[Tensor]:
-    """What plain gradient descent makes of weights."""
-    return [weight - rate * gradient for weight, gradient in zip(before, gradients, strict=True)]
-
-
-def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-14, atol=1e-15)
-
-
 class Scheduled(Toy):
     """Its generator steps with a quarter of the learning rate, then with all of it."""
 
@@ -346,195 +271,3 @@ def test_a_restart_takes_up_weights_that_have_grown() -> None:
     training.iterate()
     assert len(system.seen[-1]) == 4
     assert not any(torch.equal(a, b) for a, b in zip(system.seen[-1], weights(system.generator), strict=True))
-
-
-# Which rows of the data an iteration takes.
-
-
-def recorded(calls: list[tuple[int, int]]) -> Callable[[int, int], Batch]:
-    def note(position: int, count: int) -> Batch:
-        calls.append((position, count))
-        return fetch(position, count)
-
-    return note
-
-
-def test_batches_of_any_size_follow_each_other_and_are_counted() -> None:
-    calls: list[tuple[int, int]] = []
-    it = Iteration(100, recorded(calls), batch=8)
-    assert it.kimg == 0.1
-    sizes = [len(it.next_batch(n)["vector"]) for n in (None, 3, 5, None)]
-    assert sizes == [8, 3, 5, 8]
-    assert calls == [(100, 8), (108, 3), (111, 5), (116, 8)]
-    assert it.shown == 24 and it.nimg == 100 and it.kimg == 0.1
-
-
-@pytest.mark.parametrize("rank", [0, 1, 2])
-def test_each_process_takes_its_own_share_of_the_same_batch(rank: int) -> None:
-    calls: list[tuple[int, int]] = []
-    it = Iteration(12, recorded(calls), batch=6, rank=rank, world=3)
-    assert len(it.next_batch()["vector"]) == 2
-    assert len(it.next_batch(9)["vector"]) == 3
-    assert calls == [(12 + 2 * rank, 2), (18 + 3 * rank, 3)]
-    assert it.shown == 15
-
-
-@pytest.mark.parametrize("n", [2, 4, 7])
-def test_a_batch_that_does_not_divide_among_the_processes_is_refused_and_not_counted(n: int) -> None:
-    calls: list[tuple[int, int]] = []
-    it = Iteration(0, recorded(calls), batch=6, rank=1, world=3)
-    with pytest.raises(ConfigError, match=f"a batch of {n} items does not divide among 3 processes"):
-        it.next_batch(n)
-    assert not calls and not it.shown
-
-
-def test_the_next_iteration_goes_on_where_the_last_one_ended() -> None:
-    class Greedy(Toy):
-        def updates(self, it: Iteration) -> Updates:
-            for n in (None, 4):
-                yield Update("discriminator", self.discriminator_loss, it.next_batch(n))
-
-    calls: list[tuple[int, int]] = []
-    training = Trainer(Greedy().double(), trainer(Toy()).train, recorded(calls))
-    assert [training.iterate(), training.iterate()] == [12, 12]
-    assert calls == [(0, 8), (8, 4), (12, 8), (20, 4)]
-    assert training.nimg == 24
-
-
-# Phases in which a side rests, and systems that have one side only.
-
-
-class Phased(Toy):
-    """First the discriminator alone, then the generator alone."""
-
-    def updates(self, it: Iteration) -> Updates:
-        player = "discriminator" if it.kimg < 0.008 else "generator"
-        loss = self.discriminator_loss if player == "discriminator" else self.generator_loss
-        yield Update(player, loss, it.next_batch())
-
-
-def test_a_side_may_rest_and_its_columns_are_blank(tmp_path: Path) -> None:
-    system = Phased()
-    training = trainer(system, ema_half_life_kimg=0.01)
-    before = {name: weights(system.get_submodule(name)) for name in system.players}
-    for moving, resting in (("discriminator", "generator"), ("generator", "discriminator")):
-        training.iterate()
-        row = training.history.close_row(training.nimg / 1000)
-        assert f"loss_{moving}" in row and f"loss_{resting}" not in row
-        assert not any(name.startswith(resting) for name in row)
-        after = {name: weights(system.get_submodule(name)) for name in system.players}
-        assert all(torch.equal(a, b) for a, b in zip(after[resting], before[resting], strict=True))
-        assert not any(torch.equal(a, b) for a, b in zip(after[moving], before[moving], strict=True))
-        before = after
-    training.history.write_csv(tmp_path / "history.csv")
-    header, first, second = (line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines())
-    assert header[:3] == ["kimg", "loss_generator", "loss_discriminator"]
-    assert first[1] == "" and first[2] != ""
-    assert second[1] != "" and second[2] == ""
-    assert [row.keys() for row in read_csv(tmp_path / "history.csv")] == [row.keys() for row in training.history.rows]
-
-
-class Alone(System):
-    """A generator without adversary: it is pulled to the mean of the data."""
-
-    adversaries = ()
-    inputs = {"seed": Constant(1.0)}
-    outputs = {"vector": "vector"}
-
-    def __init__(self) -> None:
-        super().__init__(None, SPEC)
-        torch.manual_seed(0)
-        self.generator = nn.Linear(1, 2)
-
-    def updates(self, it: Iteration) -> Updates:
-        yield Update("generator", self.loss, it.next_batch())
-
-    def loss(self, batch: Batch) -> Terms:
-        made = self.generate({"seed": self.draw("seed", len(batch["vector"])).double()})["vector"]
-        return {"distance": (made - batch["vector"]).square().mean()}
-
-
-def test_a_system_without_an_adversary_trains(tmp_path: Path) -> None:
-    system = Alone()
-    assert system.players == ("generator",)
-    assert system.realness(fetch(0, 8)) is None
-    training = trainer(system, ema_half_life_kimg=0.01)
-    losses = []
-    for _ in range(20):
-        training.iterate()
-        row = training.history.close_row(training.nimg / 1000)
-        assert row.keys() == {"kimg", "loss_generator", "generator/distance", "generator/gradient_norm"}
-        losses.append(row["loss_generator"])
-    assert sum(losses[-5:]) < sum(losses[:5])
-    training.history.write_csv(tmp_path / "history.csv")
-    lines = [line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines()]
-    assert lines[0][:5] == ["kimg", "loss_generator", "loss_discriminator", "score_generator", "score_discriminator"]
-    assert all(line[2:5] == ["", "", ""] and line[1] for line in lines[1:])
-
-
-# Players of several networks, and networks that nobody trains.
-
-
-def test_the_networks_of_a_player_step_together_and_are_averaged_together() -> None:
-    system = several().double()
-    before = copy.deepcopy(system)
-    training = trainer(system, ema_half_life_kimg=0.01)
-    training.iterate()
-    for name, parameter in system.generator.named_parameters():
-        assert not torch.equal(parameter, before.generator.get_parameter(name)), name
-        average = training.ema.shadow["generator"].get_parameter(name)
-        assert not torch.equal(average, before.generator.get_parameter(name)), name
-        assert average.dtype == torch.float64
-    assert training.history.close_row(0.008)["generator/gradient_norm"] > 0
-    with training.ema.applied(system) as lent:
-        assert lent.generator["head"] is training.ema.shadow["generator"]["head"]
-
-
-def test_a_player_of_several_networks_takes_one_step_on_the_sum_of_its_terms() -> None:
-    system, expected = several().double(), several().double().train()
-    training = trainer(system)
-    training.iterate()
-    seed_iteration(0, 0, 0)
-    torch.randn(8, 3)  # the latents of the discriminator's step
-    expected.discriminator.load_state_dict(system.discriminator.state_dict())
-    parameters = list(expected.generator.parameters())
-    terms = expected.generator_loss(fetch(0, 8))
-    gradients = torch.autograd.grad(terms["adversarial"] + terms["features"], parameters)
-    assert_same(weights(system.generator), stepped(weights(expected.generator), gradients, 0.1))
-
-
-def test_a_frozen_network_stays_as_it_is_while_gradients_pass_through_it() -> None:
-    system = several().double()
-    training = trainer(system, ema_half_life_kimg=0.01)
-    before = copy.deepcopy(dict(system.features.named_parameters()) | dict(system.features.named_buffers()))
-    assert system.training and system.generator["body"].training and not system.features[1].training
-    training.iterate()
-    assert all(parameter.grad is None for parameter in system.features.parameters())
-    for name, value in [*system.features.named_parameters(), *system.features.named_buffers()]:
-        assert torch.equal(value, before[name]), name
-    with training.ema.applied(system):
-        assert not system.features.training
-    assert system.training and not system.features.training
-    assert "features" not in training.ema.shadow
-    assert training._optimizers.keys() == {"generator", "discriminator"}
-
-
-def test_a_training_with_a_frozen_network_is_taken_up_where_it_was() -> None:
-    straight, first, second = (trainer(several().double(), ema_half_life_kimg=0.01) for _ in range(3))
-    for _ in range(4):
-        straight.iterate()
-    first.iterate()
-    first.iterate()
-    state = copy.deepcopy(first.state())
-    assert not [name for name in state["system"] if name.startswith("features")]
-    assert state["system"]["level"] == 0.5
-    second.restore(state)
-    second.iterate()
-    second.iterate()
-    assert second.system.level == 1.0
-    for (name, ours), theirs in zip(
-        straight.system.state_dict().items(), second.system.state_dict().values(), strict=True
-    ):
-        assert torch.equal(ours, theirs), name
-    for ours, theirs in zip(straight.ema.state_dict().values(), second.ema.state_dict().values(), strict=True):
-        assert torch.equal(ours, theirs)

@@ -14,84 +14,29 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
+from line_gan import TRAIN, Line, parameters, reals, wide
 from miniatures import changed, miniature, train
 from several import several
 from specs import images, vectors
-from torch import Tensor, nn
-from translating import Translator, pairs
+from torch import nn
 from typer.testing import CliRunner
 
-from ganpipe import config, paths
+from ganpipe import paths
 from ganpipe.cli import app
-from ganpipe.config import Params, Train
+from ganpipe.config import Params
 from ganpipe.core.batch import Batch
-from ganpipe.core.inputs import Noise
-from ganpipe.core.spec import STORED_TYPES, DataSpec
-from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
-from ganpipe.data.packed.given import GivenRows
-from ganpipe.data.packed.sampler import Sampler
+from ganpipe.core.spec import DataSpec
+from ganpipe.core.system import System, Terms
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, PreflightError
 from ganpipe.preflight import checks as preflight
 from ganpipe.preflight.one_sided import OneSided, Rehearsal, Verdict, ranked
 from ganpipe.training import checks, forecast
 from ganpipe.training.checks import require_fitting_output
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import Prepared, prepare
-
-TRAIN = Train(
-    kimg=1, batch=64, lr=0.05, optimizer=config.SGD(name="sgd"), preview_kimg=1, log_kimg=1, ema_half_life_kimg=0.1
-)
-
-
-class Line(System):
-    """A GAN on numbers: the generator shifts a latent, the discriminator has a slope; reals are around 3."""
-
-    inputs = {"latent": Noise((1,))}
-    outputs = {"vector": "vector"}
-
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        super().__init__(None, vectors(1, name="line"))
-        self.generator, self.discriminator = Shift(), nn.Sequential(nn.Linear(1, 1), nn.Flatten(0))
-        nn.init.zeros_(self.discriminator[0].weight)
-
-    def updates(self, it: Iteration) -> Updates:
-        batch = it.next_batch()
-        outcome = yield Update("discriminator", self.discriminator_loss, batch)
-        it.log({"score": outcome.tensors["real"].mean()})
-        outcome = yield Update("generator", self.generator_loss, batch)
-        it.log({"loss": outcome.terms["adversarial"]})
-
-    def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        with torch.no_grad():
-            items = self.generator(self.draw("latent", len(batch["vector"])))
-        real, fake = self.discriminator(batch["vector"]), self.discriminator(items)
-        return {"loss": nn.functional.softplus(torch.cat([-real, fake])).mean()}, {"real": real}
-
-    def generator_loss(self, batch: Batch) -> Terms:
-        return {"adversarial": -self.discriminator(self.generator(self.draw("latent", len(batch["vector"])))).mean()}
-
-
-class Shift(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.by = nn.Parameter(torch.zeros(1))
-
-    def forward(self, latents: Tensor) -> Tensor:
-        return 0.1 * latents + self.by
-
-
-def reals(position: int, count: int) -> Batch:
-    """Return numbers around 3 that depend on their position alone."""
-    return {"vector": 3 + 0.1 * torch.randn(count, 1, generator=torch.Generator().manual_seed(position))}
-
-
-def parameters(module: nn.Module) -> list[float]:
-    return [float(value) for parameter in module.parameters() for value in parameter.detach().flatten()]
+from ganpipe.training.stage import prepare
 
 
 def test_ranking_counts_pairs() -> None:
@@ -134,13 +79,6 @@ def test_both_players_of_a_healthy_gan_pass() -> None:
     )
     assert "against uniform noise: 9" in preflight.describe_noise_test(system, TRAIN, wide)
     assert all(torch.equal(value, before[name]) for name, value in system.state_dict().items()), "it is not touched"
-
-
-def wide(position: int, count: int) -> Batch:
-    """Numbers around 3, with one at -10: noise goes from there to 3."""
-    batch = reals(position, count)
-    batch["vector"][0] = -10
-    return batch
 
 
 class Deaf(Line):
@@ -205,20 +143,13 @@ Looked = Callable[[System, DataSpec, Batch], list[str]]
 
 
 @pytest.fixture
-def on(tmp_path: Path) -> Looked:
+def on() -> Looked:
     """Return a function that tells what the check says of a system that it is told to learn data of a kind."""
 
     def look(system: System, spec: DataSpec, batch: Batch) -> list[str]:
         system.data = spec
         require_fitting_output(system, None)
-        rows = {
-            name: np.zeros((4, *field.stored_shape), STORED_TYPES[field.kind]) for name, field in spec.fields.items()
-        }
-        about = About(name=spec.name, source="", licence="", citation="", transform="")
-        write_packed(tmp_path / "data.h5", about, spec.fields, {"items": SpaceRows(4, [rows])})
-        packed = Packed.open(tmp_path / "data.h5")
-        prepared = Prepared(system, packed, Sampler(packed, 0, torch.device("cpu")), GivenRows(packed))
-        return list(preflight.describe_outputs(prepared, batch))
+        return list(preflight.describe_outputs(system, None, batch))
 
     return look
 
@@ -286,114 +217,6 @@ def test_every_output_is_looked_at_by_its_name(on: Looked) -> None:
     system.outputs = {"vector": "vector", "third": "vector"}
     with pytest.raises(PreflightError, match=r"Several.generate returns other, vector, but its outputs are vec"):
         on(system, system.data, {})
-
-
-# What does not apply.
-
-
-class Alone(Line):
-    """Its generator learns the mean of the data, with nobody to fool."""
-
-    adversaries = ()
-    sign = 1.0
-
-    def updates(self, it: Iteration) -> Updates:
-        yield Update("generator", self.loss, it.next_batch())
-
-    def loss(self, batch: Batch) -> Terms:
-        made = self.generator(self.draw("latent", len(batch["vector"])))
-        return {"distance": self.sign * (made - batch["vector"]).square().mean()}
-
-
-def test_a_system_without_an_adversary_must_lower_its_loss() -> None:
-    assert preflight.describe_noise_test(Alone(), TRAIN, reals) == "does not apply: Alone has no adversary"
-    told = preflight.describe_one_batch(Alone(), TRAIN, reals(0, 64))
-    assert re.match(r"the generator's loss falls from \d[\d.]* to \d[\d.]* in \d+ iterations; no adversary", told)
-    stuck = TRAIN.model_copy(update={"lr": 1e-12})
-    with pytest.raises(PreflightError, match=r"one batch: the generator does not learn it: its loss is .* after 200 "):
-        preflight.describe_one_batch(Alone(), stuck, reals(0, 64))
-
-
-class Later(Line):
-    """One side waits for a phase that the check does not reach."""
-
-    waits = "discriminator"
-
-    def updates(self, it: Iteration) -> Updates:
-        batch = it.next_batch()
-        if self.waits != "discriminator":
-            yield Update("discriminator", self.discriminator_loss, batch)
-        if self.waits != "generator":
-            yield Update("generator", self.generator_loss, batch)
-
-    def generator_loss(self, batch: Batch) -> Terms:
-        made = self.generator(self.draw("latent", len(batch["vector"])))
-        return {"distance": (made - batch["vector"]).square().mean(), **super().generator_loss(batch)}
-
-
-def test_a_side_that_waits_for_a_later_phase_is_not_judged() -> None:
-    system = Later()
-    told = preflight.describe_noise_test(system, TRAIN, reals)
-    assert told == "does not apply: the discriminator waits for a later phase of the training"
-    assert preflight.describe_one_batch(system, TRAIN, reals(0, 64)).startswith("the generator's loss falls from ")
-    system.waits = "generator"
-    assert "against uniform noise: 9" in preflight.describe_noise_test(system, TRAIN, wide)
-    told = preflight.describe_one_batch(system, TRAIN, reals(0, 64))
-    assert told.endswith("; the generator waits for a later phase of the training")
-
-
-def test_noise_cannot_stand_for_several_networks() -> None:
-    told = preflight.describe_noise_test(several(), TRAIN, lambda position, count: {"vector": torch.zeros(count, 2)})
-    assert told == "does not apply: Several has several generators, and noise can stand for one only"
-
-
-def test_the_resting_side_cannot_be_restarted() -> None:
-    class Restless(Line):
-        def updates(self, it: Iteration) -> Updates:
-            it.restart("discriminator")
-            it.restart("generator")
-            return (yield from super().updates(it))
-
-    whole, half = Trainer(Restless(), TRAIN, reals), Trainer(OneSided(Restless(), "generators"), TRAIN, reals)
-    for training in (whole, half):
-        training.iterate()
-    assert parameters(half.system.system.discriminator) == parameters(Line().discriminator)
-    assert half._optimizers.keys() == {"generator_side"}
-
-
-def test_frozen_networks_rest_in_a_rehearsal_too() -> None:
-    system = several()
-    train = TRAIN.model_copy(update={"lr": 1e-3})
-    rows = {"vector": torch.randn(64, 2)}
-    before = system.frozen_sha256
-    rehearsal = Rehearsal(system, "generators", train, lambda position, count: rows, [rows])
-    rehearsal.trainer.iterate()
-    assert rehearsal.moved and system.frozen_sha256 == before and not system.features.training
-    assert not [name for name in rehearsal.trainer.system.state_dict() if "features" in name]
-
-
-def test_given_rows_and_choices_are_judged_beside_what_was_made_of_them() -> None:
-    """The verdict of a fake is on the pair of what it was made from and what was made."""
-
-    class Pairs(Translator):
-        adversaries = ("discriminator",)
-
-        def __init__(self) -> None:
-            super().__init__(Translator.Config(), pairs())
-            self.discriminator = nn.Linear(1, 1)
-            self.judged: list[Batch] = []
-
-        def realness(self, batch: Batch) -> Tensor:
-            self.judged.append(batch)
-            return (batch["source"] + batch["target"]).flatten(1).mean(dim=1)
-
-    rows = {"source": torch.rand(64, 1, 2, 3), "target": torch.zeros(64, 1, 2, 3)}
-    system = Pairs()
-    verdict = Rehearsal(system, "generators", TRAIN, lambda position, count: rows, [rows]).verdict()
-    real, fake = system.judged
-    assert fake.keys() == {"source", "target"} and torch.equal(fake["source"], rows["source"])
-    assert torch.equal(fake["target"], -rows["source"])
-    assert torch.equal(verdict.fake, torch.zeros(64)) and (verdict.real > 0).all() and verdict.ranked == 1.0
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
