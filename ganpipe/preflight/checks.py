@@ -66,7 +66,7 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
 
 
 def describe_outputs(system: System, given: GivenSource | None, batch: Batch) -> Iterator[str]:
-    """Yield a line for each output: its shape, its numbers before training, and those of the data beside."""
+    """Yield a line for each output: its shape, its statistics before training, and those of the data."""
     for name, values in drawn_outputs(system, given).items():
         wanted = system.data.fields[system.outputs[name]]
         what = "output" if len(system.outputs) == 1 else f"output {name}"

@@ -180,7 +180,7 @@ def train_fingerprint(folder: Path) -> str:
 
 
 def published_state(system: System) -> dict[str, Tensor]:
-    """Return the weights of the generators, and the system's own buffers, such as a level of growth."""
+    """Return the weights of the generators and the system's own buffers, for example a level of growth."""
     networks = {
         f"{player}.{name}": value
         for player in system.generators

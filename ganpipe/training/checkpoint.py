@@ -131,7 +131,7 @@ class BestGenerator:
         self._weights: dict[str, Tensor] = {}
 
     def offer(self, score: float, system: System) -> None:
-        """Keep a copy of what would be published of `system` if its score is the lowest so far."""
+        """Keep a copy of the published state of `system` if its score is the lowest so far."""
         if score < self.score:
             self.score = score
             self._weights = {name: value.detach().clone() for name, value in published_state(system).items()}
