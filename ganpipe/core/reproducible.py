@@ -15,6 +15,7 @@ def make_reproducible() -> None:
     rounded to TF32, the default of cuDNN, which has 10 bits of mantissa.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(True, warn_only=True)  # a warning where an operation has no such algorithm
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch sets it up at run time

@@ -52,6 +52,14 @@ class Field(Closed):
         """The shape of one row in stored form: (height, width, channels) for an image, `shape` for all other kinds."""
         return (*self.shape[1:], self.shape[0]) if self.kind == "image" else self.shape
 
+    def is_part_of(self, other: Field | None) -> bool:
+        """Return whether `other` holds the same values, or attributes among which are all of these."""
+        if other is None or self.kind != other.kind:
+            return False
+        if self.kind == "attributes":
+            return set(self.names) <= set(other.names)
+        return (self.shape, self.names) == (other.shape, other.names)
+
     def __str__(self) -> str:
         size = " x ".join(map(str, self.shape))
         return f"{VALUES[self.kind]} of {size}" if size else f"{VALUES[self.kind]} of {len(self.names)} classes"

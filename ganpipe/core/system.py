@@ -138,8 +138,10 @@ class System(nn.Module):
 
         The default is for systems with one output: it calls `generator` with the inputs in their order.
         """
+        if len(self.outputs) != 1:
+            raise NotImplementedError(f"{type(self).__name__} has several outputs: write its `generate`")
         (output,) = self.outputs
-        return {output: self.get_submodule("generator")(*(inputs[name] for name in self.inputs))}
+        return {output: self.get_submodule(self.generators[0])(*(inputs[name] for name in self.inputs))}
 
     def realness(self, batch: Batch) -> Float[Tensor, " n"] | None:
         """Return one number per item from the first adversary: the higher, the more real. None without adversaries.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganpipe import config, paths
 from ganpipe.core.batch import Batch, batch_size
@@ -20,8 +20,12 @@ from ganpipe.errors import DataError, PreflightError
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.preflight.one_sided import Fetch, Rehearsal, Side, UniformNoise, Verdict, inputs_from, ranked
 from ganpipe.sampling.draw import GivenSource, given_spaces
-from ganpipe.training.checks import drawn_outputs, require_disk_space, require_fitting_output
-from ganpipe.training.checks import statistics as output_statistics
+from ganpipe.training.checks import (
+    drawn_outputs,
+    require_disk_space,
+    require_fitting_output,
+    require_sound_declarations,
+)
 from ganpipe.training.forecast import WARM_UP, duration
 from ganpipe.training.loop import Trainer
 from ganpipe.training.stage import prepare
@@ -34,8 +38,8 @@ _ITERATIONS = 200
 """Number of iterations that a side may take with larger batches, even if that exceeds `_PAIRS`."""
 _MEASURED_SECONDS = 3.0
 _MEASURED_ITERATIONS = 3  # at least
-_FALLEN = 0.9
-"""A loss has fallen when it is below this share of its first value."""
+_FALLEN = 0.1
+"""A loss has fallen when it is lower by this share of the size of its first value."""
 
 
 def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]:
@@ -55,6 +59,7 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
         prepared = prepare(params, packed, device)
         system, fetch = prepared.system, prepared.sampler.fetch
         batch = fetch(0, params.train.batch)
+        require_sound_declarations(system)
         require_fitting_output(system, prepared.given)
         yield from describe_outputs(system, prepared.given, batch)
         untrained = copy.deepcopy(system)
@@ -72,8 +77,12 @@ def describe_outputs(system: System, given: GivenSource | None, batch: Batch) ->
         what = "output" if len(system.outputs) == 1 else f"output {name}"
         shape = tuple(values.shape[1:])
         grows = "" if shape == wanted.shape else f", to grow to {wanted.shape}"
-        data = output_statistics(batch[system.outputs[name]])
-        yield f"{what}: {VALUES[wanted.kind]} {shape}{grows}, {output_statistics(values)}; data {data}"
+        data = _statistics(batch[system.outputs[name]])
+        yield f"{what}: {VALUES[wanted.kind]} {shape}{grows}, {_statistics(values)}; data {data}"
+
+
+def _statistics(values: Tensor) -> str:
+    return f"{values.min():.2f} to {values.max():.2f}, mean {values.mean():.2f}, std {values.std():.2f}"
 
 
 def describe_cost(trainer: Trainer) -> str:
@@ -164,8 +173,9 @@ def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str
     if not generators.moved:
         return f"{learned}; the generator waits for a later phase of the training"
     better = ranked(drawn.fake, judge.fake)
-    if better < ENOUGH and given_spaces(system) and (fallen := generators.fallen) < _FALLEN:
-        return f"{learned}, then the generator lowers its loss to {fallen:.0%} of what it was in {second}"
+    if better < ENOUGH and given_spaces(system) and generators.fallen >= _FALLEN:
+        first_loss, last_loss = generators.losses[0], generators.losses[-1]
+        return f"{learned}, then the generator lowers its loss from {first_loss:.4g} to {last_loss:.4g} in {second}"
     if better < ENOUGH:
         raise PreflightError(
             f"one batch: the generator does not learn from a resting discriminator: {better:.0%} of what it draws "
@@ -178,11 +188,11 @@ def _falling_loss(rehearsal: Rehearsal, train: config.Train) -> str:
     """Return a line on the fall of the generators' loss on one batch. Raises `PreflightError` if it does not fall."""
     rehearsal.trainer.iterate()
     done = 1
-    while done < most(train) and rehearsal.fallen >= _FALLEN:
+    while done < most(train) and rehearsal.fallen < _FALLEN:
         rehearsal.trainer.iterate()
         done += 1
     first, last = rehearsal.losses[0], rehearsal.losses[-1]
-    if rehearsal.fallen >= _FALLEN:
+    if rehearsal.fallen < _FALLEN:
         raise PreflightError(
             f"one batch: the generator does not learn it: its loss is {last:.4g} after {done} iterations alone, "
             f"{first:.4g} at first: try another train.lr (now {train.lr:g}) or `ganpipe recipe diff`"

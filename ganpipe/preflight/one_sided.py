@@ -31,8 +31,9 @@ class UniformNoise(nn.Module):
         super().__init__()
         self.shape, self.low, self.high = shape, low, high
 
-    def forward(self, first: Tensor, *others: object) -> Tensor:
-        """Return one item per row of the first argument."""
+    def forward(self, *inputs: object, **named: object) -> Tensor:
+        """Return one item per row of the first tensor among the arguments."""
+        first = next(value for value in (*inputs, *named.values()) if torch.is_tensor(value))
         uniform = torch.rand(len(first), *self.shape, device=first.device)
         return self.low + (self.high - self.low) * uniform
 
@@ -143,8 +144,10 @@ class Rehearsal:
 
     @property
     def fallen(self) -> float:
-        """The last loss as a share of the first one; 1 before the side has moved twice."""
-        return self.losses[-1] / self.losses[0] if len(self.losses) > 1 and self.losses[0] > 0 else 1.0
+        """By how much the loss fell from the first step to the last, as a share of the size of the first."""
+        if not self.losses:
+            return 0.0
+        return (self.losses[0] - self.losses[-1]) / max(abs(self.losses[0]), 1e-9)
 
     def learn(self, iterations: int, until: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
         """Perform at most `iterations`; return the last verdict and how many were performed.

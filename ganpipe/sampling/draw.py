@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.inputs import Choice, Constant, Given, Noise
+from ganpipe.core.seed import seeded
 from ganpipe.core.system import System
 
 BLOCK = 64
@@ -86,20 +87,23 @@ def rows(batch: Batch, start: int, stop: int) -> Batch:
     return {name: values[start:stop] for name, values in batch.items()}
 
 
-def render(system: System, inputs: Batch) -> Items:
-    """Return all outputs for any number of inputs, in stored form."""
-    parts = [render_block(system, rows(inputs, at, at + BLOCK)) for at in range(0, batch_size(inputs), BLOCK)]
+def render(system: System, inputs: Batch, seed: int = 0) -> Items:
+    """Return all outputs for any number of inputs, in stored form; `seed` is that of `render_block`."""
+    starts = range(0, batch_size(inputs), BLOCK)
+    parts = [render_block(system, rows(inputs, at, at + BLOCK), seed, at // BLOCK) for at in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def render_block(system: System, inputs: Batch) -> Items:
+def render_block(system: System, inputs: Batch, seed: int, number: int) -> Items:
     """Return all outputs for at most `BLOCK` inputs, in stored form.
 
-    A block is padded to `BLOCK` rows, because results may differ in the last bit between batch sizes. The system
+    A block is padded to `BLOCK` rows, because results may differ in the last bit between batch sizes. Random numbers
+    inside the generator, such as dropout as the only noise, come from `seed` and the `number` of the block. The system
     must be in evaluation mode. Raises `TrainingDiverged` for numbers that are not finite.
     """
     count = batch_size(inputs)
-    with torch.no_grad():
+    mixed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]) >> 1
+    with torch.no_grad(), seeded(mixed, system.device):
         outputs = system.generate({name: _filled(values) for name, values in inputs.items()})
     kinds = {name: system.data.fields[field].kind for name, field in system.outputs.items()}
     return {name: to_stored(kinds[name], outputs[name])[:count].cpu().numpy() for name in system.outputs}
@@ -107,8 +111,8 @@ def render_block(system: System, inputs: Batch) -> Items:
 
 def items(system: System, n: int, seed: int, given: GivenSource | None = None) -> Iterator[tuple[Batch, Items]]:
     """Yield inputs and outputs of the first `n` items of this seed, block by block."""
-    for inputs in draw_inputs(system, n, seed, given):
-        yield inputs, render_block(system, inputs)
+    for number, inputs in enumerate(draw_inputs(system, n, seed, given)):
+        yield inputs, render_block(system, inputs, seed, number)
 
 
 def all_items(system: System, n: int, seed: int, given: GivenSource | None = None) -> tuple[Batch, Items]:

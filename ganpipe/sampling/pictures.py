@@ -38,9 +38,9 @@ def plans(system: System, cfg: Sample, given: GivenSource | None) -> Iterator[tu
             yield name, PLANS[name](system, cfg, given)
 
 
-def draw_plan(system: System, plan: Plan) -> Mapping[str, Image.Image]:
+def draw_plan(system: System, plan: Plan, seed: int) -> Mapping[str, Image.Image]:
     """Return a picture of each output that can be shown, by the name of the output."""
-    made = render(system, plan.inputs)
+    made = render(system, plan.inputs, seed)
     return {output: _sheet(made[output], kind, plan) for output, kind in shown_outputs(system).items()}
 
 

@@ -87,7 +87,7 @@ class Generator:
         for attribute, on in (attributes or {}).items():
             name, field = self._choice("attributes", f"attributes = {attributes!r}")
             inputs[name][:, self._attribute_number(attribute, field)] = float(on)
-        made = render(self.system, inputs)
+        made = render(self.system, inputs, seed)
         return dict(made) if len(made) > 1 else next(iter(made.values()))
 
     def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
@@ -162,6 +162,7 @@ def load_generator(path: str | Path) -> Generator:
     system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
+    system.adversaries = ()  # type: ignore[misc]  # of this system alone: there is no adversary to ask
     for name, sha256 in system.frozen_sha256.items():
         if sha256 != description["frozen"].get(name):
             raise CheckpointError(

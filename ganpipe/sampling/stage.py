@@ -11,7 +11,7 @@ import numpy as np
 from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.core.batch import batch_size
-from ganpipe.core.inputs import Choice
+from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Field
 from ganpipe.core.system import System
 from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
@@ -48,12 +48,12 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
 
 
 def _require_same_fields(generator: Generator, packed: Packed) -> None:
-    """Raise `DataError` unless the packed data has the fields that the generator was trained on."""
+    """Raise `DataError` if the packed data lacks a field that the generator was trained on."""
     system = generator.system
-    used = {*system.outputs.values(), *(one.field for one in system.inputs.values() if hasattr(one, "field"))}
+    used = {*system.outputs.values(), *(one.field for one in system.inputs.values() if isinstance(one, Choice | Given))}
     for name in sorted(used):
         mine, found = generator.data.fields[name], packed.fields.get(name)
-        if found is None or (mine.kind, mine.shape, mine.space) != (found.kind, found.shape, found.space):
+        if found is None or not mine.is_part_of(found) or mine.space != found.space:
             raise DataError(f"{packed.path}: not what the generator was trained on; run `dvc repro`")
 
 
@@ -104,7 +104,7 @@ def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path)
     for stale in (*into.glob("*.png"), into / paths.NEAREST.name):
         stale.unlink(missing_ok=True)  # of earlier params, perhaps of another generator
     for name, plan in plans(system, params.sample, given):
-        for number, (output, picture) in enumerate(draw_plan(system, plan).items()):
+        for number, (output, picture) in enumerate(draw_plan(system, plan, params.sample.seed).items()):
             save_png(picture, into / (f"{name}_{output}.png" if number else f"{name}.png"))
     if "translations" in params.sample.pictures:
         inputs, made = all_items(system, min(COMPARED, most_items(system, COMPARED, given)), params.sample.seed, given)

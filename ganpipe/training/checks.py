@@ -7,20 +7,44 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe import config
 from ganpipe.core.batch import Batch
+from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Field
 from ganpipe.core.system import System
 from ganpipe.errors import PreflightError
 from ganpipe.files import readable_size, require_space
+from ganpipe.pictures import DRAWN
 from ganpipe.sampling.draw import BLOCK, GivenSource, all_inputs
 from ganpipe.training.loop import Trainer
 
 _CHECKPOINTS = 3  # on the disk at once: two are kept while a third is written
 _BEYOND = 1e-3  # tolerance for rounding at the ends of [-1, 1]
+
+
+def require_sound_declarations(system: System) -> None:
+    """Raise `PreflightError` where a system leaves out something that the stages rely on.
+
+    Every parameter belongs to a player or a frozen network, or it would never be trained nor published. At least one
+    output has a picture. No two inputs choose or are given the same field, which names their column in samples.h5.
+    """
+    name = type(system).__name__
+    owned = tuple(f"{network}." for network in (*system.players, *system.frozen))
+    lost = [key for key, _ in system.named_parameters() if not key.startswith(owned)]
+    if lost:
+        raise PreflightError(
+            f"the parameter {lost[0]} of {name} belongs to none of its players ({', '.join(system.players)}) and to no "
+            "frozen network: it would never be trained; put it into a player, or name its network in `frozen`"
+        )
+    kinds = [system.data.fields[field].kind for field in system.outputs.values()]
+    if not set(kinds) & set(DRAWN):
+        raise PreflightError(f"{name} makes {', '.join(kinds)}: a picture can show {', '.join(DRAWN)} only")
+    fields = [one.field for one in system.inputs.values() if isinstance(one, Choice | Given)]
+    if len(set(fields)) < len(fields):
+        twice = next(field for field in fields if fields.count(field) > 1)
+        raise PreflightError(f"two inputs of {name} are of the field {twice!r}: give each a field of its own")
 
 
 def require_fitting_output(system: System, given: GivenSource | None) -> None:
@@ -63,11 +87,6 @@ def drawn_outputs(system: System, given: GivenSource | None) -> Batch:
     return outputs
 
 
-def is_full_size(found: tuple[int, ...], field: Field) -> bool:
-    """Return whether an output of this stored shape has grown to the size of its field."""
-    return found == field.stored_shape
-
-
 def _require_shape(system: System, name: str, found: tuple[int, ...], field: Field) -> None:
     grows = field.kind == "image" and len(found) == 3 and found[0] == field.shape[0]
     if found == field.shape or (grows and _is_fraction(found[1:], field.shape[1:])):
@@ -83,11 +102,6 @@ def _is_fraction(found: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     """Return whether height and width are those of the whole divided by the same whole number."""
     factors = {wanted / side for side, wanted in zip(found, whole, strict=True)}
     return len(factors) == 1 and factors.pop().is_integer()
-
-
-def statistics(items: Float[Tensor, "n ..."]) -> str:
-    """Return range, mean and standard deviation of all numbers, as text."""
-    return f"{items.min():.2f} to {items.max():.2f}, mean {items.mean():.2f}, std {items.std():.2f}"
 
 
 def require_disk_space(trainer: Trainer, folder: Path) -> str:

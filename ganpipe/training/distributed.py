@@ -128,10 +128,11 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         _exchange([p.grad for p in parameters if p.grad is not None], lambda flat: dist.all_reduce(flat.div_(world())))
 
 
-def broadcast_buffers(system: nn.Module) -> None:
+def broadcast_buffers(networks: Iterable[nn.Module]) -> None:
     """Give every process rank 0's floating point buffers (batch statistics): a resume reads rank 0's checkpoint."""
     if world() > 1:
-        _exchange([b for b in system.buffers() if b.is_floating_point()], lambda flat: dist.broadcast(flat, src=0))
+        floats = [b for network in networks for b in network.buffers() if b.is_floating_point()]
+        _exchange(floats, lambda flat: dist.broadcast(flat, src=0))
 
 
 def _exchange(tensors: list[Tensor], send: Callable[[Tensor], object]) -> None:

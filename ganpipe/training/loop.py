@@ -43,6 +43,7 @@ class Trainer:
         self._fetch = fetch
         self._unread: list[tuple[int, Mapping[str, Tensor]]] = []
         self._iterations = 0
+        self._infinite = {name for name, value in system.named_buffers() if not torch.isfinite(value).all()}
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         for player in system.players:
             self.restart(player)
@@ -79,7 +80,7 @@ class Trainer:
             raise RuntimeError(f"{type(self.system).__name__}.updates drew no batch: training would never end")
         began, self.nimg = self.nimg, self.nimg + it.shown
         self.ema.update(self.system, it.shown, self.nimg)
-        distributed.broadcast_buffers(self.system)
+        distributed.broadcast_buffers(self.system.get_submodule(player) for player in self.system.players)
         self._keep(began, {**noted, **it.logged})
         return it.shown
 
@@ -164,7 +165,7 @@ class Trainer:
         """Return everything a resume needs. Raises `TrainingDiverged` rather than save broken weights."""
         self.read_losses()
         for name, value in self.system.state_dict().items():
-            if torch.is_tensor(value) and not torch.isfinite(value).all():
+            if name not in self._infinite and torch.is_tensor(value) and not torch.isfinite(value).all():
                 raise TrainingDiverged(
                     f"weights {name} are not finite after {self.nimg / 1000:g} kimg",
                     f"lower train.lr ({self.train.lr:g})",

@@ -69,6 +69,10 @@ def comment_in_preflight(root: Path) -> None:
         file.write("# seen by `ganpipe check` alone\n")
 
 
+def add_networks(root: Path) -> None:
+    (root / "ganpipe/nets/zz_new.py").write_text('"""Networks of another system."""\n')
+
+
 def choose_other_rows(root: Path) -> None:
     with (root / "ganpipe/data/packed/order.py").open("a") as file:
         file.write("# it decides which rows score a generator, and which an extractor learns from\n")
@@ -86,6 +90,7 @@ EDITS: list[tuple[Callable[[Path], None], set[str]]] = [
     (add_system, UP_TO_DATE),
     (add_recipe, UP_TO_DATE),
     (comment_in_preflight, UP_TO_DATE),
+    (add_networks, {"check"}),  # which takes a second and finds that this system has the same networks
     (choose_other_rows, {"train", "reference"}),
     (let_cudnn_choose, {"train", "sample"}),
     (bump_version, UP_TO_DATE),
@@ -96,6 +101,16 @@ EDITS: list[tuple[Callable[[Path], None], set[str]]] = [
 def test_an_edit_makes_stale_what_it_can_change(edit: Callable[[Path], None], expected: set[str], checkout) -> None:
     edit(checkout.folder)
     assert stale(checkout) == expected
+
+
+def test_networks_of_another_system_retrain_nothing(checkout: Checkout) -> None:
+    add_networks(checkout.folder)
+    checkout.run("dvc repro check")
+    assert stale(checkout) == UP_TO_DATE
+    with (checkout.folder / "ganpipe/nets/mlp.py").open("a") as file:
+        file.write("# of this system\n")
+    checkout.run("dvc repro check")
+    assert stale(checkout) == {"train", "sample", "evaluate"}
 
 
 def test_packing_the_same_rows_again_in_another_version_retrains_nothing(checkout: Checkout) -> None:
