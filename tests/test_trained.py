@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
-from miniatures import changed, miniature
-from trained import FINGERPRINT, made_once
+from miniatures import changed, miniature, train
+from once import made_once
+from trained import FINGERPRINT
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.training.stage import train
 
 
 def files() -> dict[str, bytes]:
@@ -50,7 +50,7 @@ def test_a_shared_training_leaves_what_an_own_one_leaves(
 MAKE = """
 import sys, time
 from pathlib import Path
-from trained import made_once
+from once import made_once
 def make(folder):
     folder.mkdir()
     time.sleep(0.2)

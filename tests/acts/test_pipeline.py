@@ -44,9 +44,10 @@ def test_repro_builds_everything_and_one_complete_row(checkout: Checkout) -> Non
     out = checkout.run("dvc repro")
     assert re.search(r"Training: 40\d\d img in [\d.]+ s, \d+ img/s", out)
     assert "\r" not in out  # plain when not a terminal
+    assert checkout.run("git status --short") == "?? dvc.lock\n"
     checkout.commit()
-    assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts == [500] * 10
-    assert len(Packed.open(checkout.folder / "data/samples/samples.h5")) == 300
+    assert Packed.open(checkout.folder / "data/packed/data.h5").class_counts("label") == [500] * 10
+    assert Packed.open(checkout.folder / "data/samples/samples.h5").count("items") == 300
     scores = checkout.metrics()["domain"]
     assert {
         "fd",
@@ -135,35 +136,24 @@ def test_a_mistake_mended_or_a_value_taken_back_trains_nothing_again(checkout: C
     assert (checkout.file("model/generator.safetensors"), len(checkout.rows())) == before
 
 
-BAD = {
-    "-S train.lr=abc": 'train.lr = "abc": should be a valid number',
-    "-S train.batch=0": "train.batch = 0: should be greater than or equal to 1",
-    "-S train.batch=2.5": "train.batch = 2.5: should be a valid integer",
-    "-S train.optimizer.betas.0=1.5": "train.optimizer.betas.0 = 1.5: should be less than 1",
-    "-S train.optimizer.name=adamm": "train.optimizer.name 'adamm' is unknown, did you mean 'adam'?",
-    "-S train.precision=fp16": "train.precision = \"fp16\" is unknown, did you mean 'bf16'?",
-    "-S +train.lrr=1": "train.lrr is an unknown key, did you mean 'lr'?",
-    "-S +system.latnet=3": "system.latnet is an unknown key, did you mean 'latent'?",
-    "-S train=quick": 'train = "quick" is not a section with keys',
-    "-S '~train.kimg'": "train.kimg is missing",
-    "-S system.name=dcgann": "system.name 'dcgann' is unknown, did you mean 'dcgan'?",
-    "-S 'evaluate.extractors=[inceptoin]'": "evaluate.extractors 'inceptoin' is unknown",
-    "-S system.name=pattern_gan": "system.latent is an unknown key",
+BAD = {  # of the many in tests/test_config.py
+    "train.lr=abc": 'train.lr = "abc": should be a valid number',
+    "'~train.kimg'": "train.kimg is missing",
 }
 
 
-@pytest.mark.parametrize("arguments", BAD)
-def test_a_wrong_param_gives_one_clear_line_and_no_row(arguments: str, checkout: Checkout) -> None:
+def test_a_wrong_param_gives_one_clear_line_and_no_row(checkout: Checkout) -> None:
     rows = len(checkout.rows())
-    out = checkout.run(f"dvc exp run {arguments}", code=None)
-    ours = [line for line in out.splitlines() if line.startswith("Error:")]
-    assert len(ours) == 1, out
-    assert ours[0].startswith(f"Error: params.yaml: {BAD[arguments]}"), out
-    assert "exited with 2" in out
-    assert "Traceback" not in out
+    for override, line in BAD.items():
+        out = checkout.run(f"dvc exp run -S {override}", code=None)
+        ours = [line for line in out.splitlines() if line.startswith("Error:")]
+        assert len(ours) == 1, out
+        assert ours[0].startswith(f"Error: params.yaml: {line}"), out
+        assert "exited with 2" in out
+        assert "Traceback" not in out
+        checkout.run("git checkout -q . && dvc checkout -q")
+        assert not checkout.run("git status --short")
     assert len(checkout.rows()) == rows
-    checkout.run("git checkout -q . && dvc checkout -q")
-    assert not checkout.run("git status --short")
 
 
 @pytest.mark.parametrize(
@@ -206,13 +196,12 @@ def test_kill_9_of_dvc_and_repro_again_is_one_row_and_the_same_bytes(checkout: C
     assert checkout.file("model/generator.safetensors") == resumed
 
 
-@pytest.mark.parametrize("recipe", ["digits-mlp", "digits-wgan-gp"])
-def test_the_other_recipes_run_through_the_whole_pipeline(recipe: str, checkout: Checkout) -> None:
+def test_a_recipe_of_another_system_runs_through_the_whole_pipeline(checkout: Checkout) -> None:
     checkout.commit()
-    checkout.use(recipe, kimg="2", preview_kimg="1", log_kimg="0.5", count="300")
+    checkout.use("digits-mlp", kimg="2", preview_kimg="1", log_kimg="0.5", count="300")
     checkout.run("dvc repro")
     assert checkout.metrics()["domain"]["fd"] > 0
-    assert checkout.rows()[0].data.params["system.name"] in recipe.replace("digits-", "").replace("-", "_") + "_gan"
+    assert checkout.rows()[0].data.params["system.name"] == "mlp_gan"
 
 
 def test_the_1010_recipe_ends_with_the_pattern(checkout: Checkout) -> None:
