@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from miniatures import train
 
 from ganpipe import paths
 from ganpipe.config import Params
-from ganpipe.training.stage import train
 
 FINGERPRINT = "fingerprint"
 """What every shared training is called: it names the folder of its checkpoint and stands in generator.json."""

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch_fidelity
 from data.fault_server import serving
 from metrics.random_inception import Images, write_random_weights
 from PIL import Image
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganpipe.data.catalogue.dataset import Published
 from ganpipe.data.download.http import Refused
@@ -46,6 +44,8 @@ def random(weights: Path) -> InceptionExtractor:
 
 
 def test_images_in_metrics_out_like_torch_fidelity(random: InceptionExtractor, weights: Path) -> None:
+    import torch_fidelity
+
     real, fake = blocks(1, 0, 200), blocks(2, 40, 256)
     theirs = torch_fidelity.calculate_metrics(
         input1=Images(fake), input2=Images(real), feature_extractor="inception-v3-compat",
@@ -62,6 +62,8 @@ def test_images_in_metrics_out_like_torch_fidelity(random: InceptionExtractor, w
 
 
 def test_torchmetrics_agrees_where_it_resizes_as_tensorflow_did(random: InceptionExtractor, weights: Path) -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     real, fake = blocks(1, 0, 200), blocks(2, 40, 256)
     ours = compare(random.extract(real).features, random.extract(fake), neighbours=None)["fd"]
 

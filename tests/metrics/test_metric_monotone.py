@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from metrics.feature_scores import prdc
-from torchvision.transforms.functional import gaussian_blur
 
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.kernel import kernel_distance
@@ -20,6 +19,8 @@ def noisy(images: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
+    from torchvision.transforms.functional import gaussian_blur
+
     pixels = torch.tensor(images).permute(0, 3, 1, 2).float()
     return gaussian_blur(pixels, [13, 13], [sigma, sigma]).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
 

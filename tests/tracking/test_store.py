@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from ganpipe.identity import identify_workspace
@@ -90,7 +89,7 @@ def test_a_relative_sqlite_address_is_used_from_the_main_checkout(checkout, monk
     checkout.root.joinpath("mlflow.db").rename(checkout.root / "mine.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
     checkout.train(checkout.params())
-    client = mlflow.MlflowClient(f"sqlite:///{checkout.root}/mine.db")
+    client = checkout.client_of("mine.db")
     experiment = client.get_experiment_by_name("ganpipe")
     assert experiment is not None and len(client.search_runs([experiment.experiment_id])) == 1
 
