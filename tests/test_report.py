@@ -15,12 +15,13 @@ from pathlib import Path
 import browser
 import numpy as np
 import pytest
+import shapes
 from miniatures import miniature, sample
 from PIL import Image
 from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
-from ganpipe import paths, recipes
+from ganpipe import paths, recipes, systems
 from ganpipe.cli import app
 from ganpipe.config import Params
 from ganpipe.errors import DataError
@@ -30,6 +31,7 @@ from ganpipe.metrics import judge, score
 from ganpipe.metrics import stage as judging
 from ganpipe.metrics.extractors.interface import INCEPTION, Extracted
 from ganpipe.metrics.per_class import write_per_class
+from ganpipe.metrics.reference import prepare_reference
 from ganpipe.report import curves, params_table, provenance, read_files, scores
 from ganpipe.report.page import write_report
 from ganpipe.report.params_table import written
@@ -343,6 +345,46 @@ def test_two_outputs_with_targets_in_a_browser(workspace: Callable[[str], Params
             assert page.locator("#curves .chart").count() == 1
             assert page.locator("#curves .legend li").all_inner_texts() == ["generator"], "one point is no curve"
             assert not complaints
+
+
+@pytest.fixture
+def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """A workspace in which a small translation was trained, sampled and evaluated: its scores beside its targets."""
+    monkeypatch.setattr(systems, "SYSTEMS", dict(systems.SYSTEMS))
+    shapes.register()
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    params = shapes.params_of("translation", sample={"pictures": ["grid", "translations"]})
+    shapes.write_data("translation", paths.PACKED)
+    shapes.train_here(params, "translation")
+    sample(params)
+    prepare_reference(params, paths.PACKED, paths.REFERENCE)
+    judging.evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
+    paths.PARAMS.write_text(params.model_dump_json())  # JSON is YAML
+    return json.loads(paths.METRICS.read_text())["paired"]["translated"]
+
+
+def test_a_real_translation_stands_beside_what_costs_nothing(translated: dict[str, float], chromium: Browser) -> None:
+    assert translated["l1"] < translated["l1_copy"], "it has learned something"
+    write_report(Path("report.html"))
+    with browser.opened(chromium, Path("report.html"), 1000) as (page, complaints):
+        assert page.locator("section.scores h2").all_inner_texts() == [
+            "Scores · pixel", "Scores · paired · translated"
+        ]  # fmt: skip
+        paired = page.locator("#metrics table").last
+        assert paired.locator("thead").inner_text().strip().split("\t") == [
+            "score", "value", "mean image", "copy of the input", "better",
+        ]  # fmt: skip
+        rows = [row.split("\t") for row in paired.locator("tbody tr").all_inner_texts()]
+        for row, name in zip(rows, ("l1", "psnr"), strict=True):
+            numbers = [translated[f"{name}{of}"] for of in ("", "_mean_image", "_copy")]
+            assert [cell.split()[0] for cell in row[1:4]] == [scores.shown(number) for number in numbers]
+        assert page.locator("#samples figcaption").all_inner_texts() == [
+            read_files.CAPTIONS["grid"], read_files.CAPTIONS["translations"],
+        ]  # fmt: skip
+        assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+        assert not complaints
 
 
 def test_nothing_is_said_of_latents_where_the_generator_is_given_no_noise(

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 from conditional import Obedient, add_to_table, obedient
-from conftest import REPOSITORY
 from miniatures import changed, miniature, sample
 from PIL import Image
 
@@ -45,21 +41,6 @@ def test_samples_are_what_the_generator_draws_and_the_same_every_time(
     )
     sample(params)
     assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
-
-
-def test_the_finished_checkpoint_is_no_longer_needed_when_the_stage_has_drawn_samples(
-    workspace: Callable[[str], Params], trained: Callable[[Params], None]
-) -> None:
-    params = miniature(workspace("pattern-1010"))
-    paths.PARAMS.write_text(params.model_dump_json())  # JSON is YAML
-    for name in ("ganpipe", "stages", "dvc.yaml"):
-        Path(name).symlink_to(REPOSITORY / name)
-    trained(params)
-    folder = paths.state_dir() / "checkpoints"
-    assert (folder / "fingerprint" / "last.pt").exists()
-    subprocess.run([sys.executable, "-m", "stages.sample"], check=True)
-    assert paths.SAMPLES_FILE.exists()
-    assert [path.name for path in folder.iterdir()] == ["fingerprint.lock"]
 
 
 def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(
