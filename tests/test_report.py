@@ -63,8 +63,14 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def finished(workspace: Callable[[str], Params], trained: Callable[[Params], None], sampled: Path) -> Path:
+def finished(
+    workspace: Callable[[str], Params],
+    trained: Callable[[Params], None],
+    sampled: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """A workspace with two previews or more, pictures, scores, a table of classes and a finding."""
+    monkeypatch.setenv("DVC_TEST", "true")  # no process that asks for a newer DVC after each command
     params = miniature(workspace("digits-mlp"))
     if not sampled.exists():
         trained(params)

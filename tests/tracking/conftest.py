@@ -159,6 +159,7 @@ def fresh_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """A checkout without a store, as the current folder; the background sender hurries."""
     for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_TRACKING", "RANK", "GIT_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("DVC_TEST", "true")  # no process that asks for a newer DVC after each command
     monkeypatch.setattr(background, "FLUSH_SECONDS", 0.02)
     root = tmp_path / "checkout"
     for folder in (".dvc", "data/packed", "ganpipe/nets", "ganpipe/metrics", "ganpipe/systems", "stages"):

@@ -18,7 +18,7 @@ from stages.sample import app
 
 
 @pytest.fixture
-def run_here() -> Iterator[None]:
+def sigterm_kept() -> Iterator[None]:
     """A command makes an exit of SIGTERM, which is not for pytest."""
     before = signal.getsignal(signal.SIGTERM)
     yield
@@ -26,7 +26,7 @@ def run_here() -> Iterator[None]:
 
 
 def test_the_finished_checkpoint_is_no_longer_needed_when_the_stage_has_drawn_samples(
-    workspace: Callable[[str], Params], trained: Callable[[Params], None], migrated_store: Path, run_here: None
+    workspace: Callable[[str], Params], trained: Callable[[Params], None], migrated_store: Path, sigterm_kept: None
 ) -> None:
     params = miniature(workspace("pattern-1010"))
     shutil.copy(migrated_store, "mlflow.db")
