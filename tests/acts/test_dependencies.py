@@ -113,14 +113,14 @@ def test_an_edit_makes_stale_what_it_can_change(
     assert stale(edited) == expected
 
 
-def test_networks_of_another_system_retrain_nothing(edited: Checkout) -> None:
-    add_networks(edited.folder)
-    edited.run("dvc repro check")
-    assert stale(edited) == UP_TO_DATE
-    with (edited.folder / "ganpipe/nets/mlp.py").open("a") as file:
+def test_networks_of_another_system_retrain_nothing(checkout: Checkout) -> None:
+    add_networks(checkout.folder)
+    checkout.run("dvc repro check")
+    assert stale(checkout) == UP_TO_DATE
+    with (checkout.folder / "ganpipe/nets/mlp.py").open("a") as file:
         file.write("# of this system\n")
-    edited.run("dvc repro check")
-    assert stale(edited) == {"train", "sample", "evaluate"}
+    checkout.run("dvc repro check")
+    assert stale(checkout) == {"train", "sample", "evaluate"}
 
 
 def test_packing_the_same_rows_again_in_another_version_retrains_nothing(checkout: Checkout) -> None:
