@@ -16,7 +16,6 @@ from checkout import Checkout, copy_working_tree
 
 from ganpipe import __version__
 
-MINIATURE = {"kimg": "0.3", "preview_kimg": "0.3", "log_kimg": "0.1", "count": "300", "checkpoint_seconds": "0.2"}
 UP_TO_DATE: set[str] = set()
 
 
@@ -24,7 +23,7 @@ UP_TO_DATE: set[str] = set()
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
     checkout = copy_working_tree(folder)
-    checkout.use("pattern-1010", **MINIATURE)
+    checkout.use("pattern-1010", checkpoint_seconds="0.2")
     params = folder / "params.yaml"
     params.write_text(re.sub(r"pictures:.*\n(  - \w+\n)+", "pictures: []\n", params.read_text()))
     checkout.commit()
@@ -93,6 +92,12 @@ def bump_version(root: Path) -> None:
     replace(root / "ganpipe/__init__.py", f'__version__ = "{__version__}"', '__version__ = "99.9.9"')
 
 
+def test_the_1010_recipe_ends_with_the_pattern(finished: Checkout) -> None:
+    assert finished.metrics()["pattern"]["valid_share"] > 0.95
+    assert finished.metrics()["pattern"]["valid_share_untrained"] == 0
+    assert finished.rows()[0].data.metrics["eval/pattern/valid_share"] > 0.95
+
+
 DECIDE_NOTHING = (add_system, add_recipe, comment_in_preflight, bump_version)
 
 
@@ -150,7 +155,7 @@ def test_an_unknown_system_is_one_line_also_where_all_else_is_cached(checkout: C
 
 def test_an_interrupted_training_goes_on_after_a_pull_that_adds_a_system(checkout: Checkout) -> None:
     params = checkout.folder / "params.yaml"
-    replace(params, "  kimg: 0.3\n", "  kimg: 2\n")
+    replace(params, "  kimg: 10\n", "  kimg: 2\n")
     checkpoints = checkout.folder / ".ganpipe/checkpoints"
     process = subprocess.Popen(
         ["dvc", "repro", "train"], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.DEVNULL

@@ -20,6 +20,7 @@ from checkout import Checkout, copy_working_tree
 from ganpipe.data.packed.file import Packed
 
 SMALL = {  # the default recipe at a size that trains in seconds
+    "features": "16",
     "kimg": "4",
     "preview_kimg": "2",
     "log_kimg": "0.5",
@@ -125,7 +126,7 @@ def test_a_mistake_mended_or_a_value_taken_back_trains_nothing_again(checkout: C
     before = checkout.file("model/generator.safetensors"), len(checkout.rows())
     params = checkout.folder / "params.yaml"
     good = params.read_text()
-    params.write_text(good.replace("features: 64", "featurs: 64"))
+    params.write_text(good.replace("  features: 16", "  featurs: 16"))
     assert "did you mean 'features'?" in checkout.run("dvc repro", code=None)
     params.write_text(good)
     assert "Training" not in checkout.run("dvc repro")
@@ -192,7 +193,7 @@ def test_kill_9_of_dvc_and_repro_again_is_one_row_and_the_same_bytes(checkout: C
     assert len(rows) == before + 1
     assert rows[0].info.status == "FINISHED"
     assert rows[0].data.tags["ganpipe.resumed"] == "1"
-    checkout.run("dvc repro -f train")
+    assert "Resuming" not in checkout.run("dvc repro -f -s train")
     assert checkout.file("model/generator.safetensors") == resumed
 
 
@@ -202,11 +203,3 @@ def test_a_recipe_of_another_system_runs_through_the_whole_pipeline(checkout: Ch
     checkout.run("dvc repro")
     assert checkout.metrics()["domain"]["fd"] > 0
     assert checkout.rows()[0].data.params["system.name"] == "mlp_gan"
-
-
-def test_the_1010_recipe_ends_with_the_pattern(checkout: Checkout) -> None:
-    checkout.commit()
-    checkout.run("ganpipe recipe use pattern-1010 && dvc repro")
-    assert checkout.metrics()["pattern"]["valid_share"] > 0.95
-    assert checkout.metrics()["pattern"]["valid_share_untrained"] == 0
-    assert checkout.rows()[0].data.metrics["eval/pattern/valid_share"] > 0.95

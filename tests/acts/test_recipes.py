@@ -42,7 +42,7 @@ def test_a_recipe_runs_through_the_whole_pipeline(
     prepared: Callable[[Params], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reference, "LARGEST_HALF", 100)
+    monkeypatch.setattr(reference, "LARGEST_HALF", 45)
     params = miniature(workspace(recipe))
     trained(params)
     sample(params)
