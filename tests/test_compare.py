@@ -114,8 +114,25 @@ def checkout(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow without runs; to make one takes seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def tracked_checkout(checkout: Path, new_store: Path) -> Path:
+    """A checkout with a store."""
+    shutil.copy(new_store, checkout)
+    return checkout
+
+
 def test_two_rows_and_a_revision_in_a_browser(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, chromium: Browser
+    tracked_checkout: Path, monkeypatch: pytest.MonkeyPatch, chromium: Browser
 ) -> None:
     results(8.0)
     command("dvc", "commit", "-q", "--force")
@@ -183,21 +200,21 @@ def test_unknown_names_are_one_line_with_the_nearest(checkout: Path) -> None:
     assert not Path("compare.html").exists()
 
 
-def test_rows_are_found_by_name_by_the_beginning_of_an_id_and_while_they_run(checkout: Path) -> None:
+def test_rows_are_found_by_name_by_the_beginning_of_an_id_and_while_they_run(tracked_checkout: Path) -> None:
     results(4.0)
     with track("train", load(), identify_workspace(load())) as row:
         row.metrics({"train/loss_generator": 2.5}, 500)
     (name,) = run_names()
-    found = find_runs([name, "nothing"], checkout / "into")
+    found = find_runs([name, "nothing"], tracked_checkout / "into")
     experiment = found[name]
     assert set(found) == {name} and experiment.params["train.batch"] == 64
     assert (experiment.folder / "history.csv").read_bytes() == paths.HISTORY.read_bytes()
     assert experiment.data_sha256 == "d" * 64 and experiment.facts["python"]
-    again = find_runs([experiment.run_id[:8]], checkout / "again")
+    again = find_runs([experiment.run_id[:8]], tracked_checkout / "again")
     assert again[experiment.run_id[:8]].run_id == experiment.run_id
 
 
-def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> None:
+def test_the_report_is_kept_with_the_row_of_the_workspace(tracked_checkout: Path) -> None:
     results(4.0)
     track_all()
     code, out, err = run("report")
@@ -208,7 +225,7 @@ def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> Non
 
 
 def test_the_environment_is_that_of_the_row_or_said_to_be_of_now(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
+    tracked_checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results(4.0)
     params = load()
