@@ -112,7 +112,7 @@ def prepare(params: config.Params, packed: Packed, device: torch.device) -> Prep
     system = systems.build(params.system, packed.spec, params.train.seed).to(device)
     for values in (*system.parameters(), *system.buffers()):
         if values.dim() == 4:  # convolutions are a tenth to a fifth faster with channels last
-            values.data = values.data.contiguous(memory_format=torch.channels_last)
+            values.data = values.data.to(device, memory_format=torch.channels_last)
     _require_fitting_batch(params.train, system.smallest_batch)
     sampler = Sampler(
         packed,
