@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 import browser
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from ganpipe import paths, recipes
@@ -39,6 +42,13 @@ stages:
     - data/metrics.json:
         cache: false
 """
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser of all tests of this file."""
+    with browser.running() as started:
+        yield started
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
@@ -78,23 +88,52 @@ def track_all() -> None:
             pass
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC repository without a commit; to make one takes a second."""
+    folder = tmp_path_factory.mktemp("repository")
+    with contextlib.chdir(folder):
+        command("git", "init", "-q", "-b", "main")
+        command("git", "config", "user.name", "a")
+        command("git", "config", "user.email", "a@b")
+        command("dvc", "init", "-q")
+    return folder
+
+
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def checkout(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A DVC repository, empty but for the packed data's manifest."""
+    shutil.copytree(repository, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    command("git", "init", "-q", "-b", "main")
-    command("git", "config", "user.name", "a")
-    command("git", "config", "user.email", "a@b")
-    command("dvc", "init", "-q")
+    monkeypatch.setenv("DVC_TEST", "true")  # no process that asks for a newer DVC after each command
     paths.PIPELINE.write_text(PIPELINE)
     paths.MANIFEST.parent.mkdir(parents=True)
     paths.MANIFEST.write_text(json.dumps({"content_sha256": "d" * 64}))
-    yield tmp_path
+    return tmp_path
 
 
-def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow without runs; to make one takes seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def tracked_checkout(checkout: Path, new_store: Path) -> Path:
+    """A checkout with a store."""
+    shutil.copy(new_store, checkout)
+    return checkout
+
+
+def test_two_rows_and_a_revision_in_a_browser(
+    tracked_checkout: Path, monkeypatch: pytest.MonkeyPatch, chromium: Browser
+) -> None:
     results(8.0)
     command("dvc", "commit", "-q", "--force")
     command("git", "add", "-A")
@@ -111,7 +150,7 @@ def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytes
     (kept,) = Path("mlartifacts").rglob("compare.html")
     assert kept.read_bytes() == Path("compare.html").read_bytes()
     for width in (360, 1400):
-        with browser.opened(Path("compare.html"), width) as (page, complaints):
+        with browser.opened(chromium, Path("compare.html"), width) as (page, complaints):
             assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
             assert page.locator("#samples img").count() == 3
             assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
@@ -131,7 +170,7 @@ def test_two_rows_and_a_revision_in_a_browser(checkout: Path, monkeypatch: pytes
             assert not complaints
 
 
-def test_what_may_not_be_compared_is_flagged_and_nothing_is_called_best(checkout: Path) -> None:
+def test_what_may_not_be_compared_is_flagged_and_nothing_is_called_best(checkout: Path, chromium: Browser) -> None:
     results(8.0)
     command("dvc", "commit", "-q", "--force")
     command("git", "add", "-A")
@@ -140,7 +179,7 @@ def test_what_may_not_be_compared_is_flagged_and_nothing_is_called_best(checkout
     code, out, err = run("compare", "HEAD", "workspace")
     assert code == 0 and "none of these experiments is one" in out, err
     assert not Path("mlflow.db").exists()
-    with browser.opened(Path("compare.html"), 360) as (page, complaints):
+    with browser.opened(chromium, Path("compare.html"), 360) as (page, complaints):
         assert "Not comparable" in page.locator(".obstacle").inner_text()
         assert page.locator(".obstacle tbody tr").all_inner_texts() == ["samples\t40\t20"]
         assert page.locator(".best").count() == 0
@@ -161,21 +200,21 @@ def test_unknown_names_are_one_line_with_the_nearest(checkout: Path) -> None:
     assert not Path("compare.html").exists()
 
 
-def test_rows_are_found_by_name_by_the_beginning_of_an_id_and_while_they_run(checkout: Path) -> None:
+def test_rows_are_found_by_name_by_the_beginning_of_an_id_and_while_they_run(tracked_checkout: Path) -> None:
     results(4.0)
     with track("train", load(), identify_workspace(load())) as row:
         row.metrics({"train/loss_generator": 2.5}, 500)
     (name,) = run_names()
-    found = find_runs([name, "nothing"], checkout / "into")
+    found = find_runs([name, "nothing"], tracked_checkout / "into")
     experiment = found[name]
     assert set(found) == {name} and experiment.params["train.batch"] == 64
     assert (experiment.folder / "history.csv").read_bytes() == paths.HISTORY.read_bytes()
     assert experiment.data_sha256 == "d" * 64 and experiment.facts["python"]
-    again = find_runs([experiment.run_id[:8]], checkout / "again")
+    again = find_runs([experiment.run_id[:8]], tracked_checkout / "again")
     assert again[experiment.run_id[:8]].run_id == experiment.run_id
 
 
-def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> None:
+def test_the_report_is_kept_with_the_row_of_the_workspace(tracked_checkout: Path) -> None:
     results(4.0)
     track_all()
     code, out, err = run("report")
@@ -186,7 +225,7 @@ def test_the_report_is_kept_with_the_row_of_the_workspace(checkout: Path) -> Non
 
 
 def test_the_environment_is_that_of_the_row_or_said_to_be_of_now(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
+    tracked_checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results(4.0)
     params = load()
@@ -265,7 +304,7 @@ def test_outputs_are_compared_each_with_its_like() -> None:
         assert table.lines[1].cells[0] is None
 
 
-def test_paired_scores_in_a_browser(checkout: Path) -> None:
+def test_paired_scores_in_a_browser(checkout: Path, chromium: Browser) -> None:
     results(8.0)
     found = {"n_fake": 40, "n_real": 40, "paired": {"fake_b": {"l1": 0.2, "l1_copy": 0.15, "l1_mean_image": 0.3}}}
     paths.METRICS.write_text(json.dumps(found))
@@ -276,7 +315,7 @@ def test_paired_scores_in_a_browser(checkout: Path) -> None:
     paths.METRICS.write_text(json.dumps(found))
     code, _, err = run("compare", "HEAD", "workspace")
     assert code == 0, err
-    with browser.opened(Path("compare.html"), 360) as (page, complaints):
+    with browser.opened(chromium, Path("compare.html"), 360) as (page, complaints):
         assert page.locator("#scores h3").all_inner_texts() == ["Paired · fake_b"]
         first, second = page.locator("#scores tbody tr").last.locator("td").all_inner_texts()
         assert first.split("\n") == ["0.2", "mean image 0.3, copy of the input 0.15", "beaten by: copy of the input"]

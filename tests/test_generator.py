@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conditional import Obedient, add_to_table, obedient
-from miniatures import miniature, train
+from miniatures import miniature
 from safetensors import safe_open
 from several import Several, several
 from translating import Translator, translator
@@ -25,8 +25,8 @@ from ganpipe.training.stage import named_after_frozen
 
 
 @pytest.fixture
-def model(workspace: Callable[[str], Params]) -> Path:
-    train(miniature(workspace("digits-mlp")), "fingerprint")
+def model(workspace: Callable[[str], Params], trained: Callable[[Params], None]) -> Path:
+    trained(miniature(workspace("digits-mlp")))
     return paths.MODEL
 
 
@@ -125,8 +125,10 @@ def test_only_a_generator_that_takes_labels_is_asked_for_one(
         conditional("attributes").sample(1, label="cat")
 
 
-def test_a_system_that_counts_as_it_trains_is_published_with_its_count(workspace: Callable[[str], Params]) -> None:
-    train(miniature(workspace("digits-wgan")), "fingerprint")
+def test_a_system_that_counts_as_it_trains_is_published_with_its_count(
+    workspace: Callable[[str], Params], trained: Callable[[Params], None]
+) -> None:
+    trained(miniature(workspace("digits-wgan")))
     generator = ganpipe.load_generator(paths.MODEL)
     assert generator.sample(3).shape == (3, 28, 28, 1)
     assert generator.system.generator_steps == 11  # of 33 batches, long steps of three

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 from conditional import Obedient, add_to_table, obedient
-from conftest import REPOSITORY
-from miniatures import changed, miniature, sample, train
+from miniatures import changed, miniature, sample
 from PIL import Image
 
 from ganpipe import paths
@@ -31,10 +27,10 @@ from ganpipe.systems import configure
 
 @pytest.mark.parametrize("recipe", ["digits-dcgan", "pattern-1010"])
 def test_samples_are_what_the_generator_draws_and_the_same_every_time(
-    recipe: str, workspace: Callable[[str], Params]
+    recipe: str, workspace: Callable[[str], Params], trained: Callable[[Params], None]
 ) -> None:
     params = changed(miniature(workspace(recipe)), sample={"count": 70, "seed": 4})
-    train(params, "fingerprint")
+    trained(params)
     sample(params)
     first = {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()}
     assert first.keys() == {"samples.h5"} | {f"{name}.png" for name in params.sample.pictures}
@@ -47,24 +43,11 @@ def test_samples_are_what_the_generator_draws_and_the_same_every_time(
     assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
 
 
-def test_the_finished_checkpoint_is_no_longer_needed_when_the_stage_has_drawn_samples(
-    workspace: Callable[[str], Params],
+def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(
+    workspace: Callable[[str], Params], trained: Callable[[Params], None]
 ) -> None:
-    params = miniature(workspace("pattern-1010"))
-    paths.PARAMS.write_text(params.model_dump_json())  # JSON is YAML
-    for name in ("ganpipe", "stages", "dvc.yaml"):
-        Path(name).symlink_to(REPOSITORY / name)
-    train(params, "fingerprint")
-    folder = paths.state_dir() / "checkpoints"
-    assert (folder / "fingerprint" / "last.pt").exists()
-    subprocess.run([sys.executable, "-m", "stages.sample"], check=True)
-    assert paths.SAMPLES_FILE.exists()
-    assert [path.name for path in folder.iterdir()] == ["fingerprint.lock"]
-
-
-def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(workspace: Callable[[str], Params]) -> None:
     params = changed(miniature(workspace("digits-mlp")), sample={"interpolation_pairs": 2, "interpolation_steps": 5})
-    train(params, "fingerprint")
+    trained(params)
     sample(params)
     strip = np.asarray(Image.open(paths.SAMPLES / "interpolation.png"))
     images = load_generator(paths.MODEL).sample(4)[..., 0]
@@ -140,13 +123,15 @@ def test_classes_are_rows_and_a_column_has_the_same_noise(on: str, toys: Callabl
 
 
 @pytest.mark.parametrize("recipe", ["digits-mlp", "pattern-1010"])
-def test_every_picture_that_its_inputs_allow_is_drawn(recipe: str, workspace: Callable[[str], Params]) -> None:
+def test_every_picture_that_its_inputs_allow_is_drawn(
+    recipe: str, workspace: Callable[[str], Params], trained: Callable[[Params], None]
+) -> None:
     params = miniature(workspace(recipe))
     kinds = {type(one) for one in configure(params.system).inputs.values()}
     pictures = [name for name, needed in NEEDS.items() if kinds.issuperset(needed)]
     assert len(pictures) == (6 if recipe == "digits-mlp" else 2)
     params = changed(params, sample={"pictures": pictures})
-    train(params, "fingerprint")
+    trained(params)
     sample(params)
     assert {path.stem for path in paths.SAMPLES.glob("*.png")} == set(pictures)
 

@@ -75,6 +75,10 @@ def comment_in_preflight(root: Path) -> None:
         file.write("# seen by `ganpipe check` alone\n")
 
 
+def add_networks(root: Path) -> None:
+    (root / "ganpipe/nets/zz_new.py").write_text('"""Networks of another system."""\n')
+
+
 def choose_other_rows(root: Path) -> None:
     with (root / "ganpipe/data/packed/order.py").open("a") as file:
         file.write("# it decides which rows score a generator, and which an extractor learns from\n")
@@ -112,6 +116,16 @@ def test_an_edit_makes_stale_what_it_can_change(
     for edit in edits:
         edit(edited.folder)
     assert stale(edited) == expected
+
+
+def test_networks_of_another_system_retrain_nothing(checkout: Checkout) -> None:
+    add_networks(checkout.folder)
+    checkout.run("dvc repro check")
+    assert stale(checkout) == UP_TO_DATE
+    with (checkout.folder / "ganpipe/nets/mlp.py").open("a") as file:
+        file.write("# of this system\n")
+    checkout.run("dvc repro check")
+    assert stale(checkout) == {"train", "sample", "evaluate"}
 
 
 def test_packing_the_same_rows_again_in_another_version_retrains_nothing(checkout: Checkout) -> None:

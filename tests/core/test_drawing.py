@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from conditional import obedient
-from several import several
+from several import Several, several
 from specs import images, vectors
 from torch import Tensor
 from translating import translator
 
 from ganpipe import systems
 from ganpipe.config import SystemSection
+from ganpipe.core.inputs import Choice, Constant, Given, Input, Noise
 from ganpipe.core.system import System
 from ganpipe.errors import TrainingDiverged
 from ganpipe.sampling.draw import (
@@ -178,7 +179,31 @@ def test_what_a_generator_is_given() -> None:
     assert given_fields(several()) == given_spaces(several()) == ()
 
 
-def test_only_a_generator_of_constants_makes_the_same_every_time() -> None:
+CONSTANT, NOISE, CHOICE, GIVEN = Constant(1.0, (2,)), Noise((2,)), Choice("label"), Given("vector")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "differ"),
+    [
+        ((NOISE,), True),
+        ((CHOICE,), True),
+        ((GIVEN,), True),
+        ((CONSTANT, NOISE), True),
+        ((CONSTANT, CHOICE), True),
+        ((GIVEN, CONSTANT), True),
+        ((CONSTANT,), False),
+        ((CONSTANT, CONSTANT), False),
+    ],
+)
+def test_only_a_generator_of_constants_makes_the_same_every_time(
+    inputs: tuple[Input, ...], differ: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = several()
+    monkeypatch.setattr(Several, "inputs", {str(number): one for number, one in enumerate(inputs)}, raising=False)
+    assert makes_different_items(system) == differ
+
+
+def test_the_1010_gan_makes_the_same_every_time_and_the_others_do_not() -> None:
     pattern = systems.build(SystemSection(name="pattern_gan"), vectors(4), seed=0)
     assert not makes_different_items(pattern)
     assert all(map(makes_different_items, (several(), obedient("label"), translator())))

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
-import sklearn.datasets
+from data.torchvision_pixels import torchvision_pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from raw_files import encoded, jpeg, picture
-from torchvision.transforms import CenterCrop, Compose, Resize
 
 from ganpipe.data.pack.images import MAX_PIXELS, Transform, UnreadableError
 
+
+def folder_of(package: str) -> Path:
+    """Where an installed package is, found without importing it, which takes long."""
+    spec = find_spec(package)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
 PHOTOGRAPHS = [
-    *sorted((Path(sklearn.datasets.__file__).parent / "images").glob("*.jpg")),
-    Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg"),
+    *sorted(folder_of("sklearn").glob("datasets/images/*.jpg")),
+    folder_of("matplotlib") / "mpl-data/sample_data/grace_hopper.jpg",
 ]
 RGB = Transform(crop=None, size=None, channels=3)
 GREY = Transform(crop=None, size=None, channels=1)
-
-
-def torchvision_pixels(image: Image.Image, crop: int | None, size: int | None) -> np.ndarray:
-    steps = [CenterCrop(crop)] if crop else []
-    if size:
-        steps += [Resize(size, antialias=True), CenterCrop(size)]
-    return np.asarray(Compose(steps)(image))
 
 
 @pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda path: path.stem)
@@ -56,7 +56,7 @@ def test_any_size_equals_torchvision(width: int, height: int, size: int, mode: s
 def test_whole_photographs_equal_torchvision(photograph: Path, size: int | None) -> None:
     image = Image.open(photograph).convert("RGB")
     ours = Transform("whole", size, 3).of_bytes(photograph.read_bytes())
-    wanted = np.asarray(Resize(size, antialias=True)(image) if size else image)
+    wanted = torchvision_pixels(image, None, size, whole=True)
     assert np.array_equal(ours, wanted)
     assert size is None or (min(ours.shape[:2]) == size and ours.shape[0] != ours.shape[1])
 
@@ -66,7 +66,7 @@ def test_whole_photographs_equal_torchvision(photograph: Path, size: int | None)
 def test_whole_pictures_of_any_size_equal_torchvision(width: int, height: int, size: int, mode: str) -> None:
     image = picture(width, height, size, mode)
     ours = Transform("whole", size, len(image.getbands())).of_bytes(encoded(image, "PNG"))
-    assert np.array_equal(ours.squeeze(), np.asarray(Resize(size, antialias=True)(image)).squeeze())
+    assert np.array_equal(ours.squeeze(), torchvision_pixels(image, None, size, whole=True).squeeze())
 
 
 def test_celeba_crop_is_at_the_published_offsets() -> None:

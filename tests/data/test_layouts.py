@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import raw_files
 import torch
+from data.torchvision_pixels import torchvision_pixels
 from PIL import Image
 from raw_files import jpeg, labels102, signs, write_folder
 from scipy.io import savemat
-from torchvision.transforms import CenterCrop, Compose, Resize
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue.sets import CELEBA, FLOWERS102
@@ -52,8 +52,7 @@ def packed_of(raw: Path, into: Path, **params: object) -> Packed:
 
 
 def as_torchvision(content: bytes, crop: int, size: int) -> np.ndarray:
-    steps = Compose([CenterCrop(crop), Resize(size), CenterCrop(size)])
-    return np.asarray(steps(Image.open(io.BytesIO(content)).convert("RGB")))
+    return torchvision_pixels(Image.open(io.BytesIO(content)).convert("RGB"), crop, size)
 
 
 def test_celeba(raw: Path, tmp_path: Path) -> None:
@@ -92,7 +91,9 @@ def test_celeba_whole(raw: Path, tmp_path: Path) -> None:
         assert batch.shape == (4, 3, 218, 178) and (straight ^ mirrored).all()
     smaller = packed_of(raw / "celeba", tmp_path / "smaller", crop="whole", size=64)
     assert smaller.fields["image"].shape == (3, 78, 64)  # 218 * 64 / 178 = 78.4
-    assert np.array_equal(smaller.slice("image"), [np.asarray(Resize(64)(Image.fromarray(one))) for one in published])
+    assert np.array_equal(
+        smaller.slice("image"), [torchvision_pixels(Image.fromarray(one), None, 64, whole=True) for one in published]
+    )
     assert "image: images of 3 x 78 x 64 (channels x height x width)" in preview.describe(smaller)
     assert Image.open(tmp_path / "smaller/preview.png").size == (4 * (64 + 2) + 2, 3 * (78 + 2) + 2)
     preview.draw_preview(smaller, tmp_path / "look.png")
@@ -148,7 +149,7 @@ def test_flowers(raw: Path, tmp_path: Path) -> None:
 
 
 def as_torchvision_short(content: bytes, size: int) -> np.ndarray:
-    return np.asarray(Compose([Resize(size), CenterCrop(size)])(Image.open(io.BytesIO(content)).convert("RGB")))
+    return torchvision_pixels(Image.open(io.BytesIO(content)).convert("RGB"), None, size)
 
 
 def test_flowers102(raw: Path, tmp_path: Path) -> None:
@@ -170,8 +171,8 @@ def test_idx(raw: Path, tmp_path: Path, name: str) -> None:
     }
     assert packed.slice("image")[30:].mean() != packed.slice("image")[:10].mean()
     larger = packed_of(raw / name, tmp_path / "larger", size=32, channels=3)
-    wanted = Resize(32)(Image.fromarray(packed.slice("image")[7, ..., 0]))
-    assert np.array_equal(larger.slice("image")[7], np.repeat(np.asarray(wanted)[..., None], 3, axis=2))
+    wanted = torchvision_pixels(Image.fromarray(packed.slice("image")[7, ..., 0]), None, 32, whole=True)
+    assert np.array_equal(larger.slice("image")[7], np.repeat(wanted[..., None], 3, axis=2))
     assert np.array_equal(larger.slice("label"), packed.slice("label"))
 
 

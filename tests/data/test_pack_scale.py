@@ -276,7 +276,7 @@ def test_killed_at_any_moment_and_packed_again(raw: Path, tmp_path: Path) -> Non
     assert len(wanted) == 5
     moments = random.Random(3)
     killed = 0
-    for attempt in range(10):
+    for attempt in range(6):
         process = start_packing(script, raw, into, mark)
         time.sleep(moments.uniform(0, 0.9 * seconds) if attempt else 0.9 * seconds)
         process.kill()
@@ -286,7 +286,7 @@ def test_killed_at_any_moment_and_packed_again(raw: Path, tmp_path: Path) -> Non
         assert final.items() <= wanted.items() and len(left) - len(final) <= 6
         if attempt % 2:
             shutil.rmtree(into, ignore_errors=True)
-    assert killed >= 5
+    assert killed >= 3
     assert start_packing(script, raw, into, mark).wait() == 0
     assert contents(into) == wanted
     deadline = time.monotonic() + 20

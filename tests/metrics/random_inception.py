@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 
 class Images(Dataset):
@@ -27,15 +26,16 @@ class Images(Dataset):
         return torch.tensor(self.images[index]).permute(2, 0, 1)
 
 
-class Unloaded(FeatureExtractorInceptionV3):
-    """The network before it has weights."""
-
-    def load_state_dict(self, *_: object) -> None:
-        """Leave the values as they are."""
-
-
 def write_random_weights(path: Path) -> Path:
     """Write weights under which activations keep their size from layer to layer, the same every time."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Unloaded(FeatureExtractorInceptionV3):
+        """The network before it has weights."""
+
+        def load_state_dict(self, *_: object) -> None:
+            """Leave the values as they are."""
+
     empty = io.BytesIO()
     torch.save({}, empty)
     empty.seek(0)

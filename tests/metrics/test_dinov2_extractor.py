@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
-import timm
 import torch
 
 from ganpipe.errors import MetricError
@@ -15,6 +14,8 @@ from ganpipe.metrics.extractors.dinov2 import MODEL, VARIABLE, Dinov2Extractor
 
 
 def test_features_of_random_weights_in_the_format_of_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm  # takes long
+
     with torch.device("meta"):
         shapes = timm.create_model(MODEL, pretrained=False, num_classes=0).state_dict()
     generator = torch.Generator().manual_seed(0)

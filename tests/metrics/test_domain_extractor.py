@@ -26,8 +26,10 @@ def saved(extractor: DomainExtractor, folder: Path) -> tuple[bytes, bytes]:
     return (folder / WEIGHTS).read_bytes(), (folder / CARD).read_bytes()
 
 
-def test_gate_is_passed_on_the_digits(extractor) -> None:
-    assert 0.97 <= extractor.card.accuracy < 1
+def test_gate_is_passed_on_the_digits(digits) -> None:
+    """With half of them in six epochs; `test_committed_extractors` asks for 0.97 with all of them in more."""
+    extractor = DomainExtractor.fit(digits.images[:2500], digits.labels[:2500], CLASSES, 6, 0, required_accuracy=0.95)
+    assert 0.95 <= extractor.card.accuracy < 1
 
 
 def test_gate_refuses_what_is_not_reached(digits) -> None:
@@ -48,7 +50,8 @@ def test_training_is_reproducible_to_the_byte_and_leaves_the_random_state_alone(
     assert saved(quick(digits, seed=1), tmp_path / "other")[0] != first[0]
 
 
-def test_what_is_loaded_is_what_was_saved(digits, extractor, tmp_path) -> None:
+def test_what_is_loaded_is_what_was_saved(digits, tmp_path) -> None:
+    extractor = quick(digits)
     extractor.save(tmp_path / "deep" / "folder")
     state = torch.get_rng_state()
     loaded = DomainExtractor.load(tmp_path / "deep" / "folder")
@@ -59,7 +62,8 @@ def test_what_is_loaded_is_what_was_saved(digits, extractor, tmp_path) -> None:
     assert loaded.card == extractor.card and loaded.identity == extractor.identity
 
 
-def test_card_describes_the_weights(extractor, tmp_path) -> None:
+def test_card_describes_the_weights(digits, tmp_path) -> None:
+    extractor = quick(digits)
     weights, text = saved(extractor, tmp_path)
     card = json.loads(text)
     assert card["sha256"] == hashlib.sha256(weights).hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metrics.sets import column, write_samples, write_set
-from miniatures import changed
+from miniatures import changed, smaller
 
 from ganpipe import paths
 from ganpipe.config import Params
@@ -57,10 +57,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def use_digits(workspace: Callable[[str], Params], prepared: Path) -> Callable[[str], Params]:
-    """Return a function that makes a workspace of a recipe for digits, with their reference."""
+    """Return a function that makes a workspace of a recipe for digits, with their reference and narrow networks."""
 
     def use(recipe: str) -> Params:
         params = workspace(recipe)
+        params = changed(params, system=smaller(params.system.options))
         if prepared.exists():
             shutil.copytree(prepared, paths.REFERENCE)
         else:

@@ -7,15 +7,14 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-import torch_fidelity
 from data.fault_server import serving
 from metrics.random_inception import Images, write_random_weights
 from PIL import Image
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganpipe.data.catalogue.dataset import Published
 from ganpipe.data.download.http import Refused
@@ -27,7 +26,7 @@ from ganpipe.metrics.extractors.inception import VARIABLE, WEIGHTS, InceptionExt
 from ganpipe.metrics.extractors.interface import INCEPTION
 from ganpipe.metrics.score import compare, named, score_images
 
-N = 16
+N = 8
 
 
 def blocks(seed: int, low: int, high: int) -> np.ndarray:
@@ -45,30 +44,44 @@ def random(weights: Path) -> InceptionExtractor:
     return InceptionExtractor(weights)
 
 
-def test_images_in_metrics_out_like_torch_fidelity(random: InceptionExtractor, weights: Path) -> None:
+class Ours(NamedTuple):
+    """Two sets of images, and the metrics of the second against the first."""
+
+    real: np.ndarray
+    fake: np.ndarray
+    scores: dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def ours(random: InceptionExtractor) -> Ours:
     real, fake = blocks(1, 0, 200), blocks(2, 40, 256)
+    return Ours(real, fake, compare(random.extract(real).features, random.extract(fake), neighbours=3))
+
+
+def test_images_in_metrics_out_like_torch_fidelity(ours: Ours, weights: Path) -> None:
+    import torch_fidelity
+
     theirs = torch_fidelity.calculate_metrics(
-        input1=Images(fake), input2=Images(real), feature_extractor="inception-v3-compat",
+        input1=Images(ours.fake), input2=Images(ours.real), feature_extractor="inception-v3-compat",
         feature_extractor_weights_path=str(weights), isc=True, fid=True, kid=True, prc=True, cuda=False, batch_size=8,
         save_cpu_ram=True, isc_splits=1, kid_subsets=1, kid_subset_size=N, prc_neighborhood=3, cache=False,
         verbose=False,
     )  # fmt: skip
-    ours = compare(random.extract(real).features, random.extract(fake), neighbours=3)
-    assert ours["fd"] > 0.1 and ours["kd_x1000"] > 1 and ours["cs"] > 1.01
-    assert ours["fd"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
-    assert ours["kd_x1000"] == pytest.approx(1000 * theirs["kernel_inception_distance_mean"], rel=1e-5)
-    assert ours["cs"] == pytest.approx(theirs["inception_score_mean"], rel=1e-5)
-    assert (ours["precision"], ours["recall"]) == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
+    scores = ours.scores
+    assert scores["fd"] > 0.1 and scores["kd_x1000"] > 1 and scores["cs"] > 1.01
+    assert scores["fd"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
+    assert scores["kd_x1000"] == pytest.approx(1000 * theirs["kernel_inception_distance_mean"], rel=1e-5)
+    assert scores["cs"] == pytest.approx(theirs["inception_score_mean"], rel=1e-5)
+    assert (scores["precision"], scores["recall"]) == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
 
 
-def test_torchmetrics_agrees_where_it_resizes_as_tensorflow_did(random: InceptionExtractor, weights: Path) -> None:
-    real, fake = blocks(1, 0, 200), blocks(2, 40, 256)
-    ours = compare(random.extract(real).features, random.extract(fake), neighbours=None)["fd"]
+def test_torchmetrics_agrees_where_it_resizes_as_tensorflow_did(ours: Ours, weights: Path) -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
 
     theirs = FrechetInceptionDistance(feature_extractor_weights_path=str(weights), antialias=False)
-    for images, is_real in ((real, True), (fake, False)):
+    for images, is_real in ((ours.real, True), (ours.fake, False)):
         theirs.update(torch.tensor(images).permute(0, 3, 1, 2), real=is_real)
-    assert float(theirs.compute()) == pytest.approx(ours, rel=1e-5)
+    assert float(theirs.compute()) == pytest.approx(ours.scores["fd"], rel=1e-5)
 
 
 def test_grey_images_are_repeated_and_small_ones_enlarged(random: InceptionExtractor) -> None:

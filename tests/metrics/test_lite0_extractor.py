@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from timm.data import ImageNetInfo
 
 from ganpipe.data.pack.images import Transform
 from ganpipe.errors import MetricError
@@ -34,6 +33,8 @@ def photograph(name: str) -> np.ndarray:
 def test_it_sees_what_is_on_a_photograph(network: Lite0Extractor, name: str, seen: set[str], at_least: float) -> None:
     found = network.extract(photograph(name))
     assert found.probabilities is not None and found.probabilities.shape == (1, 1000)
+    from timm.data import ImageNetInfo  # takes long
+
     names = ImageNetInfo()
     words = [names.index_to_description(label).split(",")[0] for label in range(1000)]
     chances = dict(zip(words, found.probabilities[0], strict=True))

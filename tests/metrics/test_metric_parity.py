@@ -1,4 +1,4 @@
-"""Our metrics against torch-fidelity and prdc on the same float64 features."""
+"""Our metrics against torch-fidelity and prdc on the same float64 features. Both take long to import."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import numpy as np
 import pytest
 import torch
 from metrics.feature_scores import prdc
-from prdc import compute_prdc
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_isc import isc_features_to_metric
-from torch_fidelity.metric_kid import kid_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from ganpipe.metrics import kernel
 from ganpipe.metrics.classifier_score import classifier_score
@@ -26,6 +21,8 @@ def sets(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("n", "m", "d", "tolerance"), [(600, 500, 48, 1e-10), (60, 50, 96, 1e-6)])
 def test_frechet_distance(n: int, m: int, d: int, tolerance: float) -> None:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
     real, fake = sets(n, m, d)
     statistics = [fid_features_to_statistics(torch.from_numpy(x)) for x in (fake, real)]
     theirs = fid_statistics_to_metric(*statistics, verbose=False)
@@ -33,6 +30,8 @@ def test_frechet_distance(n: int, m: int, d: int, tolerance: float) -> None:
 
 
 def fidelity_kernel(real: np.ndarray, fake: np.ndarray, subsets: int, size: int) -> tuple[float, float]:
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
     options = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": 2020, "verbose": False}
     theirs = kid_features_to_metric(torch.from_numpy(fake), torch.from_numpy(real), **options)
     return theirs["kernel_inception_distance_mean"], theirs["kernel_inception_distance_std"]
@@ -54,6 +53,8 @@ def test_kernel_distance_over_subsets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("splits", [1, 10])
 def test_classifier_score(splits: int) -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
     logits = torch.randn(1000, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
     theirs = isc_features_to_metric(logits, splits=splits, shuffle=False)
     ours = classifier_score(logits.softmax(dim=1).numpy(), splits)
@@ -62,6 +63,8 @@ def test_classifier_score(splits: int) -> None:
 
 
 def test_precision_and_recall() -> None:
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
     real, fake = sets(600, 500, 16)
     options = {"prc_neighborhood": 3, "prc_batch_size": 10000, "save_cpu_ram": True, "verbose": False}
     theirs = prc_features_to_metric(torch.from_numpy(fake), torch.from_numpy(real), **options)
@@ -72,5 +75,7 @@ def test_precision_and_recall() -> None:
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_precision_recall_density_coverage(k: int) -> None:
+    from prdc import compute_prdc
+
     real, fake = sets(600, 500, 16)
     assert prdc(real, fake, k)._asdict() == pytest.approx(compute_prdc(real, fake, nearest_k=k), abs=1e-6)

@@ -9,11 +9,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mlflow
 import pytest
-from mlflow.entities import Run as MlflowRun
 from PIL import Image
 
 from ganpipe import paths
@@ -24,6 +22,10 @@ from ganpipe.tracking import background
 from ganpipe.tracking.api import track
 from ganpipe.tracking.run import Run
 from ganpipe.tracking.stage_outputs import train_metrics
+
+if TYPE_CHECKING:  # every process of a test run reads this file, and few of them run these tests
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 CONTENT: dict[str, Any] = {
     "data": {"name": "digits", "source": None},
@@ -63,8 +65,14 @@ class Checkout:
         self.root = root
 
     @property
-    def client(self) -> mlflow.MlflowClient:
-        return mlflow.MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+    def client(self) -> MlflowClient:
+        return self.client_of("mlflow.db")
+
+    def client_of(self, store: str) -> MlflowClient:
+        """Open an sqlite store of this checkout."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(f"sqlite:///{self.root}/{store}")
 
     def params(self, **changes: Any) -> Params:
         """The params with changes by dotted key, dots written as two underscores."""
@@ -139,8 +147,10 @@ class Checkout:
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sqlite store with all tables and nothing in it; making one takes seconds."""
+    from mlflow import MlflowClient
+
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{file}")
+    MlflowClient(f"sqlite:///{file}")
     return file
 
 
@@ -149,6 +159,7 @@ def fresh_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """A checkout without a store, as the current folder; the background sender hurries."""
     for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_TRACKING", "RANK", "GIT_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("DVC_TEST", "true")  # no process that asks for a newer DVC after each command
     monkeypatch.setattr(background, "FLUSH_SECONDS", 0.02)
     root = tmp_path / "checkout"
     for folder in (".dvc", "data/packed", "ganpipe/nets", "ganpipe/metrics", "ganpipe/systems", "stages"):

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import mlflow
 import pytest
 
+from ganpipe.config import Params
 from ganpipe.identity import identify_workspace
 from ganpipe.tracking import api, background
 from ganpipe.tracking.api import sync_workspace, track
 from ganpipe.tracking.locations import store_uri
 
 LOSS = "train/loss_generator"
-STAGE = """\
-import json, signal, sys, time
-from pathlib import Path
-from ganpipe.config import Params, parse
-from ganpipe.identity import identify_workspace
-from ganpipe.tracking.api import track
-signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-params = parse(Params, json.loads(Path(sys.argv[1]).read_text()), "test")
-with track("train", params, identify_workspace(params)) as run:
-    for step in (1000, 2000):
-        run.metrics({"train/loss_generator": 1000 / step}, step)
-    time.sleep(float(sys.argv[2]))
-"""
 
 
-def start(params, seconds: float) -> subprocess.Popen[str]:
-    """Start a training-like process in the current folder that logs two points and then works for some seconds.
+def stage(params: Params, seconds: float, said: Path) -> None:
+    """What a training does that logs two points and then works for some seconds. `said` gets what it prints."""
+    sys.stdout = sys.stderr = said.open("w", buffering=1)
+    for standard in (1, 2):
+        os.dup2(sys.stdout.fileno(), standard)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    with track("train", params, identify_workspace(params)) as run:
+        for step in (1000, 2000):
+            run.metrics({LOSS: 1000 / step}, step)
+        time.sleep(seconds)
 
-    -P: the `ganpipe` folder of the test's checkout must not hide the package.
-    """
-    file = Path(f"params-{params.train.seed}.json")
-    file.write_text(params.model_dump_json())
-    command = [sys.executable, "-P", "-c", STAGE, str(file), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+def start(params: Params, seconds: float, said: str = "said.txt") -> BaseProcess:
+    """Start a training-like process in the current folder. It is a fork: MLflow takes seconds to import."""
+    import mlflow  # noqa: F401
+
+    process = multiprocessing.get_context("fork").Process(target=stage, args=(params, seconds, Path(said)), daemon=True)
+    process.start()
+    return process
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -90,36 +88,39 @@ def test_a_relative_sqlite_address_is_used_from_the_main_checkout(checkout, monk
     checkout.root.joinpath("mlflow.db").rename(checkout.root / "mine.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
     checkout.train(checkout.params())
-    client = mlflow.MlflowClient(f"sqlite:///{checkout.root}/mine.db")
+    client = checkout.client_of("mine.db")
     experiment = client.get_experiment_by_name("ganpipe")
     assert experiment is not None and len(client.search_runs([experiment.experiment_id])) == 1
 
 
 def test_two_processes_may_open_a_fresh_store_at_once(fresh_checkout) -> None:
-    stages = [start(fresh_checkout.params(train__seed=seed), 0) for seed in (1, 2)]
-    output = "".join("".join(stage.communicate(timeout=120)) for stage in stages)
-    assert [stage.returncode for stage in stages] == [0, 0], output
+    stages = [start(fresh_checkout.params(train__seed=seed), 0, f"said-{seed}.txt") for seed in (1, 2)]
+    for process in stages:
+        process.join(timeout=120)
+    output = "".join(Path(f"said-{seed}.txt").read_text() for seed in (1, 2))
+    assert [process.exitcode for process in stages] == [0, 0], output
     assert [run.info.status for run in fresh_checkout.runs()] == ["FINISHED", "FINISHED"]
     assert re.fullmatch(r"Creating the MLflow store .*/mlflow\.db\n", output), output
 
 
 def test_a_terminated_stage_leaves_a_killed_run(checkout) -> None:
-    stage = start(checkout.params(), 60)
+    process = start(checkout.params(), 60)
     wait_for(lambda: bool(checkout.runs()) and bool(checkout.runs()[0].data.metrics))
-    stage.send_signal(signal.SIGTERM)
-    assert stage.wait(timeout=30) == 143
+    process.terminate()
+    process.join(timeout=30)
+    assert process.exitcode == 143
     assert checkout.runs()[0].info.status == "KILLED"
-    assert stage.communicate() == ("", "")
+    assert Path("said.txt").read_text() == ""
 
 
 def test_a_run_of_a_process_that_vanished_is_closed_by_the_next_and_continued(checkout) -> None:
     killed = checkout.params(train__seed=3)
-    stage = start(killed, 60)
+    process = start(killed, 60)
     wait_for(lambda: bool(checkout.runs()) and len(checkout.points(checkout.runs()[0], LOSS)) == 2)
     checkout.train(checkout.params())
     assert checkout.runs()[0].info.status == "RUNNING", "its process lives"
-    stage.kill()
-    stage.wait()
+    process.kill()
+    process.join()
     assert checkout.runs()[0].info.status == "RUNNING", "nobody has looked yet"
     checkout.sample(checkout.params())
     assert checkout.runs()[0].info.status == "KILLED"

@@ -23,14 +23,15 @@ from ganpipe.params import load
 from ganpipe.training import checks
 from ganpipe.training import in_training_score as scoring
 from ganpipe.training import stage as run
-from ganpipe.training.in_training_score import ITEMS, Scorer
+from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
 
 
 @pytest.fixture(autouse=True)
 def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the classifier learn from fewer digits, in a second."""
-    monkeypatch.setattr(scoring, "LEARNED", 1500)
+    """Let the classifier learn from fewer digits, in a moment, and few items be compared."""
+    for name, number in {"LEARNED": 300, "EPOCHS": 2, "ITEMS": 200}.items():
+        monkeypatch.setattr(scoring, name, number)
 
 
 @pytest.fixture
@@ -45,8 +46,8 @@ def evaluated(params: Params, **more: str) -> Params:
 def test_digits_score_better_than_noisy_digits_and_those_than_noise(digits: Params, tmp_path) -> None:
     packed = Packed.open(paths.PACKED_FILE)
     scorer = Scorer(packed, "image", 0, tmp_path)
-    assert scorer.count == ITEMS
-    real = packed.slice("image")[::5]
+    assert scorer.count == scoring.ITEMS
+    real = packed.slice("image")[::25]
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, real.shape, np.uint8)
     noisy = np.where(rng.random(real.shape) < 0.2, noise, real)
@@ -79,7 +80,7 @@ def test_sequences_are_compared_by_their_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["no card", "a card of nothing", "other weights"])
 def test_a_classifier_that_was_not_kept_whole_is_learned_again(digits: Params, tmp_path: Path, damage: str) -> None:
     packed, folder = Packed.open(paths.PACKED_FILE), tmp_path / "kept"
-    real = packed.slice("image")[: 2 * ITEMS]
+    real = packed.slice("image")[: 2 * scoring.ITEMS]
     first = Scorer(packed, "image", 0, folder).score(real)
     card, weights = folder / CARD, folder / WEIGHTS
     whole = card.read_bytes(), weights.read_bytes()

@@ -124,9 +124,9 @@ def test_a_diverging_training_tells_before_it_fails(workspace: Callable[[str], P
 
 
 def test_a_healthy_miniature_has_no_findings_but_diversity_and_gradient_norms(
-    workspace: Callable[[str], Params],
+    workspace: Callable[[str], Params], trained: Callable[[Params], None]
 ) -> None:
-    train(miniature(workspace("digits-mlp")), "fingerprint")
+    trained(miniature(workspace("digits-mlp")))
     assert json.loads(paths.FINDINGS.read_text()) == []
     history = read_csv(paths.HISTORY)
     assert [("diversity" in row, "diversity_nearest" in row) for row in history].count((True, True)) == 2
@@ -136,7 +136,9 @@ def test_a_healthy_miniature_has_no_findings_but_diversity_and_gradient_norms(
     assert film.n_frames == len(list(paths.PREVIEWS.glob("kimg-*.png"))) == 3
 
 
-def test_the_1010_gan_has_no_diversity_to_judge(workspace: Callable[[str], Params]) -> None:
-    train(miniature(workspace("pattern-1010")), "fingerprint")
+def test_the_1010_gan_has_no_diversity_to_judge(
+    workspace: Callable[[str], Params], trained: Callable[[Params], None]
+) -> None:
+    trained(miniature(workspace("pattern-1010")))
     assert not any("diversity" in row for row in read_csv(paths.HISTORY))
     assert Image.open(paths.PREVIEWS / "evolution.png").size == (4 * 32, 3 * 8)
