@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import NamedTuple
 
+import jaxtyping
 import numpy as np
 import pytest
-from unchecked import unchecked
 
 from ganpipe.metrics.extractors.committed import WEIGHTS_FOLDER
 from ganpipe.metrics.extractors.domain import DomainExtractor
@@ -35,8 +35,9 @@ def extractor() -> DomainExtractor:
     return DomainExtractor.load(WEIGHTS_FOLDER / "digits")
 
 
-@pytest.fixture(name="unchecked")
-def arrays_are_unchecked() -> Iterator[None]:
+@pytest.fixture
+def unchecked() -> Iterator[None]:
     """Let arrays of the wrong shape or type in, as outside the tests, where no annotation is checked."""
-    with unchecked():
-        yield
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
