@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 
 from ganpipe.config import Params
 from ganpipe.identity import identify_workspace
@@ -43,6 +45,25 @@ def start(params: Params, seconds: float, said: str = "said.txt") -> BaseProcess
     process = multiprocessing.get_context("fork").Process(target=stage, args=(params, seconds, Path(said)), daemon=True)
     process.start()
     return process
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from ganpipe.config import Params
+from tracking.test_store import stage
+stage(Params.model_validate_json(sys.argv[1]), 0, Path(sys.argv[2]))
+"""
+
+
+def start_alone(params: Params, said: str) -> subprocess.Popen[bytes]:
+    """Start it in a process that is no fork: it imports MLflow as a stage does, which decides what MLflow logs.
+
+    -P: the `ganpipe` folder of the test's checkout must not hide the package.
+    """
+    command = [sys.executable, "-P", "-c", ALONE, params.model_dump_json(), said]
+    search = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": search})
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -94,11 +115,11 @@ def test_a_relative_sqlite_address_is_used_from_the_main_checkout(checkout, monk
 
 
 def test_two_processes_may_open_a_fresh_store_at_once(fresh_checkout) -> None:
-    stages = [start(fresh_checkout.params(train__seed=seed), 0, f"said-{seed}.txt") for seed in (1, 2)]
+    stages = [start_alone(fresh_checkout.params(train__seed=seed), f"said-{seed}.txt") for seed in (1, 2)]
     for process in stages:
-        process.join(timeout=120)
+        process.wait(timeout=120)
     output = "".join(Path(f"said-{seed}.txt").read_text() for seed in (1, 2))
-    assert [process.exitcode for process in stages] == [0, 0], output
+    assert [process.returncode for process in stages] == [0, 0], output
     assert [run.info.status for run in fresh_checkout.runs()] == ["FINISHED", "FINISHED"]
     assert re.fullmatch(r"Creating the MLflow store .*/mlflow\.db\n", output), output
 
