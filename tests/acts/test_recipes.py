@@ -19,7 +19,6 @@ from ganpipe.metrics import reference
 from ganpipe.metrics.reference import prepare_reference
 from ganpipe.metrics.stage import evaluate
 
-
 COMPARED = 25  # samples at most, of the 40 that are drawn
 
 
