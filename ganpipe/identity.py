@@ -2,12 +2,14 @@
 
 Everything that may change a result enters, and nothing else: not `runtime`, not comments or the order of keys in
 params.yaml, not the time, the machine or the git commit. Code enters as the files that dvc.yaml names as dependencies
-of the `train` stage. So DVC and ganpipe agree on when a training is another one, and a file that stage does not depend
-on (another system, a recipe, the version of ganpipe) never separates an interrupted training from its checkpoint.
+of the `train` stage, and as the networks and losses that the file of the system imports. So DVC and ganpipe agree on
+when a training is another one. A file that the training does not use (another system with its networks, a recipe, the
+version of ganpipe) never separates an interrupted training from its checkpoint.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
@@ -22,6 +24,7 @@ from ganpipe.config import Params, flatten, read_yaml
 from ganpipe.errors import ConfigError, DataError
 
 _CODE_FOLDERS = ("ganpipe", "stages")
+_NETWORKS = ("ganpipe.losses.", "ganpipe.nets.")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def identify(params: Params, data_sha256: str) -> Identity:
             "system": content["system"],
             "train": content["train"],
             "code": code_digest("train", content),
+            "networks": networks_digest(content["system"]["name"]),
             "torch": version("torch"),
         }
     )
@@ -73,17 +77,48 @@ def code_digest(stage: str, params: Mapping[str, Any], pipeline: Path = paths.PI
     Names and contents enter, in the order of the names.
     """
     root = pipeline.parent
-    files = {path.relative_to(root).as_posix(): path for path in _code_files(stage, params, pipeline)}
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{hashlib.sha256(files[name].read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
+    return _digest({path.relative_to(root).as_posix(): path for path in _code_files(stage, params, pipeline)})
+
+
+def networks_digest(system: str, root: Path = Path()) -> str:
+    """Return the sha256 over the networks and losses that the file of a system imports, directly or through others.
+
+    Names and contents enter, in the order of the names. The stage `check` writes it to data/params.checked, of which
+    the stages that build the system depend. Raises `ConfigError` if the file of the system is missing.
+    """
+    first = root / "ganpipe" / "systems" / f"{system}.py"
+    if not first.is_file():
+        raise ConfigError(f"{first}: no such file, but params.yaml has system.name = {system!r}")
+    found: set[Path] = set()
+    waiting = [first]
+    while waiting:
+        new = set(_networks_imported_by(waiting.pop(), root)) - found
+        found |= new
+        waiting += new
+    return _digest({path.relative_to(root).as_posix(): path for path in found})
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
     """Return the sha256 of canonical JSON: sorted keys, no spaces, no NaN, and 10.0 is the same as 10."""
     text = json.dumps(_canonical(content), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{hashlib.sha256(files[name].read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _networks_imported_by(file: Path, root: Path) -> Iterator[Path]:
+    """Yield the files of `ganpipe.nets` and `ganpipe.losses` that a Python file imports."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                path = root.joinpath(*name.split(".")).with_suffix(".py")
+                if name.startswith(_NETWORKS) and path.is_file():
+                    yield path
 
 
 def _canonical(value: Any) -> Any:

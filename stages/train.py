@@ -18,7 +18,7 @@ def main(
     """Train the system of params.yaml on data/packed; an interrupted training is taken up where it was saved."""
     with stage_process() as params:
         if check:
-            _note_checked()
+            _note_checked(params.system.name)
             return
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
@@ -38,11 +38,13 @@ def main(
             train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
 
 
-def _note_checked() -> None:
-    """Write the file that stage `train` depends on; it is always the same, so that it never retrains."""
+def _note_checked(system: str) -> None:
+    """Write the file that says which networks and losses the system has: others retrain nothing."""
     from ganpipe import files, paths
+    from ganpipe.identity import networks_digest
 
-    files.write_bytes(paths.PARAMS_CHECKED, b"params.yaml has been checked.\n")
+    text = f"params.yaml has been checked.\nnetworks and losses of {system}: {networks_digest(system)}\n"
+    files.write_bytes(paths.PARAMS_CHECKED, text.encode())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
 import pytest
 import raw_files
 import torch
+from once import made_once, shared_folder
 from trained import trained  # noqa: F401  a fixture is found where it is imported
 
 from ganpipe import paths, recipes
@@ -30,6 +31,24 @@ SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout; so
 }
 REPOSITORY = Path(__file__).parent.parent
 
+LONGEST = ("acts/test_pipeline.py", "acts/test_dependencies.py", "acts/test_datasets.py", "test_documentation.py")
+"""Files that take the most time, the longest first: they start first, so that no worker is left alone with one."""
+
+DIVISIBLE = ("acts/test_recipes.py", "training/test_exactness.py", "training/test_golden.py", "test_shapes.py")
+"""Files whose tests may run in different workers, since they share what takes time through files. They come last."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every file run in one worker, but the divisible ones, whose tests fill the time at the end."""
+    order = {name: place for place, name in enumerate(LONGEST, -len(LONGEST))}
+    order |= {name: place for place, name in enumerate(DIVISIBLE, 1)}
+    names = {item: item.path.relative_to(REPOSITORY / "tests").as_posix() for item in items}
+    for item, name in names.items():
+        if name not in DIVISIBLE:
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: order.get(names[item], 0))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
@@ -39,19 +58,16 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def packed_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Data], Path]:
-    """Return a function that packs data once per session as params ask for it, and returns the folder."""
-    root = tmp_path_factory.mktemp("packed")
+    """Return a function that packs data once per test run as params ask for it, and returns the folder."""
+    root = shared_folder(tmp_path_factory, "packed")
+
+    def raw(data: Data) -> Path:
+        write = SMALL_RAW_FILES.get(data.name, lambda folder: download(data, folder))
+        return made_once(root / f"raw-{data.name}", write)
 
     def packed(data: Data) -> Path:
-        raw, folder = root / "raw" / data.name, root / hashlib.sha256(data.model_dump_json().encode()).hexdigest()
-        if not raw.exists():
-            if data.name in SMALL_RAW_FILES:
-                SMALL_RAW_FILES[data.name](raw)
-            else:
-                download(data, raw)
-        if not folder.exists():
-            pack(data.model_copy(update={"verify": False}), raw, folder, workers=1)
-        return folder
+        name, unverified = hashlib.sha256(data.model_dump_json().encode()).hexdigest(), {"verify": False}
+        return made_once(root / name, lambda folder: pack(data.model_copy(update=unverified), raw(data), folder, 1))
 
     return packed
 

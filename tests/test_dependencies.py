@@ -6,6 +6,7 @@ result pass for one that other code made. What real DVC does after an edit is te
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import pytest
@@ -14,13 +15,12 @@ from imports import closure, has_code, modules
 
 from ganpipe import systems
 from ganpipe.config import read_yaml
+from ganpipe.identity import networks_digest
 from ganpipe.metrics.extractors import EXTRACTORS
 
 STAGES = read_yaml(REPOSITORY / "dvc.yaml")["stages"]
 SYSTEMS = list(systems.SYSTEMS)
 FOLDERS = {  # of code or weights, that are dependencies as a whole
-    "ganpipe/losses",
-    "ganpipe/nets",
     "ganpipe/metrics/extractors/weights",
 }
 
@@ -69,7 +69,6 @@ _PACKED = {
     for name in ("columns", "file", "hdf5")
 }
 _ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
-_LOSSES = {"ganpipe/losses": "loaded by the system, used in its training only"}
 _WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}
 _SEED = {"ganpipe/core/seed.py": "the first weights of a system whose published ones are loaded over them"}
 _CHECK = {"ganpipe/metrics/checks.py": "refuses; a stage that refused left no result"}
@@ -113,7 +112,6 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         **_CHECK,
         **_EXTRACTOR_NAMES,
         **_HISTORY,
-        **_LOSSES,
         **_ORDER,
         **_SEED,
         "ganpipe/training/checkpoint.py": "deletes the checkpoints of a training that DVC has recorded",
@@ -122,7 +120,6 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
     "evaluate": {
         **_CATALOGUE,
         **_HISTORY,
-        **_LOSSES,
         **_ORDER,
         **_PACKED,
         **_WEIGHTS,
@@ -145,9 +142,17 @@ def loaded(stage: str, system: str) -> set[str]:
 
 
 def listed(stage: str, system: str) -> list[str]:
-    """The dependencies of a stage on code, for this system."""
+    """The dependencies of a stage on code; `data/params.checked` stands for the networks of the system."""
     deps = [dep.replace("${system.name}", system) for dep in STAGES[stage]["deps"]]
-    return [dep for dep in deps if not dep.startswith("data/")]
+    code = [dep for dep in deps if not dep.startswith("data/")]
+    return [*code, *networks(system)] if "data/params.checked" in deps else code
+
+
+def networks(system: str) -> list[str]:
+    """The networks and losses that a system loads, found by importing it: what `identity.networks_digest` hashes."""
+    names = closure([f"ganpipe.systems.{system}"])
+    files = [modules()[name].relative_to(REPOSITORY).as_posix() for name in names if has_code(name)]
+    return [file for file in files if file.startswith(("ganpipe/nets/", "ganpipe/losses/"))]
 
 
 def unlisted(stage: str, system: str) -> set[str]:
@@ -155,7 +160,7 @@ def unlisted(stage: str, system: str) -> set[str]:
 
 
 def test_every_stage_is_looked_at() -> None:
-    assert set(STAGES) - {"check"} == set(ROOTS) == set(IN_ONE_STAGE)  # `check` has no dependency but params
+    assert set(STAGES) - {"check"} == set(ROOTS) == set(IN_ONE_STAGE)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -197,9 +202,14 @@ def test_the_packed_data_is_a_dependency_by_its_content_hash_and_the_samples_wit
         "download": [],
         "pack": ["data/raw"],
         "train": ["data/packed/manifest.json", "data/params.checked"],
-        "sample": ["data/model/generator.json", "data/model/generator.safetensors", "data/packed/manifest.json"],
+        "sample": [
+            "data/model/generator.json",
+            "data/model/generator.safetensors",
+            "data/packed/manifest.json",
+            "data/params.checked",
+        ],
         "reference": ["data/packed/manifest.json"],
-        "evaluate": ["data/packed/manifest.json", "data/reference", "data/samples/samples.h5"],
+        "evaluate": ["data/packed/manifest.json", "data/params.checked", "data/reference", "data/samples/samples.h5"],
     }
 
 
@@ -212,3 +222,14 @@ def test_jitter_is_tracked_wherever_flip_is() -> None:
 def test_all_params_are_checked_first() -> None:
     assert STAGES["check"]["params"] == ["data", "evaluate", "sample", "system", "train"]
     assert STAGES["check"]["outs"] == ["data/params.checked"]
+    assert STAGES["check"]["deps"] == ["ganpipe/losses", "ganpipe/nets"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_hash_of_the_networks_is_that_of_the_files_that_the_system_loads(system: str) -> None:
+    digest = hashlib.sha256()
+    for name in sorted(networks(system)):
+        content = hashlib.sha256((REPOSITORY / name).read_bytes()).hexdigest()
+        digest.update(f"{name}\0{content}\n".encode())
+    assert networks(system)
+    assert networks_digest(system, REPOSITORY) == digest.hexdigest()

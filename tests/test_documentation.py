@@ -21,8 +21,10 @@ GUIDE = REPOSITORY / "docs" / "adding-a-system.md"
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 HOUSE = REPOSITORY / "docs" / "pictures" / "house.svg"
 
-PIPELINE = """
-import sys
+BOTH_EXAMPLES = """
+import os, sys
+import pytest
+from pathlib import Path
 from ganpipe import paths, recipes
 from ganpipe.data.download.stage import download
 from ganpipe.data.pack.stage import pack
@@ -31,16 +33,25 @@ from ganpipe.metrics.stage import evaluate
 from ganpipe.params import load
 from ganpipe.sampling.published import load_generator
 from miniatures import miniature, sample, train
-recipes.use(sys.argv[1], paths.PARAMS)
-params = miniature(load())
-download(params.data, paths.RAW)
-pack(params.data, paths.RAW, paths.PACKED)
-train(params, "fingerprint")
-sample(params)
-if sys.argv[2:] == ["evaluate"]:
-    prepare_reference(params, paths.PACKED, paths.REFERENCE)
-    evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
-print(recipes.__file__, load_generator(paths.MODEL).data.name)
+
+def run(recipe, scored):
+    (Path(recipe) / ".dvc").mkdir(parents=True, exist_ok=True)
+    os.chdir(recipe)
+    recipes.use(recipe, paths.PARAMS)
+    params = miniature(load())
+    download(params.data, paths.RAW)
+    pack(params.data, paths.RAW, paths.PACKED)
+    train(params, "fingerprint")
+    sample(params)
+    if scored:
+        prepare_reference(params, paths.PACKED, paths.REFERENCE)
+        evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
+    print(recipes.__file__, recipe, load_generator(paths.MODEL).data.name)
+    os.chdir("..")
+
+print("tests", int(pytest.main(["-q", "-p", "no:cacheprovider", "--import-mode=importlib", sys.argv[1]])))
+run("digits-dragan", scored=False)
+run("folders-translator", scored=True)
 """
 
 
@@ -50,7 +61,6 @@ class Guide:
     def __init__(self, folder: Path) -> None:
         for name in ("ganpipe", "tests"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / ".dvc").mkdir()
         self.folder = folder
 
     def follow(self, title: str) -> list[str]:
@@ -92,46 +102,45 @@ def _recipe(sections: list[str], text: str) -> str:
     return recipe
 
 
-@pytest.fixture
-def guide(tmp_path: Path) -> Guide:
-    return Guide(tmp_path)
-
-
-def test_the_guide_to_a_system_that_draws_from_noise(guide: Guide) -> None:
-    files = guide.follow("A system that draws from noise")
-    assert files == [
+def test_both_examples_of_the_guide_run_when_followed_literally(tmp_path: Path) -> None:
+    guide = Guide(tmp_path)
+    from_noise = guide.follow("A system that draws from noise")
+    assert from_noise == [
         "ganpipe/systems/configs/dragan.py",
         "ganpipe/systems/dragan.py",
         "ganpipe/systems/__init__.py",
         "ganpipe/recipes/digits-dragan.yaml",
         "tests/systems/test_dragan.py",
     ]
-    assert "1 passed" in guide.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", files[-1])
-    out = guide.run("-c", PIPELINE, "digits-dragan")
-    assert str(guide.folder) in out
-    assert (guide.folder / "data/samples/interpolation.png").is_file()
-    assert len((guide.folder / files[1]).read_text().splitlines()) < 60
-
-
-def test_the_guide_to_a_system_that_makes_a_picture_from_a_picture(guide: Guide) -> None:
-    files = guide.follow("A system that makes a picture from a picture")
-    assert files == [
+    from_picture = guide.follow("A system that makes a picture from a picture")
+    assert from_picture == [
         "ganpipe/systems/configs/translator.py",
         "ganpipe/systems/translator.py",
         "ganpipe/systems/__init__.py",
         "ganpipe/recipes/folders-translator.yaml",
     ]
+    write_pairs(guide.folder / "folders-translator/pairs")
+    out = guide.run("-c", BOTH_EXAMPLES, from_noise[-1])
+    assert "1 passed" in out and "tests 0" in out
+    assert f"{guide.folder}/ganpipe/recipes/__init__.py digits-dragan digits" in out
+    assert (guide.folder / "digits-dragan/data/samples/interpolation.png").is_file()
+    assert len((guide.folder / from_noise[1]).read_text().splitlines()) < 60
+    assert "folders-translator paired_folders" in out
+    results = guide.folder / "folders-translator/data"
+    assert (results / "samples/translations.png").is_file()
+    scores = json.loads((results / "metrics.json").read_text())["paired"]["translated"]
+    assert {"l1", "l1_copy", "l1_mean_image"} <= scores.keys()
+
+
+def write_pairs(folder: Path) -> None:
+    """Write pictures and their negatives in the folders A and B."""
     random = np.random.default_rng(0)
-    for folder in ("A", "B"):
-        (guide.folder / "pairs" / folder).mkdir(parents=True)
+    for name in ("A", "B"):
+        (folder / name).mkdir(parents=True)
     for number in range(80):
         picture = random.integers(0, 255, (36, 36, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(guide.folder / f"pairs/A/{number}.png")
-        Image.fromarray(255 - picture).save(guide.folder / f"pairs/B/{number}.png")
-    assert "paired_folders" in guide.run("-c", PIPELINE, "folders-translator", "evaluate")
-    assert (guide.folder / "data/samples/translations.png").is_file()
-    scores = json.loads((guide.folder / "data/metrics.json").read_text())["paired"]["translated"]
-    assert {"l1", "l1_copy", "l1_mean_image"} <= scores.keys()
+        Image.fromarray(picture).save(folder / f"A/{number}.png")
+        Image.fromarray(255 - picture).save(folder / f"B/{number}.png")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-import time
+import subprocess
+import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 from miniatures import changed, miniature, train
-from trained import FINGERPRINT, made_once
+from once import made_once
+from trained import FINGERPRINT
 
 from ganpipe import paths
 from ganpipe.config import Params
@@ -46,28 +47,28 @@ def test_a_shared_training_leaves_what_an_own_one_leaves(
     assert Path(paths.HISTORY).read_bytes() != own[str(paths.HISTORY)]
 
 
-def make_slowly(name: str, folder: Path) -> None:
-    """Make the folder, and say so in the file `makers` beside it."""
+MAKE = """
+import sys, time
+from pathlib import Path
+from once import made_once
+def make(folder):
     folder.mkdir()
     time.sleep(0.2)
-    (folder / "content").write_text(name)
-    with Path("makers").open("a") as makers:
-        makers.write(f"{name}\n")
+    (folder / "content").write_text(sys.argv[2])
+    print("made")
+made_once(Path(sys.argv[1]), make)
+"""
 
 
-def test_of_several_processes_one_makes_and_all_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    processes = [
-        multiprocessing.get_context("fork").Process(target=made_once, args=(Path("folder"), partial(make_slowly, name)))
+def test_of_several_processes_one_makes_and_all_get_it(tmp_path: Path) -> None:
+    folder, search = tmp_path / "folder", {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}"}
+    makers = [
+        subprocess.Popen([sys.executable, "-c", MAKE, folder, name], env=search, stdout=subprocess.PIPE, text=True)
         for name in ("one", "two", "three")
     ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    (made,) = Path("makers").read_text().splitlines()
-    assert Path("folder/content").read_text() == made
+    said = [maker.communicate()[0] for maker in makers]
+    assert sorted(said) == ["", "", "made\n"]
+    assert (folder / "content").read_text() == ("one", "two", "three")[said.index("made\n")]
 
 
 def test_what_could_not_be_made_is_made_by_the_next(tmp_path: Path) -> None:

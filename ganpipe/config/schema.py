@@ -102,7 +102,7 @@ class Train(Closed):
     micro_batch: PositiveInt | None = None  # back-propagate a batch in pieces of at most this many; null: whole
     preview_kimg: Kimg
     log_kimg: Kimg
-    evaluate_kimg: Kimg | None = None  # how often `training.scoring` scores the generator; null: never
+    evaluate_kimg: Kimg | None = None  # how often `training.in_training_score` scores the generator; null: never
     publish: Literal["last", "best"] = "last"  # the generator of the end, or the one with the best of these scores
     on_failure: Literal["warn", "stop"] = "warn"  # what a finding of `ganpipe.history.diagnosis` leads to
 

@@ -1,1 +1,1 @@
-"""The centre: what a system is (`system`), what it learns from (`batch`), how its players step (`optim`)."""
+"""The centre: the base class of systems, fields of data, inputs of generators, batches and optimizers."""

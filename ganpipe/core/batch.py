@@ -1,4 +1,4 @@
-"""Batches of data, and the one conversion between what is stored and what networks see."""
+"""Batches of data, and the conversion between their stored form and their network form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganpipe.core.spec import Kind
 from ganpipe.errors import TrainingDiverged
 
 Batch = Mapping[str, Tensor]
-"""Values by name, one row per item, all of equal length. By kind of the field:
+"""Values by name, one row per item, all of equal length. The network form of a field, by its kind:
 
 image: float32 (n, channels, height, width) in [-1, 1]. vector: float32 (n, length). label: int64 (n,).
 attributes: float32 (n, count) of 0 and 1. sequence: float32 (n, steps, columns). tokens: int64 (n, length).
@@ -26,7 +26,7 @@ def batch_size(batch: Batch) -> int:
 
 
 def micro_batches(batch: Batch, at_most: int | None) -> list[Batch]:
-    """Cut a batch into as few parts as `at_most` items allow, of even size; None: leave it whole."""
+    """Cut a batch into the fewest parts of at most `at_most` items; their sizes differ by at most 1. None: no cut."""
     if at_most is None or batch_size(batch) <= at_most:
         return [batch]
     count = -(-batch_size(batch) // at_most)
@@ -35,7 +35,7 @@ def micro_batches(batch: Batch, at_most: int | None) -> list[Batch]:
 
 
 def to_network(kind: Kind, stored: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
-    """Convert stored values of a kind to what networks see, see `Batch`, on the device where they are."""
+    """Convert stored values of a kind to network form, see `Batch`. They stay on their device."""
     match kind:
         case "image":
             return to_float(stored)
@@ -46,10 +46,10 @@ def to_network(kind: Kind, stored: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n
 
 
 def to_stored(kind: Kind, values: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
-    """Convert what networks give to what is stored, the inverse of `to_network`.
+    """Convert values from network form to stored form, the inverse of `to_network`.
 
-    Images become uint8 (n, height, width, channels), attributes uint8, tokens int32; an attribute is on from 0.5.
-    Raises `TrainingDiverged` for numbers that are not finite.
+    Images become uint8 (n, height, width, channels), vectors and sequences float32, attributes uint8 (1 from 0.5 on),
+    tokens int32, labels and rows int64. Raises `TrainingDiverged` for numbers that are not finite.
     """
     match kind:
         case "image":
@@ -74,10 +74,10 @@ def to_float(pixels: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c h w"]:
 
 
 def to_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:
-    """Quantise network images in [-1, 1] (NCHW) to pixels 0..255 (NHWC), rounding to nearest, clamping the rest.
+    """Quantise network images in [-1, 1] (NCHW) to pixels 0..255 (NHWC).
 
-    The inverse of `to_float` for all 256 levels. Raises `TrainingDiverged` for non-finite pixels, which a cast
-    would silently turn into black.
+    Values are rounded to the nearest level and clamped at the ends. This is the inverse of `to_float` for all 256
+    levels. Raises `TrainingDiverged` for non-finite pixels: a cast would silently make them black.
     """
     bad = int((~torch.isfinite(images)).flatten(1).any(dim=1).sum())
     if bad:

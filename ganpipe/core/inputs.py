@@ -1,4 +1,4 @@
-"""What a generator is given for one item, declared by a system by name. All that draws reads the declaration."""
+"""The inputs of a generator for one item. A system declares them by name; all code that draws reads the declaration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Noise:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the item shall be: a label, or attributes that are on or off, drawn evenly or chosen by a person."""
+    """The wanted content of the item: a label, or attributes that are on or off; drawn evenly, or chosen by a person"""
 
     field: str  # of the data, of kind label or attributes
 
 
 @dataclass(frozen=True)
 class Given:
-    """A row of the data that the output is made from: a picture to translate, a caption to draw."""
+    """A row of the data from which the output is made: a picture to translate, a caption to draw."""
 
     field: str  # of the data, of any kind
 

@@ -1,4 +1,4 @@
-"""Optimizers from the closed config, and the learning rate as a pure function of images shown."""
+"""Optimizers as params.yaml configures them, and the learning rate as a function of the images shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def build_optimizer(cfg: config.Optimizer, parameters: Iterable[nn.Parameter]) -
 
 
 def learning_rate(train: config.Train, nimg: int, adversary: bool) -> float:
-    """Return the learning rate after `nimg` real images: constant, or linear to zero from `lr_decay_from_kimg` on."""
+    """Return the learning rate after `nimg` real images: constant, or linear to zero from `lr_decay_from_kimg` on.
+
+    An adversary starts from `lr_discriminator` if it is set; all other players start from `lr`.
+    """
     peak = train.lr_discriminator if adversary and train.lr_discriminator is not None else train.lr
     if train.lr_decay_from_kimg is None:
         return peak

@@ -1,4 +1,4 @@
-"""Settings with which a GPU computes the same bytes in every run. They decide results: stages depend on this file."""
+"""Settings with which a GPU computes the same bytes in every run. They decide results: stages depend on them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import torch
 
 
 def make_reproducible() -> None:
-    """Let a GPU give the same bytes in every run, and fp32 mean fp32.
+    """Make a GPU compute the same bytes in every run, and compute fp32 in full precision.
 
-    The networks need no more than this (PyTorch, "Reproducibility"): cuDNN picks no algorithm by measuring and uses
-    deterministic ones only, cuBLAS has a workspace of one size, and products are not rounded to TF32, whose 10 bits of
-    mantissa are cuDNN's default.
+    Four settings are enough for the networks here (PyTorch, "Reproducibility"): cuDNN uses deterministic algorithms
+    only; it does not choose among them by measuring; the workspace of cuBLAS has a fixed size; and products are not
+    rounded to TF32, the default of cuDNN, which has 10 bits of mantissa.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(True, warn_only=True)  # a warning where an operation has no such algorithm
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch sets it up at run time

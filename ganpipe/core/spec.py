@@ -1,4 +1,4 @@
-"""What a data set holds, as a system is told when it is built. Published with the generator. Imports no torch."""
+"""The fields of a data set. A system is built for them, and they are published with its generator. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ganpipe.config import Closed
 from ganpipe.errors import ConfigError
 
 Kind = Literal["image", "vector", "label", "attributes", "sequence", "tokens", "row"]
-"""What one value of a field is, with its shape in `Field.shape`:
+"""The kind of the values of a field, which decides the meaning of `Field.shape`:
 
-image: (channels, height, width). vector: (length,). label: (), a class by number. attributes: (count,), each on or off.
-sequence: (steps, columns). tokens: (length,), numbers of words. row: (), the number of a row of another file.
+image: (channels, height, width). vector: (length,). label: (), the number of a class. attributes: (count,), each on or
+off. sequence: (steps, columns). tokens: (length,), the numbers of words. row: (), the number of a row in another file.
 """
 
 VALUES: Mapping[str, str] = {
@@ -44,15 +44,21 @@ class Field(Closed):
 
     kind: Kind
     shape: tuple[int, ...]  # of one row, see `Kind`
-    names: tuple[
-        str, ...
-    ] = ()  # the classes of a label, the attributes, the columns of a sequence, the words of tokens
-    space: str = "items"  # fields of one space travel together by row; spaces are drawn independently
+    names: tuple[str, ...] = ()  # of classes, attributes, columns of a sequence or words, depending on the kind
+    space: str = "items"  # row i of all fields of a space belongs together; every space has an order of its own
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
-        """The shape of one row as it is stored: (height, width, channels) of an image, `shape` of all others."""
+        """The shape of one row in stored form: (height, width, channels) for an image, `shape` for all other kinds."""
         return (*self.shape[1:], self.shape[0]) if self.kind == "image" else self.shape
+
+    def is_part_of(self, other: Field | None) -> bool:
+        """Return whether `other` holds the same values, or attributes among which are all of these."""
+        if other is None or self.kind != other.kind:
+            return False
+        if self.kind == "attributes":
+            return set(self.names) <= set(other.names)
+        return (self.shape, self.names) == (other.shape, other.names)
 
     def __str__(self) -> str:
         size = " x ".join(map(str, self.shape))
@@ -71,7 +77,7 @@ class DataSpec(Closed):
         return tuple(sorted({field.space for field in self.fields.values()}))
 
     def field(self, name: str, kind: Kind, system: str) -> Field:
-        """Return a field that `system` needs; raise `ConfigError` where the data has none of this name and kind."""
+        """Return a field that `system` needs. Raises `ConfigError` if the data lacks it or it is of another kind."""
         found = self.fields.get(name)
         if found is None or found.kind != kind:
             there = ", ".join(f"{other} ({field})" for other, field in self.fields.items())
@@ -82,15 +88,15 @@ class DataSpec(Closed):
         return found
 
     def image_shape(self, name: str, system: str) -> tuple[int, int, int]:
-        """Return (channels, height, width) of a field of images; raise `ConfigError` as `field` does."""
+        """Return (channels, height, width) of a field of images. Raises `ConfigError` as `field` does."""
         channels, height, width = self.field(name, "image", system).shape
         return channels, height, width
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the names that belong to a field, such as the classes of `label`; empty where there is no field."""
+        """Return the names of a field, for example the classes of `label`; () if the data lacks the field."""
         return self.fields[name].names if name in self.fields else ()
 
     def beside(self, name: str, kind: Kind) -> str | None:
-        """Return the first field of a kind, by name, in the space of the field `name`; None where there is none."""
+        """Return the first field, by name, of a kind in the space of the field `name`; None if there is none."""
         space = self.fields[name].space
         return next((o for o, f in sorted(self.fields.items()) if f.kind == kind and f.space == space), None)

@@ -1,4 +1,4 @@
-"""What every GAN of ganpipe is made of: a `System` yields `Update`s, the training loop performs them."""
+"""The base class of all GANs: a `System` yields `Update`s, and the training loop performs them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `yield Update(...)` returns, detached: the terms of the update, and the tensors that its loss returned."""
+    """The value of `yield Update(...)`: the terms of the update and the tensors that its loss returned, detached."""
 
     terms: Mapping[str, Tensor]
     tensors: Mapping[str, Tensor]
@@ -47,7 +47,7 @@ Updates = Generator[Update, Outcome, None]
 
 @dataclass
 class Iteration:
-    """What a system may ask for while it plans the updates of one iteration."""
+    """One iteration, as `System.updates` sees it: the progress, batches of real items, fresh optimizers and a log."""
 
     nimg: int  # real items shown before this iteration, over all processes, counted in rows of the first space
     fetch: Callable[[int, int], Batch]  # position, count -> that many rows of every space
@@ -65,9 +65,9 @@ class Iteration:
         return self.nimg / 1000
 
     def next_batch(self, n: int | None = None) -> Batch:
-        """Return this process's share of the next `n` real items, and count them as shown; None: of `train.batch`.
+        """Return this process's share of the next `n` real items (None: `train.batch`), and count all `n` as shown.
 
-        Raises `ConfigError` where they do not divide among the processes.
+        Raises `ConfigError` if `n` does not divide evenly among the processes.
         """
         size = self.batch if n is None else n
         share, rest = divmod(size, self.world)
@@ -78,7 +78,7 @@ class Iteration:
         return batch
 
     def log(self, values: Mapping[str, Tensor]) -> None:
-        """Add scalars to the training history, where their mean is kept, such as the scores of both players."""
+        """Add scalars to the training history, such as the scores of both players. The history keeps their means."""
         for name, value in values.items():
             self.logged.setdefault(name, []).append(value.detach())
 
@@ -96,14 +96,14 @@ class System(nn.Module):
     generators: ClassVar[tuple[str, ...]] = ("generator",)  # players trained with train.lr, averaged and published
     adversaries: ClassVar[tuple[str, ...]] = ("discriminator",)  # players trained with train.lr_discriminator
     frozen: ClassVar[tuple[str, ...]] = ()
-    outputs: Mapping[str, str] = {"image": "image"}  # what is made -> the field of the data that it should look like
+    outputs: Mapping[str, str] = {"image": "image"}  # name of an output -> the field that it should look like
 
     def __init__(self, cfg: Any, data: DataSpec) -> None:
         super().__init__()
         self.cfg = cfg
         self.data = data
         self.register_state_dict_post_hook(_without_frozen)
-        self.register_load_state_dict_post_hook(_expect_no_frozen)
+        self.register_load_state_dict_post_hook(_accept_without_frozen)
 
     def updates(self, it: Iteration) -> Updates:
         """Yield the updates of one iteration in order. Control flow only; arithmetic lives in named methods."""
@@ -111,13 +111,14 @@ class System(nn.Module):
 
     @property
     def inputs(self) -> Mapping[str, Input]:
-        """What the generator is given for one item, by name, in the order in which it is drawn."""
+        """The inputs of the generator for one item, by name, in the order in which they are drawn."""
         return self.cfg.inputs
 
     def draw(self, name: str, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw the input `name` for `n` items, on the CPU for the same numbers on every device.
+        """Draw the input `name` for `n` items, in network form on the system's device.
 
-        Labels are drawn evenly, attributes by the toss of a coin each. Raises `TypeError` for a `Given` input.
+        The numbers are drawn on the CPU, so they are the same for every device. Every label is equally likely, and
+        every attribute is on with probability 1/2. Raises `TypeError` for a `Given` input: its rows come from the data.
         """
         match self.inputs[name]:
             case Noise(shape, "normal"):
@@ -135,17 +136,19 @@ class System(nn.Module):
     def generate(self, inputs: Batch) -> Batch:
         """Return one row of every output for each row of the inputs, in network form, see `Batch`.
 
-        The default suits a system of one output: its generator is called with the inputs in their order.
+        The default is for systems with one output: it calls `generator` with the inputs in their order.
         """
+        if len(self.outputs) != 1:
+            raise NotImplementedError(f"{type(self).__name__} has several outputs: write its `generate`")
         (output,) = self.outputs
-        return {output: self.get_submodule("generator")(*(inputs[name] for name in self.inputs))}
+        return {output: self.get_submodule(self.generators[0])(*(inputs[name] for name in self.inputs))}
 
     def realness(self, batch: Batch) -> Float[Tensor, " n"] | None:
-        """Return one number per item, the higher the more real, as the first adversary says; None: there is none.
+        """Return one number per item from the first adversary: the higher, the more real. None without adversaries.
 
-        `batch` holds fields by name: real ones, or outputs under the names of the fields they look like with what they
-        were made from beside them. A system whose adversary looks at more than one field, or answers with more than
-        one number, says here how.
+        `batch` holds fields by name. They are real rows, or outputs under the names of the fields that they look like,
+        together with the given rows and choices from which they were made. The default shows the adversary the field
+        of the first output. Override it if the adversary looks at several fields or returns several numbers per item.
         """
         if not self.adversaries:
             return None
@@ -153,12 +156,12 @@ class System(nn.Module):
 
     @property
     def ideal(self) -> Mapping[str, float]:
-        """The losses at balance, by their names in the history, to be drawn into the curves; {}: none are known."""
+        """The losses at balance, by their names in the history; the curves show them. {}: they are unknown."""
         return {}
 
     @property
     def smallest_batch(self) -> int:
-        """The number of items that a loss needs at least: batch norm over vectors needs two."""
+        """The smallest number of items on which all losses work. Batch norm over vectors, for example, needs two."""
         return 1
 
     @property
@@ -168,16 +171,16 @@ class System(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters live."""
+        """The device of the parameters."""
         return next(self.parameters()).device
 
     @property
     def frozen_sha256(self) -> Mapping[str, str]:
-        """The sha256 over names, shapes, types and numbers of each frozen network."""
+        """The sha256 of each frozen network, over the names, types, shapes and values of its state."""
         return {name: _sha256(self.get_submodule(name)) for name in self.frozen}
 
     def train(self, mode: bool = True) -> System:
-        """Switch to training or evaluation mode, frozen networks always to evaluation."""
+        """Switch to training or evaluation mode. Frozen networks always stay in evaluation mode."""
         super().train(mode)
         for name in self.frozen:
             if hasattr(self, name):
@@ -192,19 +195,19 @@ class System(nn.Module):
 
 
 def _without_frozen(system: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
-    """Drop frozen networks from what `state_dict` is about to return."""
+    """Remove the frozen networks from the result of `state_dict`, in place."""
     assert isinstance(system, System)
     for name in system.frozen:
         for key in [key for key in state if key.startswith(f"{prefix}{name}.")]:
             del state[key]
 
 
-def _expect_no_frozen(system: nn.Module, incompatible: Any) -> None:
-    """Let `load_state_dict` miss no frozen network, of a system that is part of another module either."""
+def _accept_without_frozen(system: nn.Module, incompatible: Any) -> None:
+    """Let `load_state_dict` of a system accept a state without frozen networks: their keys are not missing."""
     assert isinstance(system, System)
-    frozen = {f"{name}.{key}" for name in system.frozen for key in system.get_submodule(name).state_dict()}
+    frozen = tuple(f"{name}." for name in system.frozen)
     missing = incompatible.missing_keys
-    missing[:] = [key for key in missing if not any(f".{key}".endswith(f".{one}") for one in frozen)]
+    missing[:] = [key for key in missing if not (frozen and key.startswith(frozen))]
 
 
 def _sha256(module: nn.Module) -> str:

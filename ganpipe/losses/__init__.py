@@ -1,1 +1,1 @@
-"""Losses as pure functions of logits, images and critics; `(real, fake)` is the order everywhere."""
+"""Losses as pure functions of logits, images and critics. Arguments come in the order `(real, fake)`."""

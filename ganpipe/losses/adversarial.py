@@ -1,4 +1,4 @@
-"""Adversarial objectives, and the scores that show who is winning."""
+"""Objectives of two adversarial players, and scores that show how well each player does."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ def _in_fp32(function: Elementwise) -> Elementwise:
 
 @dataclass(frozen=True)
 class Objective:
-    """What the players of a two-player GAN minimise, as costs of single outputs of the discriminator.
+    """The costs that generator (G) and discriminator (D) minimise, as functions of single outputs of D.
 
-    Outputs in bf16 are judged in fp32.
+    Outputs in bf16 are converted to fp32 first.
     """
 
-    on_real: Elementwise  # what D pays for this output on an image it should call real
-    on_fake: Elementwise  # ... on one it should call fake
-    to_fool: Elementwise  # what G pays for this output on one of its own
+    on_real: Elementwise  # D's cost for this output on a real image
+    on_fake: Elementwise  # D's cost for this output on a generated image
+    to_fool: Elementwise  # G's cost for this output on a generated image
     belief: Elementwise  # the output as a probability of being real
-    balance: tuple[float, float]  # what G and D pay in all when D cannot tell real from fake
-    relative: bool = False  # outputs are first compared with the mean output on the other kind
+    balance: tuple[float, float]  # the total costs of G and D when D cannot tell real from fake
+    relative: bool = False  # the mean output on the other kind of images is first subtracted from each output
 
     def __post_init__(self) -> None:
         for name in ("on_real", "on_fake", "to_fool", "belief"):
             object.__setattr__(self, name, _in_fp32(getattr(self, name)))
 
     def discriminator(self, real: Logits, fake: Logits, real_label: float | Float[Tensor, " n"] = 1.0) -> Terms:
-        """Return D's costs on both kinds of images, their means over the batch.
+        """Return D's mean costs over the batch: `real` on real images, `fake` on generated ones.
 
-        An image with the label w pays w * on_real + (1 - w) * on_fake. With cross-entropy, 0.9 is one-sided label
+        A real image with the label w costs w * on_real + (1 - w) * on_fake. With cross-entropy, 0.9 is one-sided label
         smoothing (Salimans et al. 2016, arXiv:1606.03498, section 3.4); a tensor of zeros and ones flips labels.
         """
         real, fake = self._compared(real, fake)
@@ -54,7 +54,7 @@ class Objective:
         return {"real": on_real.mean(), "fake": self.on_fake(fake).mean()}
 
     def generator(self, real: Logits | None, fake: Logits) -> Terms:
-        """Return G's cost, its mean over the batch; `real` is looked at by a relative objective only."""
+        """Return G's mean cost over the batch. A relative objective needs `real`, else it raises `ValueError`."""
         if not self.relative:
             return {"adversarial": self.to_fool(fake).mean()}
         if real is None:
@@ -63,11 +63,11 @@ class Objective:
         return {"adversarial": self.to_fool(fake).mean() + self.on_fake(real).mean()}
 
     def scores(self, real: Logits, fake: Logits) -> Terms:
-        """Return the score of each player: how well it does, between 0 and 1; both 0.5 when balanced.
+        """Return the score of each player, between 0 and 1; both are 0.5 at balance.
 
         Generator: mean D(G(z)). Discriminator: half of mean D(x) plus half of mean 1 - D(G(z)). As in MathWorks'
-        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`. A relative discriminator has
-        no belief about a single image: none.
+        "Monitor GAN Training Progress and Identify Common Failure Modes". D is `belief`. {} for a relative
+        objective, because its discriminator has no belief about a single image.
         """
         if self.relative:
             return {}

@@ -12,7 +12,7 @@ from ganpipe.losses.precision import at_least_fp32
 
 
 def mode_seeking(latents: Float[Tensor, "n z"], images: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
-    """Return the inverse of the distance between images over the distance between their latents: large for few modes.
+    """Return the distance of latents divided by that of their images: large if different latents give similar images.
 
     1 / (|G(z1) - G(z2)| / |z1 - z2| + 1e-5), mean absolute differences (Mao et al. 2019, arXiv:1903.05628, equation 4).
     Deviation: each latent is paired with the one before it in the batch instead of a second draw.

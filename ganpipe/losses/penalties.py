@@ -27,11 +27,11 @@ def gradient_penalty(
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Float[Tensor, n * shape]) -> Float[Tensor, ""]:
     """Return half the mean squared norm of D's gradient at real images, without its weight gamma.
 
-    Mescheder et al. 2018, arXiv:1801.04406, equation 9. Every k-th iteration with k times the weight is as good
-    (Karras et al. 2020, arXiv:1912.04958, section 3.1).
-    Deviation where D compares the images of a batch, by batch norm or `MinibatchStd`: each row of the gradient of the
-    summed outputs then holds what one image does to all of them, and it is not the slope at that image alone. The
-    paper's D has no such layers; with spectral norm in place of batch norm this one has none either.
+    Mescheder et al. 2018, arXiv:1801.04406, equation 9. The penalty every k-th iteration with k times the weight
+    has the same effect (Karras et al. 2020, arXiv:1912.04958, section 3.1).
+    Deviation, if D compares the images of a batch by batch norm or `MinibatchStd`: each row of the gradient of the
+    summed outputs then holds the effect of one image on all outputs, not the slope at that image alone. The paper's D
+    has no layer of this kind. With spectral norm in place of batch norm, ours has no batch norm either.
     """
     images = real.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 
 def at_least_fp32(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return the values in float32 where their format is narrower, else as they are.
+    """Return values of a narrower format in float32, all others unchanged.
 
-    bf16 keeps two to three digits: a difference of means, such as a critic's, would be lost in their common part.
+    bf16 keeps two to three decimal digits: the small difference of two large means, a critic's loss, would be lost.
     """
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

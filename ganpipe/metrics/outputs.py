@@ -53,7 +53,7 @@ def fields_of_outputs(samples: Packed, spec: DataSpec) -> Mapping[str, str]:
             there = f"`{field}` of the real data holds {real}" if real else f"the real data has no field `{field}`"
             raise MetricError(f"{samples.path}: output {name} holds {drawn}, but {there}: {RESAMPLE}")
     for name, chosen in samples.fields.items():
-        if name not in outputs and chosen.kind != "row" and chosen.names != spec.names(name):
+        if name not in outputs and chosen.kind != "row" and not chosen.is_part_of(spec.fields.get(name)):
             raise MetricError(
                 f"{samples.path}: `{name}` was chosen among other names than the real data has: {RESAMPLE}"
             )

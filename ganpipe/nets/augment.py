@@ -1,4 +1,4 @@
-"""Differentiable augmentation of what a discriminator sees (Zhao et al. 2020, arXiv:2006.10738)."""
+"""Differentiable augmentation of the images that a discriminator sees (Zhao et al. 2020, arXiv:2006.10738)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOLE = 0.5  # of the side
 
 
 def diff_augment(images: Images, policies: Sequence[Policy]) -> Images:
-    """Return the images [-1, 1], each changed at random by every policy in turn; gradients flow through.
+    """Apply all policies in turn to images in [-1, 1], with random numbers of its own for each image. Gradients flow.
 
     Reals and fakes must both be augmented, or the generator learns the augmentation. Strengths are the paper's.
     """
@@ -48,14 +48,14 @@ def translation(images: Images) -> Images:
 
 
 def cutout(images: Images) -> Images:
-    """Set a rectangle of half the sides to zero, around a centre anywhere in the image."""
+    """Set a rectangle of half the height and half the width to zero. Its centre may lie anywhere in the image."""
     _, _, height, width = images.shape
     rows, columns = _cut(images, height), _cut(images, width)
     return images * ~(rows[:, None, :, None] & columns[:, None, None, :])
 
 
 def _cut(images: Images, side: int) -> Tensor:
-    """Return which of `side` places lie in a hole around a random centre, (n, side)."""
+    """Return a mask (n, side): the places along a side that lie in a hole around a random centre."""
     hole = round(side * HOLE)
     start = _integers(images, side + (1 - hole % 2)) - hole // 2
     places = torch.arange(side, device=images.device)

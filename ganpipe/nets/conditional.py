@@ -1,7 +1,7 @@
 """Discriminators that judge an image together with a condition: a row of numbers, such as a one-hot label.
 
-Each works in two parts, so that one image can be judged under several conditions at little cost: `features` reads the
-images, `judge` compares what it read with the conditions.
+Each has two parts: `features` maps images to features, and `judge` compares the features with conditions. So the same
+features can be judged under several conditions at little cost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SLOPE = 0.02  # of the fully connected networks' LeakyReLU
 
 
 class JointMLP(nn.Module):
-    """Reads the flattened image with the condition behind it (Mirza & Osindero 2014, arXiv:1411.1784, figure 1)."""
+    """An MLP on the flattened image, then the condition (Mirza & Osindero 2014, arXiv:1411.1784, figure 1)."""
 
     def __init__(self, shape: tuple[int, int, int], conditions: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class JointMLP(nn.Module):
 
 
 class JointConv(nn.Module):
-    """Reads the image with one constant map per number of the condition beside its channels."""
+    """DCGAN's discriminator on the channels of the image and one constant map per number of the condition."""
 
     def __init__(self, shape: tuple[int, int, int], conditions: int, features: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class JointConv(nn.Module):
 
 
 class TrunkMLP(nn.Module):
-    """From flattened images to features, one per unit of the last of `widths`."""
+    """An MLP from flattened images to `widths[-1]` features."""
 
     def __init__(self, shape: tuple[int, int, int], widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class TrunkMLP(nn.Module):
 
 
 class TrunkConv(nn.Module):
-    """DCGAN's discriminator with features in place of its one number: twice as many as it has maps at the end."""
+    """DCGAN's discriminator with features instead of one score: twice the number of its last maps."""
 
     def __init__(self, shape: tuple[int, int, int], features: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Heads(nn.Module):
         self.match = ProjectionHead(trunk.width, conditions)
 
     def judge(self, features: Features, conditions: Conditions) -> Float[Tensor, "n 2"]:
-        """Return two logits: a real image, whatever the condition, or not; an image of this condition or not."""
+        """Return two logits per image: real whatever the condition (quality), and real under this condition (match)."""
         return torch.cat([self.quality(features), self.match(features, conditions)], dim=1)
 
 
@@ -129,5 +129,5 @@ def book_mlp(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 def book_generator(latent: int, shape: tuple[int, int, int], widths: tuple[int, ...]) -> mlp.ImageMLP:
-    """The book's fully connected generator: a sigmoid on the [0, 1] pixel scale, 2 sigmoid(x) - 1 = tanh(x / 2)."""
+    """The book's fully connected generator. Its sigmoid on the [0, 1] pixel scale is tanh(x / 2) on [-1, 1]."""
     return mlp.ImageMLP(book_mlp((latent, *widths, mlp.pixels(shape))), shape, lambda x: torch.tanh(x / 2))

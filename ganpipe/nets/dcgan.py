@@ -1,4 +1,4 @@
-"""The convolutional networks of DCGAN (Radford et al. 2016, arXiv:1511.06434), for sizes that halve down to 4 to 7."""
+"""The convolutional networks of DCGAN (Radford et al. 2016, arXiv:1511.06434). Sides must halve evenly to 4..7."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ class DenseStart(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The generator's mirror: 4x4 convolutions of stride 2 from an image to ONE number, unsquashed.
+    """The generator's mirror: 4x4 convolutions of stride 2 from an image to one logit or score.
 
-    LeakyReLU 0.2, batch norm from the second convolution on unless `batch_norm` is off (a WGAN-GP critic must do
-    without: its penalty holds per image). At 64x64x3 and 64 features it has the authors' 2,765,568 parameters.
+    LeakyReLU 0.2, batch norm from the second convolution on. A WGAN-GP critic sets `batch_norm` to False, because
+    its penalty is defined per image. At 64x64x3 and 64 features it has the authors' 2,765,568 parameters.
 
-    More `outputs` than one are numbers beside the first, one logit per class, say. `minibatch_std` is the size of the
-    groups that `MinibatchStd` compares before the last layer; None: none.
+    With `outputs` > 1, further numbers follow the score, for example one logit per class. `minibatch_std` is the size
+    of the groups that a `MinibatchStd` before the last layer compares; None: without that layer.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Discriminator(nn.Module):
         return self.outputs(images)[:, 0]
 
     def outputs(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n outputs"]:
-        """Return the score of each image and what stands beside it."""
+        """Return the score of each image, followed by the further outputs."""
         return self.layers(images).flatten(1)
 
 

@@ -17,9 +17,9 @@ def leaky_relu() -> nn.Module:
 
 
 def start_of(side: int) -> int:
-    """Return the side that two 8x8 transposed convolutions of stride 2 and a padded one grow to `side`: 11 for 128.
+    """Return the side from which the generator's three transposed convolutions grow to `side`: 11 for 128.
 
-    Raises `ConfigError` for a side that they cannot reach, or that the discriminator's convolutions eat up.
+    Raises `ConfigError` for a side that they cannot reach, or that is too small for the discriminator.
     """
     start, rest = divmod(side - 40, 8)
     if rest or side < 56:
@@ -31,8 +31,8 @@ class Generator(nn.Module):
     """A fully connected start and three transposed 8x8 convolutions of stride 2, to an image in [-1, 1].
 
     At 128x128x3, latent 100 and 256 features: 100 -> 3x11x11 -> 256x28x28 -> 256x62x62 -> 3x128x128, with the
-    4,330,816 parameters of the book. Batch norm before each activation, and before the sigmoid that ends it.
-    Deviation: the sigmoid is moved to [-1, 1].
+    4,330,816 parameters of the book. Batch norm before the activations between convolutions and before the final
+    sigmoid. Deviation: the sigmoid is moved to [-1, 1].
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Discriminator(nn.Module):
     """Three 8x8 convolutions of stride 2 and a fully connected end: 128 -> 61 -> 27 -> 10 -> one logit.
 
     4,294,448 parameters at 128x128x3 and 256 features. Batch norm after the first two convolutions. Deviations: no
-    sigmoid, the loss works on logits; more `outputs` than one may stand beside the logit.
+    sigmoid, the loss works on logits; with `outputs` > 1, further numbers follow the logit.
     """
 
     def __init__(
@@ -91,5 +91,5 @@ class Discriminator(nn.Module):
         return self.outputs(images)[:, 0]
 
     def outputs(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n outputs"]:
-        """Return the score of each image and what stands beside it."""
+        """Return the score of each image, followed by the further outputs."""
         return self.layers(images)

@@ -12,7 +12,7 @@ class Generator(nn.Module):
     """Project and reshape, then transposed 5x5 convolutions of stride 2 from a latent to an image in [-1, 1].
 
     At 64x64x3, latent 100 and 64 features: 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3, with the
-    5,134,339 parameters of the example. Batch norm and ReLU after each but the first and the last, tanh at the end.
+    5,134,339 parameters of the example. Batch norm and ReLU after all layers but the first and last, tanh at the end.
     """
 
     def __init__(self, latent: int, shape: tuple[int, int, int], features: int) -> None:
@@ -34,7 +34,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Half of the pixels dropped, then 5x5 convolutions of stride 2 to one logit: 4,316,545 parameters at 64x64x3.
 
-    LeakyReLU 0.2, batch norm from the second convolution on. More `outputs` than one stand beside the logit.
+    LeakyReLU 0.2, batch norm from the second convolution on. With `outputs` > 1, further numbers follow the logit.
     """
 
     def __init__(self, shape: tuple[int, int, int], features: int, batch_norm: bool = True, outputs: int = 1) -> None:
@@ -55,5 +55,5 @@ class Discriminator(nn.Module):
         return self.outputs(images)[:, 0]
 
     def outputs(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n outputs"]:
-        """Return the score of each image and what stands beside it."""
+        """Return the score of each image, followed by the further outputs."""
         return self.layers(images).flatten(1)

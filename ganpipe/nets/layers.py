@@ -9,11 +9,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class MinibatchStd(nn.Module):
-    """Adds a map that tells how much the images of a group differ, so that a collapsed batch is seen to be one.
+    """Appends a map with the spread of the images in a group, so that a discriminator recognises a collapsed batch.
 
     Karras et al. 2018, arXiv:1710.10196, section 3: the standard deviation over the group, averaged over all features
-    and places to one number. Deviation: a batch that `group` does not divide is cut into the fewest groups of one
-    size that is not larger. Images of one group are not neighbours but lie n / group apart, as in the authors' code.
+    and places to one number. Deviation: if `group` does not divide the batch, the groups have the size of the
+    largest smaller divisor. Images of a group are not neighbours but lie n / group apart, as in the authors' code.
     """
 
     def __init__(self, group: int) -> None:
@@ -21,7 +21,7 @@ class MinibatchStd(nn.Module):
         self.group = group
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_plus_1 h w"]:
-        """Return the maps with the added one behind."""
+        """Return the maps, followed by the added one."""
         n, _, height, width = maps.shape
         group = next(size for size in range(min(self.group, n), 0, -1) if n % size == 0)
         spread = maps.float().unflatten(0, (group, n // group)).var(dim=0, unbiased=False).add(1e-8).sqrt()

@@ -14,7 +14,7 @@ from ganpipe.config.choices import Activation, Norm
 def mlp(widths: Sequence[int], activation: Activation, norm: Norm = "none", leaky_slope: float = 0.01) -> nn.Sequential:
     """Linear layers of the given widths, input and output included, with an activation after each but the last.
 
-    Batch norm stands before each activation, layer norm after it, as in the papers and books that use them.
+    Batch norm stands before each activation and layer norm after it, as in the papers and books that use them.
     """
     layers: list[nn.Module] = []
     for i, (wide, wider) in enumerate(zip(widths, widths[1:], strict=False)):
@@ -60,5 +60,5 @@ class ImageScorer(nn.Module):
 
 
 def pixels(shape: tuple[int, int, int]) -> int:
-    """Return the count of numbers in an image of this shape."""
+    """Return the number of values in an image of this shape (channels, height, width)."""
     return math.prod(shape)

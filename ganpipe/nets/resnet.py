@@ -18,10 +18,10 @@ _HE, _GLOROT = 4.0, 2.0  # variance of the first weights times (fan in + fan out
 
 
 def widths_of(times: int, features: int) -> list[int]:
-    """Return the channels of the maps from the image to the coarsest of a network that halves `times` times.
+    """Return the channels of the maps, from the finest to the coarsest, of a network that halves `times` times.
 
-    Up to 32x32 (three halvings) they are the same everywhere; above, `features` at the finest and doubled at each
-    coarser level: 64, 128, 256, 512, 1024 at 64x64.
+    With at most three halvings (32x32) all are `features`. With more, the finest are `features`, and each coarser level
+    has twice as many: 64, 128, 256, 512, 1024 at 64x64.
     """
     return [features] * (times + 1) if times <= 3 else [features << k for k in range(times + 1)]
 
@@ -78,7 +78,7 @@ class Critic(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Twice batch norm, ReLU and a 3x3 convolution, the first after doubling the side; beside it a 1x1 convolution."""
+    """Two times batch norm, ReLU, 3x3 convolution; the side is doubled before the first one. 1x1 shortcut."""
 
     def __init__(self, wide: int, narrow: int) -> None:
         super().__init__()
@@ -94,9 +94,9 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Twice ReLU and a 3x3 convolution, then the mean of each 2x2 if `pooled`; beside it a 1x1 convolution.
+    """Two times ReLU and 3x3 convolution, then the mean of each 2x2 if `pooled`. 1x1 shortcut.
 
-    Without pooling and with as many channels as before, the maps themselves are the way beside.
+    The shortcut is the identity if the block neither pools nor changes the number of channels.
     """
 
     def __init__(self, narrow: int, wide: int, pooled: bool = True) -> None:

@@ -1,6 +1,6 @@
 """The convolutional networks of the authors of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028), for MNIST and CIFAR.
 
-From the facts of their code, igul222/improved_wgan_training: gan_mnist.py and gan_cifar.py.
+The facts are those of their code, igul222/improved_wgan_training: gan_mnist.py and gan_cifar.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Generator(nn.Module):
     """A fully connected start and transposed 5x5 convolutions of stride 2, from a latent to an image in [-1, 1].
 
     A map that comes out a row or column too large is cropped: 4 -> 8, cropped to 7 -> 14 -> 28. Channels are halved
-    at each level, down to `features` before the image. ReLU, preceded by batch norm if there is any; `squash` is the
+    at each level, down to `features` before the image. ReLU, with batch norm before it if `batch_norm`; `squash` is the
     last step. At 28x28x1, latent 128 and 64 features without batch norm: 1,554,177 parameters; at 32x32x3 and 128
     features with it: 5,179,907. Deviation: TensorFlow pads 1 before and 2 after, here 2 before and 1 after.
     """
@@ -109,7 +109,7 @@ def init_wgan_gp(module: nn.Module) -> None:
 def init_convolution(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float) -> None:
     """Draw weights uniform with variance gain / (fan in + fan out) and make biases zero; gain 4 (He), 2 (Glorot).
 
-    A stride of s lets an entry of the finer map meet only k^2 / s^2 weights of each channel of the coarser one.
+    With stride s, a value of the finer map meets only k^2 / s^2 weights of each channel of the coarser map.
     """
     coarser, finer, kernel, _ = layer.weight.shape  # in both kinds of layers
     fans = kernel**2 * (finer + coarser / layer.stride[0] ** 2)

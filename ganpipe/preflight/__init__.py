@@ -1,1 +1,1 @@
-"""What `ganpipe check` does: a minute of tests before hours of training. Nothing here decides a result."""
+"""`ganpipe check`: tests of about a minute before hours of training. Nothing here decides a result."""

@@ -1,4 +1,4 @@
-"""`ganpipe check`: a minute that may save hours. Nothing of what it trains is kept."""
+"""`ganpipe check`: checks and short trainings of about a minute before the training. Their networks are discarded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganpipe import config, paths
 from ganpipe.core.batch import Batch, batch_size
@@ -20,29 +20,33 @@ from ganpipe.errors import DataError, PreflightError
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.preflight.one_sided import Fetch, Rehearsal, Side, UniformNoise, Verdict, inputs_from, ranked
 from ganpipe.sampling.draw import GivenSource, given_spaces
-from ganpipe.training.checks import drawn_outputs, require_disk_space, require_fitting_output
-from ganpipe.training.checks import statistics as output_statistics
+from ganpipe.training.checks import (
+    drawn_outputs,
+    require_disk_space,
+    require_fitting_output,
+    require_sound_declarations,
+)
 from ganpipe.training.forecast import WARM_UP, duration
 from ganpipe.training.loop import Trainer
 from ganpipe.training.stage import prepare
 
 ENOUGH = 0.9
-"""A side has learned, and was not lucky, when this share of the pairs is in the right order."""
+"""A side has learned when this share of the pairs is in the right order; chance gives a half."""
 _PAIRS = 10_000
-"""Pairs that a side may see in recipes with batches of one, as in Rashid's book."""
+"""Number of pairs that a side may see: 10,000 iterations with the batches of one in Rashid's book."""
 _ITERATIONS = 200
-"""Iterations that a side may take in all other recipes."""
+"""Number of iterations that a side may take with larger batches, even if that exceeds `_PAIRS`."""
 _MEASURED_SECONDS = 3.0
 _MEASURED_ITERATIONS = 3  # at least
-_FALLEN = 0.9
-"""A loss has fallen when it is below this share of its first value."""
+_FALLEN = 0.1
+"""A loss has fallen when it is lower by this share of the size of its first value."""
 
 
 def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]:
-    """Yield one line for each thing that is right about the training that `params` asks for, the cheap ones first.
+    """Yield one line for each check that the training of `params` passes, the cheap checks first.
 
-    A check that does not apply to the system says so. Raises `DataError` where the packed data is missing or not that
-    of `params`, `PreflightError` where the training cannot succeed, `OutOfMemory`.
+    The line of a check that does not apply says so. Raises `DataError` if the packed data is missing or not that of
+    `params`, `PreflightError` if the training cannot succeed, and `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
     packed = Packed.open(data / paths.PACKED_FILE.name)
@@ -55,6 +59,7 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
         prepared = prepare(params, packed, device)
         system, fetch = prepared.system, prepared.sampler.fetch
         batch = fetch(0, params.train.batch)
+        require_sound_declarations(system)
         require_fitting_output(system, prepared.given)
         yield from describe_outputs(system, prepared.given, batch)
         untrained = copy.deepcopy(system)
@@ -66,14 +71,18 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
 
 
 def describe_outputs(system: System, given: GivenSource | None, batch: Batch) -> Iterator[str]:
-    """Yield a line for each output: its shape, its numbers before training, and those of the data beside."""
+    """Yield a line for each output: its shape, its statistics before training, and those of the data."""
     for name, values in drawn_outputs(system, given).items():
         wanted = system.data.fields[system.outputs[name]]
         what = "output" if len(system.outputs) == 1 else f"output {name}"
         shape = tuple(values.shape[1:])
         grows = "" if shape == wanted.shape else f", to grow to {wanted.shape}"
-        data = output_statistics(batch[system.outputs[name]])
-        yield f"{what}: {VALUES[wanted.kind]} {shape}{grows}, {output_statistics(values)}; data {data}"
+        data = _statistics(batch[system.outputs[name]])
+        yield f"{what}: {VALUES[wanted.kind]} {shape}{grows}, {_statistics(values)}; data {data}"
+
+
+def _statistics(values: Tensor) -> str:
+    return f"{values.min():.2f} to {values.max():.2f}, mean {values.mean():.2f}, std {values.std():.2f}"
 
 
 def describe_cost(trainer: Trainer) -> str:
@@ -104,7 +113,7 @@ def _now(device: torch.device) -> float:
 
 
 def describe_noise_test(system: System, train: config.Train, fetch: Fetch) -> str:
-    """Let the discriminator alone learn to tell data from uniform noise, and return how well it does.
+    """Train the discriminator alone to tell data from uniform noise, and return a line with the result.
 
     Rashid's pre-test ("Make Your First GAN with PyTorch", 2020): a discriminator that fails it can teach no generator.
     Raises `PreflightError` unless it tells 90 % of the pairs apart within 10,000 pairs or 200 iterations.
@@ -124,7 +133,7 @@ def describe_noise_test(system: System, train: config.Train, fetch: Fetch) -> st
 
 
 def against_noise(system: System, train: config.Train, fetch: Fetch) -> Rehearsal:
-    """Return the rehearsal of a copy of `system` whose generators draw noise, uniform between the ends of the data."""
+    """Return the rehearsal of a copy of `system` whose generators return uniform noise in the range of the data."""
     rehearsed = copy.deepcopy(system)
     ((output, field),) = system.outputs.items()
     batch = fetch(0, train.batch)
@@ -137,14 +146,13 @@ def against_noise(system: System, train: config.Train, fetch: Fetch) -> Rehearsa
 
 
 def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str:
-    """Let each side of a copy of `system` learn from one batch while the other rests, and return how long that took.
+    """Train each side of a copy of `system` on one batch while the other rests, and return a line with the iterations.
 
-    First the discriminator: 90 % of the pairs of the batch and what the untrained generator draws must be told apart.
-    Then the generator: 90 % of what it draws must be judged more real than what it drew before. So gradients reach
-    both, and steps of this size are of use to both. A system without an adversary, or whose adversary waits for a
-    later phase, must lower its loss on the batch; so may one that makes its items from given rows, for it is also held
-    to them. Raises `PreflightError` where a side fails within 10,000 images or
-    200 iterations.
+    First the discriminator: it must rank 90 % of the pairs of a real and an untrained output correctly. Then the
+    generator: in 90 % of the pairs, its output must be judged more real than an earlier one. So gradients reach both
+    sides, and steps of this size help both. A system without an adversary, or with an adversary that waits for a later
+    phase, must lower its loss on the batch instead. A system with given rows may do either, because its loss may also
+    compare outputs with wanted rows. Raises `PreflightError` if a side fails within 10,000 images or 200 iterations.
     """
     rehearsed = copy.deepcopy(system)
 
@@ -165,8 +173,9 @@ def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str
     if not generators.moved:
         return f"{learned}; the generator waits for a later phase of the training"
     better = ranked(drawn.fake, judge.fake)
-    if better < ENOUGH and given_spaces(system) and (fallen := generators.fallen) < _FALLEN:
-        return f"{learned}, then the generator lowers its loss to {fallen:.0%} of what it was in {second}"
+    if better < ENOUGH and given_spaces(system) and generators.fallen >= _FALLEN:
+        first_loss, last_loss = generators.losses[0], generators.losses[-1]
+        return f"{learned}, then the generator lowers its loss from {first_loss:.4g} to {last_loss:.4g} in {second}"
     if better < ENOUGH:
         raise PreflightError(
             f"one batch: the generator does not learn from a resting discriminator: {better:.0%} of what it draws "
@@ -176,14 +185,14 @@ def describe_one_batch(system: System, train: config.Train, batch: Batch) -> str
 
 
 def _falling_loss(rehearsal: Rehearsal, train: config.Train) -> str:
-    """Return how the generators' loss falls on one batch. Raises `PreflightError` where it does not."""
+    """Return a line on the fall of the generators' loss on one batch. Raises `PreflightError` if it does not fall."""
     rehearsal.trainer.iterate()
     done = 1
-    while done < most(train) and rehearsal.fallen >= _FALLEN:
+    while done < most(train) and rehearsal.fallen < _FALLEN:
         rehearsal.trainer.iterate()
         done += 1
     first, last = rehearsal.losses[0], rehearsal.losses[-1]
-    if rehearsal.fallen >= _FALLEN:
+    if rehearsal.fallen < _FALLEN:
         raise PreflightError(
             f"one batch: the generator does not learn it: its loss is {last:.4g} after {done} iterations alone, "
             f"{first:.4g} at first: try another train.lr (now {train.lr:g}) or `ganpipe recipe diff`"
@@ -192,7 +201,7 @@ def _falling_loss(rehearsal: Rehearsal, train: config.Train) -> str:
 
 
 def _repeated(batch: Batch, count: int) -> Batch:
-    """Return `count` rows of a batch, again from the first after the last."""
+    """Return `count` rows of a batch; after the last row comes the first again."""
     wanted = torch.arange(count) % batch_size(batch)
     return {name: values[wanted.to(values.device)] for name, values in batch.items()}
 
@@ -212,7 +221,7 @@ def _waits(side: str) -> str:
 
 
 def _advice(verdict: Verdict, iterations: int, train: config.Train) -> str:
-    """Return the end of a message: the evidence, and what to try."""
+    """Return the end of an error message: the evidence and the remedies."""
     return (
         f" after {iterations} iterations alone ({verdict}): try another train.lr (now {train.lr:g}; discriminator: "
         f"{train.lr_discriminator or train.lr:g}) or `ganpipe recipe diff`"
@@ -220,5 +229,5 @@ def _advice(verdict: Verdict, iterations: int, train: config.Train) -> str:
 
 
 def most(train: config.Train) -> int:
-    """Return how many iterations a side may take to learn what must be easy."""
+    """Return the largest number of iterations in which a side must learn."""
     return max(_ITERATIONS, _PAIRS // train.batch)

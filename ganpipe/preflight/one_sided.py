@@ -1,4 +1,4 @@
-"""Trainings of one side of a system alone, to see whether it can learn at all. Nothing of them is kept."""
+"""Short trainings of one side of a system alone, which show whether it can learn at all."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ from ganpipe.training.loop import Trainer
 Side = Literal["generators", "adversaries"]
 Fetch = Callable[[int, int], Batch]
 
-_JUDGED = 64  # items of either kind, at least, that a verdict rests on
+_JUDGED = 64  # a verdict rests on at least this number of real items and of outputs
 _FIRST_VERDICT = 5  # iterations; the next after twice as many, and so on
 
 
 class UniformNoise(nn.Module):
-    """Takes the place of a generator: numbers uniform in [low, high), whatever it is given."""
+    """A stand-in for a generator: its items are uniform in [low, high) and ignore their inputs."""
 
     def __init__(self, shape: tuple[int, ...], low: float, high: float) -> None:
         super().__init__()
         self.shape, self.low, self.high = shape, low, high
 
-    def forward(self, first: Tensor, *others: object) -> Tensor:
-        """Return one item per row of the first argument."""
+    def forward(self, *inputs: object, **named: object) -> Tensor:
+        """Return one item per row of the first tensor among the arguments."""
+        first = next(value for value in (*inputs, *named.values()) if torch.is_tensor(value))
         uniform = torch.rand(len(first), *self.shape, device=first.device)
         return self.low + (self.high - self.low) * uniform
 
 
 class OneSided(System):
-    """A system of which one side learns, by the very losses and in the very order of the whole.
+    """A system of which one side learns, with the losses and the order of updates of the whole system.
 
-    Updates of the other side are computed, since the system may want their outcome, and not performed.
+    Updates of the other side are computed, because the system may use their outcome, but not performed.
     """
 
     generators = ("generator_side",)
@@ -59,7 +60,7 @@ class OneSided(System):
         return self.generators if self._side == "generators" else self.adversaries
 
     def updates(self, it: Iteration) -> Updates:
-        """The updates of the system, those of the resting side left out."""
+        """The updates of the system without those of the resting side."""
         restart = it.restart
 
         def restart_side(player: str) -> None:
@@ -87,7 +88,7 @@ def _not_performed(update: Update) -> Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the first adversary says of real items and of others, see `System.realness`."""
+    """The scores of the first adversary for real items and for others, see `System.realness`."""
 
     real: Float[Tensor, " n"]
     fake: Float[Tensor, " m"]
@@ -108,17 +109,17 @@ class Verdict:
 def ranked(upper: Float[Tensor, " n"], lower: Float[Tensor, " m"]) -> float:
     """Return the share of all pairs in which `upper` is above `lower`; 0.5 is guessing.
 
-    It needs no threshold, and so means the same for logits and for the scores of a critic.
+    It needs no threshold, so it has the same meaning for logits and for the scores of a critic.
     """
     difference = upper[:, None] - lower[None, :]
     return float(((difference > 0).double() + (difference == 0).double() / 2).mean())
 
 
 class Rehearsal:
-    """Lets one side of `system` learn, and asks its adversary for verdicts after 5, 10, 20, ... iterations.
+    """Trains one side of `system`, with verdicts of its adversary after 5, 10, 20, ... iterations.
 
-    `system` is changed: hand over a copy. `judged` are the real batches of which the verdicts are made; the others are
-    what the generator makes of as many inputs, rows that it is given taken from these batches.
+    `system` is changed: pass a copy. Verdicts compare the real batches `judged` with outputs for the same number of
+    inputs; given rows are taken from these batches.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class Rehearsal:
 
     @property
     def moved(self) -> bool:
-        """Whether the side has taken a step: it may have to wait for a later phase."""
+        """Whether the side has taken a step. It has not if it waits for a later phase of the training."""
         return len(self.losses) > 0
 
     @property
@@ -143,13 +144,15 @@ class Rehearsal:
 
     @property
     def fallen(self) -> float:
-        """The last loss as a share of the first one; 1 before the side has moved twice."""
-        return self.losses[-1] / self.losses[0] if len(self.losses) > 1 and self.losses[0] > 0 else 1.0
+        """By how much the loss fell from the first step to the last, as a share of the size of the first."""
+        if not self.losses:
+            return 0.0
+        return (self.losses[0] - self.losses[-1]) / max(abs(self.losses[0]), 1e-9)
 
     def learn(self, iterations: int, until: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
         """Perform at most `iterations`; return the last verdict and how many were performed.
 
-        A good verdict ends them early, and so does a side that has not moved when the first verdict is due.
+        They end early with a good verdict, or if the side has not moved before the first verdict.
         """
         due = _FIRST_VERDICT
         for done in range(1, iterations):
@@ -173,7 +176,7 @@ class Rehearsal:
         return realness
 
     def _fake(self, batch: Batch) -> Batch:
-        """Return outputs under the names of the fields they look like, with what they were made from."""
+        """Return outputs under the names of the fields they look like, with the given rows and choices behind them."""
         inputs = inputs_from(self._system, batch)
         made = self._system.generate(inputs)
         used = {one.field: inputs[name] for name, one in self._system.inputs.items() if isinstance(one, Choice | Given)}
@@ -181,7 +184,7 @@ class Rehearsal:
 
 
 def inputs_from(system: System, batch: Batch) -> Batch:
-    """Return inputs for as many items as a real batch has: rows that are given are those of the batch."""
+    """Return inputs for the items of a real batch. Given rows are those of the batch; all others are drawn."""
     return {
         name: batch[one.field] if isinstance(one, Given) else system.draw(name, batch_size(batch))
         for name, one in system.inputs.items()

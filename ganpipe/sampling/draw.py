@@ -1,4 +1,4 @@
-"""Drawing from a generator so that the same seed gives the same items, however many are asked for."""
+"""Drawing from a generator. The n-th item depends on the seed alone, not on the number of items that are drawn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.inputs import Choice, Constant, Given, Noise
+from ganpipe.core.seed import seeded
 from ganpipe.core.system import System
 
 BLOCK = 64
@@ -23,7 +24,7 @@ Items = Mapping[str, Shaped[np.ndarray, "n ..."]]
 
 @runtime_checkable
 class GivenSource(Protocol):
-    """Where the rows come from that outputs are made from."""
+    """A source of the rows for `Given` inputs."""
 
     def count(self, space: str) -> int:
         """Return how many rows of a space there are."""
@@ -33,24 +34,24 @@ class GivenSource(Protocol):
 
 
 def given_fields(system: System) -> tuple[str, ...]:
-    """Return the fields of the data that the generator makes its outputs from, in the order of the inputs."""
+    """Return the fields of the `Given` inputs, in the order of the inputs."""
     return tuple(one.field for one in system.inputs.values() if isinstance(one, Given))
 
 
 def given_spaces(system: System) -> tuple[str, ...]:
-    """Return the spaces of the fields that the generator makes its outputs from, each once, in alphabetical order."""
+    """Return the spaces of the `Given` inputs, each once, in alphabetical order."""
     return tuple(sorted({system.data.fields[field].space for field in given_fields(system)}))
 
 
 def makes_different_items(system: System) -> bool:
-    """Return whether any input differs from item to item: a generator that is fed constants has no diversity."""
+    """Return whether any input differs from item to item. A generator of constants has no diversity."""
     return any(not isinstance(one, Constant) for one in system.inputs.values())
 
 
 def most_items(system: System, n: int, given: GivenSource | None) -> int:
-    """Return how many of `n` items there are to draw.
+    """Return the number of items to draw: `n`, or fewer if there are fewer different ones.
 
-    A generator that has neither noise nor a choice makes one item of each given row.
+    A generator with given rows, but without noise or a choice, makes one item of each row.
     """
     spaces = given_spaces(system)
     if given is None or not spaces or any(isinstance(one, Noise | Choice) for one in system.inputs.values()):
@@ -61,8 +62,8 @@ def most_items(system: System, n: int, given: GivenSource | None) -> int:
 def draw_inputs(system: System, n: int, seed: int, given: GivenSource | None = None) -> Iterator[Batch]:
     """Yield the inputs of the first `n` items of this seed, at most `BLOCK` items at a time, on the system's device.
 
-    Noise and choices come from the seed, in the order in which the system declares them. Rows that are given come from
-    `given`, in order, again from the first after the last. Raises `ValueError` where they are needed and missing.
+    Noise and choices come from the seed, in the order in which the system declares them. Given rows come from `given`,
+    in order, and after the last comes the first again. Raises `ValueError` if they are needed and `given` is None.
     """
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, n, BLOCK):
@@ -76,7 +77,7 @@ def all_inputs(system: System, n: int, seed: int, given: GivenSource | None = No
 
 
 def joined(batches: Iterable[Batch]) -> Batch:
-    """Lay batches of the same names end to end."""
+    """Concatenate batches of the same names."""
     parts = list(batches)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -86,20 +87,23 @@ def rows(batch: Batch, start: int, stop: int) -> Batch:
     return {name: values[start:stop] for name, values in batch.items()}
 
 
-def render(system: System, inputs: Batch) -> Items:
-    """Return what the system makes of any number of inputs, by output, as it is stored."""
-    parts = [render_block(system, rows(inputs, at, at + BLOCK)) for at in range(0, batch_size(inputs), BLOCK)]
+def render(system: System, inputs: Batch, seed: int = 0) -> Items:
+    """Return all outputs for any number of inputs, in stored form; `seed` is that of `render_block`."""
+    starts = range(0, batch_size(inputs), BLOCK)
+    parts = [render_block(system, rows(inputs, at, at + BLOCK), seed, at // BLOCK) for at in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def render_block(system: System, inputs: Batch) -> Items:
-    """Return what the system makes of at most `BLOCK` inputs, by output, as it is stored.
+def render_block(system: System, inputs: Batch, seed: int, number: int) -> Items:
+    """Return all outputs for at most `BLOCK` inputs, in stored form.
 
-    A block is filled up to the same size, since results may differ in the last bit between batch sizes. The system
+    A block is padded to `BLOCK` rows, because results may differ in the last bit between batch sizes. Random numbers
+    inside the generator, such as dropout as the only noise, come from `seed` and the `number` of the block. The system
     must be in evaluation mode. Raises `TrainingDiverged` for numbers that are not finite.
     """
     count = batch_size(inputs)
-    with torch.no_grad():
+    mixed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]) >> 1
+    with torch.no_grad(), seeded(mixed, system.device):
         outputs = system.generate({name: _filled(values) for name, values in inputs.items()})
     kinds = {name: system.data.fields[field].kind for name, field in system.outputs.items()}
     return {name: to_stored(kinds[name], outputs[name])[:count].cpu().numpy() for name in system.outputs}
@@ -107,8 +111,8 @@ def render_block(system: System, inputs: Batch) -> Items:
 
 def items(system: System, n: int, seed: int, given: GivenSource | None = None) -> Iterator[tuple[Batch, Items]]:
     """Yield inputs and outputs of the first `n` items of this seed, block by block."""
-    for inputs in draw_inputs(system, n, seed, given):
-        yield inputs, render_block(system, inputs)
+    for number, inputs in enumerate(draw_inputs(system, n, seed, given)):
+        yield inputs, render_block(system, inputs, seed, number)
 
 
 def all_items(system: System, n: int, seed: int, given: GivenSource | None = None) -> tuple[Batch, Items]:
@@ -120,7 +124,7 @@ def all_items(system: System, n: int, seed: int, given: GivenSource | None = Non
 
 
 def choices(system: System, inputs: Batch) -> Items:
-    """Return what was chosen for each item, by field, as it is stored: labels, attributes."""
+    """Return the choices of each item by field, in stored form: labels, attributes."""
     chosen = {one.field: inputs[name] for name, one in system.inputs.items() if isinstance(one, Choice)}
     kinds = {field: system.data.fields[field].kind for field in chosen}
     return {field: to_stored(kinds[field], values).cpu().numpy() for field, values in chosen.items()}

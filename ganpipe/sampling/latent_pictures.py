@@ -1,7 +1,7 @@
-"""Inputs for the seed experiments: walks, sums and differences, truncation, a row for every class.
+"""Inputs for pictures that vary the latents: walks, sums and differences, truncation; and a row for every class.
 
-Walks, sums and truncation change the inputs that are `Noise`. All other inputs stay those of the start: a class is
-asked for, never interpolated. Each function returns inputs row by row of the picture.
+Walks, sums and truncation change `Noise` inputs only. All other inputs are those of the start: a class is never
+interpolated. Each function returns the inputs row by row of the picture.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ganpipe.sampling.draw import joined
 
 @runtime_checkable
 class Curve(Protocol):
-    """A way from a start to an end, (n, length) each."""
+    """A curve between two tensors of noise, (n, length) each."""
 
     def __call__(self, start: Tensor, end: Tensor, place: float) -> Tensor:
         """Return the noise at a place between 0, the start, and 1, the end."""
@@ -30,7 +30,7 @@ class Curve(Protocol):
 
 THRESHOLDS = (2.0, 1.5, 1.0, 0.7, 0.5, 0.3)
 _REDRAWS = 200
-"""A normal number passes the lowest threshold once in four draws, so none is left after these."""
+"""A normal number is within the lowest threshold once in four draws, so no number needs as many redraws."""
 
 
 def slerp(start: Float[Tensor, "n z"], end: Float[Tensor, "n z"], place: float) -> Float[Tensor, "n z"]:
@@ -60,8 +60,8 @@ def walk(system: System, start: Batch, end: Batch, places: Sequence[float], curv
 def arithmetic(system: System, first: Batch, second: Batch) -> Batch:
     """Return s1, s2, s1 + s2 and s1 - s2 (Rashid, "Make Your First GAN with PyTorch", 2020, notebook 09).
 
-    Deviation: sum and difference are divided by the square root of 2. Then they are as long as any other latents;
-    those of the book are longer than what the generator was trained on.
+    Deviation: sum and difference are divided by the square root of 2. So their length is that of other latents;
+    those of the book are longer than all latents of the training.
     """
     rows: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
         lambda one, two: one,
@@ -76,7 +76,7 @@ def truncation(system: System, inputs: Batch, seed: int) -> Batch:
     """Return the inputs as they are, then truncated at each of `THRESHOLDS`, row by row (Brock et al. 2019,
     arXiv:1809.11096, section 3.1): numbers beyond the threshold are drawn again until they lie within.
 
-    Each row continues the one before, so that a column changes as little as can be.
+    Each row starts from the row before, so that a column changes as little as possible.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = [inputs]
@@ -109,13 +109,13 @@ def _noise(system: System) -> list[str]:
 
 
 def _combined(system: System, first: Batch, second: Batch, how: Callable[[Tensor, Tensor], Tensor]) -> Batch:
-    """Return the first inputs, the noise in them combined with that of the second."""
+    """Return the first inputs, with their noise replaced by its combination with that of the second."""
     noise = {name: how(first[name].flatten(1), second[name].flatten(1)).view_as(first[name]) for name in _noise(system)}
     return {**first, **noise}
 
 
 def _truncated(system: System, name: str, noise: Tensor, threshold: float, generator: torch.Generator) -> Tensor:
-    """Draw numbers beyond the threshold again; clamp those that their distribution never lets in."""
+    """Draw numbers beyond the threshold again. Clamp those that stay beyond it in all redraws."""
     for _ in range(_REDRAWS):
         beyond = noise.abs() > threshold
         if not beyond.any():

@@ -1,4 +1,4 @@
-"""What a picture of the sample stage needs among the inputs of a generator. Imports no torch."""
+"""The kinds of generator inputs that each picture of the sample stage needs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEEDS: Mapping[Picture, tuple[type[Input], ...]] = {
     "arithmetic": (Noise,),
     "truncation": (Noise,),
     "nearest": (),
-    "translations": (Given,),  # each given row beside what is made of it and what it should become
+    "translations": (Given,),  # each given row beside its output and the wanted row
 }
 """Every picture that `sample.pictures` may name, with the kinds of inputs that it varies or shows."""
 

@@ -1,4 +1,4 @@
-"""The pictures of the sample stage, and what a training shows as it goes. A table; no system is known by name."""
+"""The pictures of the sample stage and the previews of a training. They depend on inputs and outputs alone."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ganpipe.sampling.draw import GivenSource, Items, all_inputs, given_fields, 
 from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, line, per_choice, slerp, truncation, walk
 
 COMPARED = 8
-"""Rows of a picture that shows what was given, made and wanted side by side."""
+"""Number of rows of a picture that shows given, made and wanted items side by side."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A picture to be: its inputs row by row, how many stand in a row, and a label before each row, if any."""
+    """The plan of a picture: its inputs row by row, the number of columns, and the labels of the rows, if any."""
 
     inputs: Batch
     columns: int
@@ -38,14 +38,14 @@ def plans(system: System, cfg: Sample, given: GivenSource | None) -> Iterator[tu
             yield name, PLANS[name](system, cfg, given)
 
 
-def draw_plan(system: System, plan: Plan) -> Mapping[str, Image.Image]:
+def draw_plan(system: System, plan: Plan, seed: int) -> Mapping[str, Image.Image]:
     """Return a picture of each output that can be shown, by the name of the output."""
-    made = render(system, plan.inputs)
+    made = render(system, plan.inputs, seed)
     return {output: _sheet(made[output], kind, plan) for output, kind in shown_outputs(system).items()}
 
 
 def preview(system: System, inputs: Batch, made: Items, given: GivenSource | None) -> Image.Image:
-    """Return what a training shows of items: outputs alone, or beside what they were made from."""
+    """Return the preview of items: outputs, alone or beside given rows. Raises `ValueError` if nothing can be shown."""
     kinds = shown_outputs(system)
     if not kinds:
         raise ValueError(f"{type(system).__name__} makes nothing that a picture can show")
@@ -56,7 +56,7 @@ def preview(system: System, inputs: Batch, made: Items, given: GivenSource | Non
 
 
 def side_by_side(system: System, inputs: Batch, made: Items, given: GivenSource | None) -> Image.Image:
-    """Return a picture of the first items: what was given, what was made and, where it is known, what was wanted."""
+    """Return a picture of the first items: given rows, outputs and, where they are known, the wanted rows."""
     count = min(COMPARED, batch_size(inputs))
     columns = [
         (name, as_images(to_stored(kind, inputs[name][:count]).cpu().numpy(), kind))
@@ -85,7 +85,7 @@ def _shown_given(system: System) -> Mapping[str, Kind]:
 
 
 def _targets(system: System) -> Mapping[str, Kind]:
-    """Return the fields that outputs should look like and that lie beside what is given: the wanted rows are known."""
+    """Return the kinds of the fields that outputs should look like and that are in the space of a given row."""
     spaces, given = given_spaces(system), given_fields(system)
     fields = [field for field in dict.fromkeys(system.outputs.values()) if field not in given]
     kinds = {field: system.data.fields[field].kind for field in fields if system.data.fields[field].space in spaces}

@@ -56,7 +56,7 @@ class Generator:
 
     @property
     def data(self) -> DataSpec:
-        """What the generator was trained on: its name and its fields."""
+        """The data that the generator was trained on: name and fields."""
         return self.system.data
 
     def sample(
@@ -69,13 +69,12 @@ class Generator:
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Return `n` items: uint8 images (n, height, width, channels), float32 vectors (n, length) or sequences.
 
-        The same seed gives the same items in the same order, and more of them when `n` is larger. `label`, a class by
-        name or number, is what a generator that was trained on labels shall draw; `attributes` says which are on and
-        which are off. What they leave open is drawn evenly. A generator that makes its items from rows of the data
-        takes them by the name of their field, as they are stored: `sample(source=images)` with uint8 images. It makes
-        one item of each row; where `n` is larger, rows are taken again from the first.
-        A generator of several outputs returns them by name. Raises `ValueError` for less than one item, an unknown
-        class, attribute or field, rows of another shape, and what the generator does not take.
+        The same seed gives the same items in the same order, and more of them if `n` is larger. `label` is the class to
+        draw, by name or number; `attributes` turns attributes on or off by name. The remaining choices are drawn
+        evenly. The rows of `Given` inputs are passed under the name of their field, in stored form:
+        `sample(source=images)` with uint8 images. One item is made of each row; if `n` is larger, the rows repeat.
+        A generator with several outputs returns them by name. Raises `ValueError` for less than one item, an unknown
+        class, attribute or field, rows of another shape, and arguments that the generator does not take.
         """
         source = _ArraySource(self.system, given)
         count = source.most if n is None else n
@@ -88,7 +87,7 @@ class Generator:
         for attribute, on in (attributes or {}).items():
             name, field = self._choice("attributes", f"attributes = {attributes!r}")
             inputs[name][:, self._attribute_number(attribute, field)] = float(on)
-        made = render(self.system, inputs)
+        made = render(self.system, inputs, seed)
         return dict(made) if len(made) > 1 else next(iter(made.values()))
 
     def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
@@ -115,7 +114,7 @@ class Generator:
 
 
 class _ArraySource:
-    """Rows that a person gives, by field, as they are stored."""
+    """The rows that a person passes, by field, in stored form."""
 
     def __init__(self, system: System, arrays: Mapping[str, np.ndarray]) -> None:
         fields = given_fields(system)
@@ -152,8 +151,8 @@ def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:
 def load_generator(path: str | Path) -> Generator:
     """Load a published generator from its folder, or from either of its two files.
 
-    Raises `CheckpointError` when a file is missing, of another format, or not the one that was described, and when
-    frozen networks of the system have other weights here.
+    Raises `CheckpointError` if a file is missing, has another format or does not match its description, and if frozen
+    networks of the system have other weights here.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     description = _read_description(folder / "generator.json")
@@ -163,6 +162,7 @@ def load_generator(path: str | Path) -> Generator:
     system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
+    system.adversaries = ()  # type: ignore[misc]  # of this system alone: there is no adversary to ask
     for name, sha256 in system.frozen_sha256.items():
         if sha256 != description["frozen"].get(name):
             raise CheckpointError(
@@ -171,7 +171,7 @@ def load_generator(path: str | Path) -> Generator:
     found = load(weights)
     if found.keys() != published_state(system).keys():
         raise CheckpointError(f"{where}: not the weights of this {description['system']['name']}; train again")
-    system.load_state_dict(found, strict=False)  # what else a system remembers is of use in training only
+    system.load_state_dict(found, strict=False)  # the rest of its state is used in training only
     return Generator(system)
 
 
@@ -181,7 +181,7 @@ def train_fingerprint(folder: Path) -> str:
 
 
 def published_state(system: System) -> dict[str, Tensor]:
-    """Return the weights of the generators, and the system's own buffers, such as a level of growth."""
+    """Return the weights of the generators and the system's own buffers, for example a level of growth."""
     networks = {
         f"{player}.{name}": value
         for player in system.generators

@@ -11,7 +11,7 @@ import numpy as np
 from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.core.batch import batch_size
-from ganpipe.core.inputs import Choice
+from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Field
 from ganpipe.core.system import System
 from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
@@ -33,7 +33,7 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     """Draw `sample.count` items from the generator in the folder `model` into `samples.h5` in the folder `into`.
 
     Pixels are quantised here, once, and evaluated as written. A generator that makes its items from rows of the data
-    takes them from the held-out rows of `packed`, in order; without noise or a choice it makes one item of each.
+    takes them from the held-out rows of `packed`, in order. Without noise or a choice it makes one item of each row.
     Raises `CheckpointError` for a generator that cannot be loaded, `DataError` for data it was not trained on.
     """
     generator = load_generator(model)
@@ -48,12 +48,12 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
 
 
 def _require_same_fields(generator: Generator, packed: Packed) -> None:
-    """Raise `DataError` where the packed data has not the fields that the generator was trained on."""
+    """Raise `DataError` if the packed data lacks a field that the generator was trained on."""
     system = generator.system
-    used = {*system.outputs.values(), *(one.field for one in system.inputs.values() if hasattr(one, "field"))}
+    used = {*system.outputs.values(), *(one.field for one in system.inputs.values() if isinstance(one, Choice | Given))}
     for name in sorted(used):
         mine, found = generator.data.fields[name], packed.fields.get(name)
-        if found is None or (mine.kind, mine.shape, mine.space) != (found.kind, found.shape, found.space):
+        if found is None or not mine.is_part_of(found) or mine.space != found.space:
             raise DataError(f"{packed.path}: not what the generator was trained on; run `dvc repro`")
 
 
@@ -75,7 +75,7 @@ def _write_samples(system: System, given: GivenRows, params: Params, path: Path)
 
 
 def _sample_fields(system: System) -> dict[str, Field]:
-    """Return the fields of samples.h5: the outputs, what was chosen for each item, which row it was made from."""
+    """Return the fields of samples.h5: the outputs, the choices and the row numbers of given rows."""
     known = system.data.fields
     made = {output: known[field] for output, field in system.outputs.items()}
     chosen = {one.field: known[one.field] for one in system.inputs.values() if isinstance(one, Choice)}
@@ -84,7 +84,7 @@ def _sample_fields(system: System) -> dict[str, Field]:
 
 
 def _blocks(system: System, count: int, seed: int, given: GivenRows) -> Iterator[Items]:
-    """Yield generated items with what was chosen for each, and which row of the data each was made from."""
+    """Yield blocks of outputs, with the choices and the row numbers of given rows."""
     spaces, done = given_spaces(system), 0
     with progress("Sampling", total=count, unit="img") as bar:
         for inputs, made in items(system, count, seed, given):
@@ -102,9 +102,9 @@ def _rows(given: GivenRows, space: str, start: int, count: int) -> np.ndarray:
 
 def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path) -> None:
     for stale in (*into.glob("*.png"), into / paths.NEAREST.name):
-        stale.unlink(missing_ok=True)  # of another choice of pictures, and perhaps of another generator
+        stale.unlink(missing_ok=True)  # of earlier params, perhaps of another generator
     for name, plan in plans(system, params.sample, given):
-        for number, (output, picture) in enumerate(draw_plan(system, plan).items()):
+        for number, (output, picture) in enumerate(draw_plan(system, plan, params.sample.seed).items()):
             save_png(picture, into / (f"{name}_{output}.png" if number else f"{name}.png"))
     if "translations" in params.sample.pictures:
         inputs, made = all_items(system, min(COMPARED, most_items(system, COMPARED, given)), params.sample.seed, given)
@@ -112,7 +112,7 @@ def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path)
 
 
 def _draw_nearest(system: System, packed: Packed, given: GivenRows, params: Params, into: Path) -> None:
-    """Draw samples beside their nearest training items, write which they are, and say whether they look like copies."""
+    """Draw samples beside their nearest training items, write the distances, and print whether they are copies."""
     output, field = next(iter(system.outputs.items()))
     kind = system.data.fields[field].kind
     _, made = all_items(system, most_items(system, JUDGED, given), params.sample.seed, given)

@@ -1,4 +1,4 @@
-"""The table of systems: name in params.yaml -> class in the module of that name. No torch until one is asked for."""
+"""The table of systems: the name in params.yaml and its class in the module of that name. Imports torch when needed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def configure(section: SystemSection, where: str = "params.yaml") -> SystemConfi
 def build(section: SystemSection, data: DataSpec, seed: int, where: str = "params.yaml") -> System:
     """Build the named system for this data, on the CPU, with the first weights that `seed` gives.
 
-    Raises `ConfigError` where the system cannot learn data of this kind or shape; `where` names the file at fault.
+    Raises `ConfigError` if the system cannot learn data of this kind or shape; the message names the file `where`.
     """
     from ganpipe.core.seed import seeded
 

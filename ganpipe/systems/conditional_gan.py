@@ -1,4 +1,4 @@
-"""GANs that draw what they are asked for."""
+"""Conditional GANs: images of a wanted class or with wanted attributes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class ConditionalGAN(System):
 
     `joint` reads the condition beside the image. `projection` is Miyato & Koyama 2018, arXiv:1802.05637. `heads` gives
     two verdicts, quality and match, and an image passes when both do: with probability sigmoid(quality) sigmoid(match).
-    The generator's -log of that product is the sum of what it pays for each; other objectives are summed alike.
+    The generator's cost, -log of that product, is the sum of its costs for both; other objectives are summed alike.
     `mismatched` also shows real images under a wrong condition as fakes (GAN-CLS: Reed et al. 2016, arXiv:1605.05396,
-    Algorithm 1); the quality head is not told of them.
+    Algorithm 1); the quality head does not learn from them.
 
     Deviations: DCGAN's networks, or the fully connected ones of Rashid, "Make Your First GAN with PyTorch", 2020,
     notebook 16, instead of the papers'; the projection's phi ends in a dense layer, and has batch norm for spectral
     norm. Fakes are drawn under the conditions of the real batch (the book: under random labels).
-    Drawing from the trained generator, every class is as likely as another, and every attribute is on with probability
-    1/2 whatever the others are: how often each occurs in the data is not published with the generator.
+    The trained generator draws every class with equal probability, and every attribute is on with probability 1/2,
+    independently of the others. Their frequencies in the data are not published with the generator.
     """
 
     Config = config.Config
@@ -57,7 +57,7 @@ class ConditionalGAN(System):
 
     @property
     def ideal(self) -> Mapping[str, float]:
-        """The losses at balance; unknown with wrong conditions, some of which D may always recognise."""
+        """The losses at balance. Unknown with `mismatched`, because D may always recognise some wrong conditions."""
         heads = 2 if self.cfg.discriminator == "heads" else 1
         return {} if self.cfg.mismatched else {name: heads * value for name, value in self.objective.ideal.items()}
 
@@ -78,9 +78,9 @@ class ConditionalGAN(System):
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        """-log D(x, y) - log(1 - D(G(z, y), y)) for each head, or what the objective has in its place.
+        """-log D(x, y) - log(1 - D(G(z, y), y)) for each head, or the costs of another objective.
 
-        With a wrong condition y', -log(1 - D(x, y')) is half of the cost of fakes.
+        With `mismatched`, -log(1 - D(x, y')) for a wrong condition y' is half of the cost of fakes.
         """
         condition = self._condition(batch)
         with torch.no_grad():
@@ -91,14 +91,14 @@ class ConditionalGAN(System):
         return self.verdict_costs(real, fake, wrong), {"real": real, "fake": fake}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-log D(G(z, y), y) for each head, or what the objective has in its place."""
+        """-log D(G(z, y), y) for each head, or the cost of another objective."""
         condition = self._condition(batch)
         fake = self.discriminator.judge(self._seen(self._drawn(condition)), condition)
         names = ("adversarial",) if fake.shape[1] == 1 else ("quality", "match")
         return dict(zip(names, self.objective.to_fool(fake).mean(dim=0), strict=True))
 
     def verdict_costs(self, real: Verdicts, fake: Verdicts, wrong: Verdicts | None) -> Terms:
-        """Return D's costs; its last verdict is the one on image and condition together."""
+        """Return D's costs. The last verdict judges image and condition, the first of two the image alone."""
         terms = dict(self.objective.discriminator(real[:, -1], fake[:, -1]))
         if wrong is not None:
             terms["fake"] = terms["fake"] / 2
@@ -111,12 +111,12 @@ class ConditionalGAN(System):
         }
 
     def scores(self, real: Verdicts, fake: Verdicts) -> Terms:
-        """Return the score of each player (see `Objective.scores`) from the probabilities that both verdicts pass."""
+        """Return the score of each player (see `Objective.scores`) from the probability to pass all heads."""
         passed, slipped = (self.objective.belief(verdicts).prod(dim=1).mean() for verdicts in (real, fake))
         return {"score_generator": slipped, "score_discriminator": (passed + 1 - slipped) / 2}
 
     def wrong(self, condition: Conditions) -> Conditions:
-        """Return another condition for each: another class, all as likely, or one attribute flipped, all as likely."""
+        """Return a wrong condition for each: another class, or one attribute flipped, chosen with equal probability."""
         if self.cfg.condition == "label":
             steps = torch.randint(1, self.conditions, (len(condition),), device=condition.device)
             return self.encoded((condition.argmax(dim=1) + steps) % self.conditions)
@@ -124,13 +124,13 @@ class ConditionalGAN(System):
         return (condition - F.one_hot(flipped, self.conditions)).abs()
 
     def realness(self, batch: Batch) -> Float[Tensor, " n"]:
-        """Return the lower of D's verdicts on each image and its condition: both must pass."""
+        """Return the lower of D's verdicts on each image and its condition, because both must pass."""
         return self.discriminator.judge(self._seen(batch["image"]), self._condition(batch)).amin(dim=1)
 
     def _condition(self, batch: Batch) -> Conditions:
         if self.cfg.condition == "label":
             return self.encoded(batch["label"])
-        rows = batch["attributes"]  # those of the data set, or those that were asked for
+        rows = batch["attributes"]  # all attributes of the data set, or the chosen ones alone
         return rows if rows.shape[1] == self.conditions else rows[:, self.columns]
 
     def _drawn(self, condition: Conditions) -> Float[Tensor, "n c h w"]:
@@ -141,7 +141,7 @@ class ConditionalGAN(System):
 
 
 def _chosen(cfg: config.Config, data: DataSpec) -> tuple[str, ...]:
-    """Return the attributes to learn, in the data's order. Raises `ConfigError` where it has not what is asked for."""
+    """Return the attributes to learn, in the data's order. Raises `ConfigError` if the data lacks the condition."""
     if cfg.condition == "label":
         if len(data.names("label")) < 2:
             known = f"data.name = {data.name!r} has {len(data.names('label'))}"
@@ -154,7 +154,7 @@ def _chosen(cfg: config.Config, data: DataSpec) -> tuple[str, ...]:
 
 
 def _with_attributes(data: DataSpec, chosen: tuple[str, ...]) -> DataSpec:
-    """Return the data with no attributes but the chosen ones: the generator is published with those it knows."""
+    """Return the data with the chosen attributes only: the generator is published with the attributes that it knows."""
     fields = {name: field for name, field in data.fields.items() if field.kind != "attributes"}
     if chosen:
         known = data.fields["attributes"]

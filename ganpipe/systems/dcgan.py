@@ -1,4 +1,4 @@
-"""DCGAN and its relatives: convolutional GANs of two players, with the remedies for what goes wrong in them."""
+"""DCGAN and its relatives: convolutional GANs of two players, with optional remedies for common failures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DCGAN(System):
     Other networks and objectives make it LSGAN, the hinge GAN, the relativistic average GAN, the Flowers GAN of
     MathWorks and the face GAN of Rashid; the rest of `Config` are remedies, all off by default.
     Deviations: images of any size that halves evenly (the paper: 64x64); a fresh latent for the generator's step, as in
-    the paper's Algorithm 1 of Goodfellow et al., where the authors' code reuses the discriminator's fakes.
+    Algorithm 1 of Goodfellow et al. 2014 (the authors' code reuses the discriminator's fakes).
     """
 
     Config = config.Config
@@ -49,7 +49,7 @@ class DCGAN(System):
 
     @property
     def smallest_batch(self) -> int:
-        """Mode seeking compares two images; class balance takes two of each class for its mean to be even."""
+        """Two to compare for mode seeking; two per class for class balance, so that its mean can be uniform."""
         balanced = 2 * len(self.data.names("label")) if self.cfg.class_balance_weight else 1
         return max(balanced, 2 if self.cfg.diversity_weight else 1)
 
@@ -69,7 +69,7 @@ class DCGAN(System):
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        """-log D(x) - log(1 - D(G(z))), or what the objective has in its place."""
+        """-log D(x) - log(1 - D(G(z))), or the costs of another objective."""
         with torch.no_grad():
             images = self.generator(self.draw("latent", batch_size(batch)))
         real, fake = self._judged(batch["image"]), self._judged(images)
@@ -79,13 +79,13 @@ class DCGAN(System):
         return terms, {"real": real[:, 0], "fake": fake[:, 0]}
 
     def penalised_discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        """The same with R1, (gamma / 2) |grad D(x)|^2, which stands for `r1_every` iterations."""
+        """`discriminator_loss` plus R1, (gamma / 2) |grad D(x)|^2, with the weight of `r1_every` iterations."""
         terms, outputs = self.discriminator_loss(batch)
         penalty = r1_penalty(lambda images: self._judged(images)[:, 0], batch["image"])
         return {**terms, "r1": self.cfg.r1_weight * self.cfg.r1_every * penalty}, outputs
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-log D(G(z)), or what the objective has in its place, and the terms for diversity."""
+        """-log D(G(z)), or the cost of another objective, and the terms for diversity."""
         latents = self.draw("latent", batch_size(batch))
         images = self.generator(latents)
         fake = self._judged(images)
@@ -98,7 +98,7 @@ class DCGAN(System):
         return terms
 
     def _judged(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n _"]:
-        """Return D's outputs: a logit, then one for each class if there are any, on images as D is shown them."""
+        """Return D's outputs on images with noise and augmentation: a logit, then one per class with class balance."""
         if self.noise_std:
             images = images + self.noise_std * torch.randn_like(images)
         return at_least_fp32(self.discriminator.outputs(diff_augment(images, self.cfg.augment or ())))

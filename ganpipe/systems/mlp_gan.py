@@ -19,7 +19,7 @@ from ganpipe.systems.configs import mlp_gan as config
 
 
 class MLPGAN(System):
-    """The first GAN, of fully connected networks (Goodfellow et al. 2014, arXiv:1406.2661), in a modern dress.
+    """The first GAN, of fully connected networks (Goodfellow et al. 2014, arXiv:1406.2661), with modern layers.
 
     The default has batch norm and GELU in the generator, GELU in the discriminator, sigmoid pixels and the
     non-saturating loss. Other values make it the vanilla GAN of tutorials and the MNIST and fully connected face GANs
@@ -49,7 +49,7 @@ class MLPGAN(System):
 
     @property
     def ideal(self) -> Mapping[str, float]:
-        """The losses at balance; separate steps see one kind of images each."""
+        """The losses at balance; each separate step sees one kind of images, so it has half the loss."""
         together = self.objective.ideal
         half = together["loss_discriminator"] / 2
         return {**together, "loss_discriminator": half} if self.cfg.separate_steps else together
@@ -68,7 +68,7 @@ class MLPGAN(System):
         yield Update("generator", self.generator_loss, batch)
 
     def discriminator_loss(self, batch: Batch) -> tuple[Terms, Batch]:
-        """-log D(x) - log(1 - D(G(z))), in one pass over both: without batch norm the rows do not meet."""
+        """-log D(x) - log(1 - D(G(z))), in one pass over both: D has no batch norm, so rows do not mix."""
         real, fake = self.judge(torch.cat([batch["image"], self._fakes(batch)])).chunk(2)
         return self.objective.discriminator(real, fake), {"real": real, "fake": fake}
 
@@ -92,7 +92,7 @@ class MLPGAN(System):
         return terms
 
     def judge(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Return D's logit for each image in [-1, 1], on pixels as D is shown them."""
+        """Return D's logit for each image in [-1, 1]; D sees it on the scale of `shown_pixels`."""
         return self.discriminator(images if self.cfg.shown_pixels == "signed" else (images + 1) / 2)
 
     def realness(self, batch: Batch) -> Float[Tensor, " n"]:

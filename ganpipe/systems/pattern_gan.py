@@ -1,4 +1,4 @@
-"""The smallest GAN worth training: the 1010 pattern."""
+"""A minimal GAN: it learns the pattern 1010."""
 
 from __future__ import annotations
 

@@ -18,10 +18,9 @@ class WGAN(System):
 
     The paper's optimizer is RMSprop with a learning rate of 5e-5. As in the authors' code, batch norm stands in both
     networks and the clipping covers all of the critic's parameters.
-    Deviations: weights are clipped right after each critic step (Algorithm 1; the authors' code: before it), so that
-    they are within the bound whenever they are looked at; the 100 critic steps of the authors' code, during the first
-    25 generator steps and before every 500th later, are an option; the generator's loss draws as many latents as the
-    last critic batch holds images.
+    Deviations: weights are clipped right after each critic step, as in Algorithm 1 (the authors' code: before it), so
+    they are always within the bound. The authors' 100 critic steps, in each of the first 25 generator steps and in
+    every 500th later, are an option. The generator's loss draws as many latents as the last critic batch holds images.
     """
 
     Config = config.Config

@@ -56,7 +56,7 @@ class WGANGP(System):
         return {**wasserstein_critic(self.critic(real), self.critic(fake)), "gradient_penalty": penalty}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-f(G(z)), on as many latents as the last critic batch holds images, or a multiple of them."""
+        """-f(G(z)), on `generator_latents_per_image` latents for each image of the last critic batch."""
         count = batch_size(batch) * self.cfg.generator_latents_per_image
         return wasserstein_generator(self.critic(self.generator(self.draw("latent", count))))
 

@@ -1,1 +1,1 @@
-"""Training: the loop that performs a system's updates, and what makes it exact, resumable and distributed."""
+"""Training: the loop that performs a system's updates, its checkpoints, moving average, scores and processes."""

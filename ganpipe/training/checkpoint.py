@@ -1,7 +1,8 @@
-"""Checkpoints in progress: `<main checkout>/.ganpipe/checkpoints/<train fingerprint>/`, outside all DVC outs.
+"""Checkpoints of trainings in progress, in `<main checkout>/.ganpipe/checkpoints/<train fingerprint>/`.
 
-DVC deletes outs before a stage, and a `persist: true` out would hand one experiment's weights to the next. Here
-another learning rate has another fingerprint and can never pick them up, while a copy of the checkout can.
+They are no DVC outs: DVC deletes outs before a stage, and a `persist: true` out would pass the weights of one
+experiment on to the next. A training with another learning rate has another fingerprint, so it never finds them. The
+same training in a copy of the checkout, which DVC makes for its queue, does.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ class Checkpoints:
 
     @property
     def previews(self) -> Path:
-        """Where preview pictures wait for the end of training; a resume finds the earlier ones here."""
+        """The folder of preview pictures until the training ends; a resumed training finds the earlier ones there."""
         return self.folder / "previews"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the lock for the duration of the block; says so when another process has it and must be waited for."""
+        """Hold the lock during the block. Prints a line if it has to wait for another process that holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock()
         try:
@@ -58,9 +59,9 @@ class Checkpoints:
         return FileLock(self.folder.with_suffix(".lock"), is_singleton=False)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint completely, then put it in place; the one before stays as a fallback.
+        """Write a checkpoint completely, then put it in place; the previous one stays as a fallback.
 
-        Raises `CheckpointError` when it cannot be written, for a full disk, say; the earlier ones stay.
+        Raises `CheckpointError` if it cannot be written, for example on a full disk; earlier ones stay.
         """
         content = {"format": FORMAT, "fingerprint": self.fingerprint, **state}
         try:
@@ -73,9 +74,9 @@ class Checkpoints:
             raise CheckpointError(f"{self.folder}: cannot be written, is the disk full? ({reason})") from None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest readable checkpoint, or None when there is none.
+        """Return the newest readable checkpoint; None if there is no file.
 
-        Raises `CheckpointError` when files are there but none can be read.
+        Raises `CheckpointError` if there are files and all are unreadable.
         """
         found = [path for path in (self._last, self._previous) if path.exists()]
         for path in found:
@@ -100,11 +101,11 @@ class Checkpoints:
         return state if usable else None
 
     def note_published(self, weights: Path) -> None:
-        """Remember the generator that was published from the finished checkpoint."""
+        """Keep the MD5 of the published weights, as `is_recorded` looks for it."""
         write_bytes(self._published, hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest().encode())
 
     def is_recorded(self, dvc_lock: Path) -> bool:
-        """Whether DVC has recorded the published generator: whoever then trains again wants it trained again."""
+        """Return whether dvc.lock has the MD5 of the published weights. If so, a new call of the stage trains anew."""
         if not (self._published.exists() and dvc_lock.exists()):
             return False
         return self._published.read_text() in dvc_lock.read_text(encoding="utf-8")
@@ -130,7 +131,7 @@ class BestGenerator:
         self._weights: dict[str, Tensor] = {}
 
     def offer(self, score: float, system: System) -> None:
-        """Keep a copy of what would be published of `system` if its score is the lowest so far."""
+        """Keep a copy of the published state of `system` if its score is the lowest so far."""
         if score < self.score:
             self.score = score
             self._weights = {name: value.detach().clone() for name, value in published_state(system).items()}
@@ -140,7 +141,7 @@ class BestGenerator:
         system.load_state_dict(self._weights, strict=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything."""
+        """Return the best score and its weights."""
         return {"score": self.score, "weights": self._weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What must be right before the first step of a training: its output fits the data, its checkpoints fit the disk."""
+"""Checks before the first step of a training: its outputs fit the data, and its checkpoints fit on the disk."""
 
 from __future__ import annotations
 
@@ -7,24 +7,48 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe import config
 from ganpipe.core.batch import Batch
+from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Field
 from ganpipe.core.system import System
 from ganpipe.errors import PreflightError
 from ganpipe.files import readable_size, require_space
+from ganpipe.pictures import DRAWN
 from ganpipe.sampling.draw import BLOCK, GivenSource, all_inputs
 from ganpipe.training.loop import Trainer
 
 _CHECKPOINTS = 3  # on the disk at once: two are kept while a third is written
-_BEYOND = 1e-3  # what rounding may add to the ends of [-1, 1]
+_BEYOND = 1e-3  # tolerance for rounding at the ends of [-1, 1]
+
+
+def require_sound_declarations(system: System) -> None:
+    """Raise `PreflightError` where a system leaves out something that the stages rely on.
+
+    Every parameter belongs to a player or a frozen network, or it would never be trained nor published. At least one
+    output has a picture. No two inputs choose or are given the same field, which names their column in samples.h5.
+    """
+    name = type(system).__name__
+    owned = tuple(f"{network}." for network in (*system.players, *system.frozen))
+    lost = [key for key, _ in system.named_parameters() if not key.startswith(owned)]
+    if lost:
+        raise PreflightError(
+            f"the parameter {lost[0]} of {name} belongs to none of its players ({', '.join(system.players)}) and to no "
+            "frozen network: it would never be trained; put it into a player, or name its network in `frozen`"
+        )
+    kinds = [system.data.fields[field].kind for field in system.outputs.values()]
+    if not set(kinds) & set(DRAWN):
+        raise PreflightError(f"{name} makes {', '.join(kinds)}: a picture can show {', '.join(DRAWN)} only")
+    fields = [one.field for one in system.inputs.values() if isinstance(one, Choice | Given)]
+    if len(set(fields)) < len(fields):
+        twice = next(field for field in fields if fields.count(field) > 1)
+        raise PreflightError(f"two inputs of {name} are of the field {twice!r}: give each a field of its own")
 
 
 def require_fitting_output(system: System, given: GivenSource | None) -> None:
-    """Raise `PreflightError` unless every output is like the field it should look like.
+    """Raise `PreflightError` unless every output fits the field that it should look like.
 
     It must have the shape of that field and be finite, and images must lie within [-1, 1]. Images that will grow may
     be smaller by a whole factor. The global state of torch's generator is left as it is.
@@ -47,7 +71,10 @@ def require_fitting_output(system: System, given: GivenSource | None) -> None:
 
 @torch.no_grad()
 def drawn_outputs(system: System, given: GivenSource | None) -> Batch:
-    """Return what the system makes of the first `BLOCK` inputs, in evaluation mode, in network form."""
+    """Return the outputs for the first `BLOCK` inputs, in evaluation mode and network form.
+
+    Raises `PreflightError` unless `generate` returns exactly the declared outputs.
+    """
     training = system.training
     outputs = system.eval().generate(all_inputs(system, BLOCK, seed=0, given=given))
     system.train(training)
@@ -58,11 +85,6 @@ def drawn_outputs(system: System, given: GivenSource | None) -> Batch:
             f"{', '.join(system.outputs)}"
         )
     return outputs
-
-
-def is_full_size(found: tuple[int, ...], field: Field) -> bool:
-    """Return whether an output of this stored shape has grown to the size of its field."""
-    return found == field.stored_shape
 
 
 def _require_shape(system: System, name: str, found: tuple[int, ...], field: Field) -> None:
@@ -82,15 +104,10 @@ def _is_fraction(found: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     return len(factors) == 1 and factors.pop().is_integer()
 
 
-def statistics(items: Float[Tensor, "n ..."]) -> str:
-    """Return range, mean and standard deviation of all numbers."""
-    return f"{items.min():.2f} to {items.max():.2f}, mean {items.mean():.2f}, std {items.std():.2f}"
-
-
 def require_disk_space(trainer: Trainer, folder: Path) -> str:
-    """Raise `DataError` where the checkpoints of the training have no room in `folder`, of which some may exist.
+    """Raise `DataError` if the disk of `folder` has no room for the checkpoints that are not there yet.
 
-    Returns their size and what the disk has left, for a person.
+    Returns a line for a person: the size of a checkpoint and the free space.
     """
     size = checkpoint_bytes(trainer)
     existing = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
@@ -101,10 +118,10 @@ def require_disk_space(trainer: Trainer, folder: Path) -> str:
 
 
 def checkpoint_bytes(trainer: Trainer) -> int:
-    """Return how large a checkpoint becomes.
+    """Return the size of a checkpoint in bytes.
 
-    It holds the networks, their moving average, what the optimizer remembers per weight and, where the best generators
-    shall be published, a copy of these.
+    It holds the system, the moving average, the state of the optimizers and, if the best generators are to be
+    published, a copy of them.
     """
     system, average, train = trainer.system, trainer.ema, trainer.train
     players = [system.get_submodule(name) for name in system.players]

@@ -1,4 +1,4 @@
-"""Several processes training one system under `torchrun`; every function is a no-op in a single process.
+"""Training of one system by several processes under `torchrun`. A single process exchanges nothing.
 
 Gradients are averaged by hand: `DistributedDataParallel` cannot follow networks that grow.
 """
@@ -88,7 +88,7 @@ def same_everywhere(value: str) -> bool:
 
 @contextlib.contextmanager
 def rank_0_fails_first() -> Iterator[None]:
-    """Hold back a `GanpipeError` of another process: `torchrun` ends all with the first, and rank 0 has it to tell."""
+    """Delay a `GanpipeError` of other ranks, so that rank 0 reports it: `torchrun` ends all with the first error."""
     try:
         yield
     except GanpipeError:
@@ -98,14 +98,14 @@ def rank_0_fails_first() -> Iterator[None]:
 
 
 def _from_all(value: Result) -> list[Result]:
-    """Return what each process called this with."""
+    """Return the values of all processes, by rank."""
     values: list[Any] = [None] * world()
     dist.all_gather_object(values, value)
     return values
 
 
 def _attempted(compute: Callable[[], Result]) -> tuple[Result | None, GanpipeError | None]:
-    """Return a result or the error that stands in its place."""
+    """Return (result, None), or (None, error) if `compute` raises a `GanpipeError`."""
     try:
         return compute(), None
     except GanpipeError as error:
@@ -113,7 +113,7 @@ def _attempted(compute: Callable[[], Result]) -> tuple[Result | None, GanpipeErr
 
 
 def spread_non_finite(values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return scalars by name, with what is not finite in any process in the place of what is finite here."""
+    """Replace a value by NaN or inf if it is not finite in any process, so that all processes stop together."""
     if world() == 1:
         return values
     mine = torch.stack([value.double() for value in values.values()])
@@ -128,10 +128,11 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         _exchange([p.grad for p in parameters if p.grad is not None], lambda flat: dist.all_reduce(flat.div_(world())))
 
 
-def broadcast_buffers(system: nn.Module) -> None:
+def broadcast_buffers(networks: Iterable[nn.Module]) -> None:
     """Give every process rank 0's floating point buffers (batch statistics): a resume reads rank 0's checkpoint."""
     if world() > 1:
-        _exchange([b for b in system.buffers() if b.is_floating_point()], lambda flat: dist.broadcast(flat, src=0))
+        floats = [b for network in networks for b in network.buffers() if b.is_floating_point()]
+        _exchange(floats, lambda flat: dist.broadcast(flat, src=0))
 
 
 def _exchange(tensors: list[Tensor], send: Callable[[Tensor], object]) -> None:

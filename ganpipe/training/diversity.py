@@ -1,7 +1,7 @@
-"""How different the samples of a generator are from each other, compared with real items: by pixels, without a network.
+"""The diversity of samples: their distances from each other, in pixels, divided by the same distances of real items.
 
-Two numbers, since there are two ways to collapse. The mean distance between two samples falls to 0 when all are one
-image, but hardly moves when they are copies of ten. The distance to the nearest other sample falls in both cases.
+Two numbers tell two ways to collapse apart. The mean distance between two samples falls to 0 if all are one image, but
+hardly changes if they are copies of ten. The distance to the nearest other sample falls in both cases.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Diversity:
     def of(self, fake: Shaped[np.ndarray, "n ..."]) -> dict[str, float]:
         """Return the columns of the history: a distance between samples over the same distance between real items.
 
-        `fake` holds samples as `field` stores them. A column is absent where the real items do not differ either.
+        `fake` holds samples in the stored form of `field`. A column is absent if its distance of real items is 0.
         """
         ratios = zip(("diversity", "diversity_nearest"), self._real, mean_and_nearest(fake), strict=True)
         return {name: ours / theirs for name, theirs, ours in ratios if theirs > 0}

@@ -38,10 +38,11 @@ class Ema(nn.Module):
         weight = 1 - 0.5 ** (shown / min(1000 * self.half_life_kimg, self.RAMP_UP * nimg))
         for name, shadow in self.shadow.items():
             mine, live = shadow.state_dict(), system.get_submodule(name).state_dict()
-            floats = [key for key, value in mine.items() if value.is_floating_point()]
+            floats = [key for key, value in mine.items() if torch.is_tensor(value) and value.is_floating_point()]
             torch._foreach_lerp_([mine[key] for key in floats], [live[key] for key in floats], weight)
             for key in mine.keys() - set(floats):
-                mine[key].copy_(live[key])
+                if torch.is_tensor(mine[key]):
+                    mine[key].copy_(live[key])
 
     @contextlib.contextmanager
     def applied(self, system: System) -> Iterator[System]:

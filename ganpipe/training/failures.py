@@ -22,11 +22,11 @@ class FailureMonitor:
         self._history, self._on_failure, self._notify = history, on_failure, notify
 
     def restore(self) -> None:
-        """Find again what the rows of a restored history show; `notify` has been told of it before."""
+        """Diagnose the rows of a restored history. `notify` is not called: it has these findings already."""
         self.findings = diagnose(self._history.rows)
 
     def check_newest_row(self) -> None:
-        """Report what the newest row of the history shows. Raises `TrainingDiverged` if `on_failure` is `stop`."""
+        """Report new findings of the newest row. Raises `TrainingDiverged` for one if `on_failure` is `stop`."""
         for finding in news(self._history.rows, {finding.name for finding in self.findings}):
             self._add(finding)
             if self._on_failure == "stop":
@@ -37,7 +37,7 @@ class FailureMonitor:
     def recording_divergence(self, kimg: Callable[[], float]) -> Iterator[None]:
         """Record a `non_finite` finding when the loop raises `TrainingDiverged` in the block, then re-raise.
 
-        `kimg` is asked for the number of images shown, in thousands, when that happens.
+        `kimg` returns the number of images shown so far, in thousands.
         """
         try:
             yield
@@ -53,4 +53,4 @@ class FailureMonitor:
 
 
 class _Stopped(TrainingDiverged):
-    """A finding has ended the training; it is recorded already."""
+    """Raised for a finding if `on_failure` is `stop`; the finding is recorded already."""

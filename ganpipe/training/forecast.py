@@ -1,4 +1,4 @@
-"""How long a training will take, said once after its first seconds."""
+"""A forecast of the duration of a training, printed once after its first seconds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ganpipe.training.loop import Trainer
 _FORECAST_AFTER = 3.0
 """Seconds of training before the forecast; shorter trainings need no forecast."""
 WARM_UP = 2
-"""Iterations that are not timed: memory is allocated and kernels are chosen in them."""
+"""The first iterations are not timed, because they allocate memory and choose kernels."""
 
 
 class Forecast:
-    """Says once, in no file, how long the rest of a training will take."""
+    """Prints once how long the rest of a training will take. It writes to no file."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -24,7 +24,7 @@ class Forecast:
         self._due = distributed.rank() == 0
 
     def tell_once(self) -> None:
-        """Count an iteration; after the first seconds of them, say how long the rest will take."""
+        """Count an iteration. Print the forecast once enough seconds of training have passed."""
         self._iterations += 1
         now, nimg = time.monotonic(), self._trainer.nimg
         if self._iterations == WARM_UP:
@@ -37,7 +37,7 @@ class Forecast:
 
 
 def duration(nimg: int, rate: float) -> str:
-    """Return how long `nimg` images take at `rate` images per second, as people write it."""
+    """Return the time that `nimg` images take at `rate` images per second, as text."""
     return f"about {_readable_time(nimg / rate)} for {nimg / 1000:g} kimg at {_readable_rate(rate)} img/s"
 
 

@@ -1,7 +1,7 @@
-"""The score of `train.evaluate_kimg`: the Fréchet distance of the generator that would be published now.
+"""The score of `train.evaluate_kimg`: the Fréchet distance between samples of the averaged generator and real items.
 
-Cheap enough for every few thousand images, and no substitute for the evaluate stage: fewer samples, and an extractor of
-its own, so that a training depends on its data and `train` only.
+It is cheap enough for every few thousand images. It does not replace the evaluate stage: it uses fewer samples, and an
+extractor of its own so that a training depends on its data and `train` only.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ganpipe.progress import say
 Items = Shaped[np.ndarray, "n ..."]
 
 ITEMS = 1000
-"""Most real items, and as many samples, that are compared."""
+"""The largest number of real items, and of samples, in a comparison."""
 LEARNED = 10_000
-"""Most labelled images that the classifier is trained on."""
+"""The largest number of labelled images on which the classifier is trained."""
 EPOCHS = 5
 
 
@@ -50,7 +50,7 @@ class Scorer:
         return len(self._real)
 
     def score(self, items: Items) -> float:
-        """Return the Fréchet distance of items in the stored form of `field`; biased upwards alike at every call."""
+        """Return the Fréchet distance of items in the stored form of `field`. Its upward bias is constant."""
         return frechet_distance(self._real, self._extractor.extract(items).features)
 
 

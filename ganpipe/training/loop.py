@@ -1,4 +1,4 @@
-"""The training loop: performs what a system yields, and is the only place that freezes, differentiates and steps."""
+"""The training loop performs the updates of a system. No other module freezes networks, differentiates or steps."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Trainer:
     """A system in training: its optimizers, moving average, history and progress in real images shown (`nimg`).
 
     `fetch(position, count)` returns real items as a pure function. Randomness within an iteration depends on (seed,
-    rank, nimg) alone. So `state` and `restore` need no state of a generator or a reader, and a resumed training is bit
-    for bit the uninterrupted one.
+    rank, nimg) alone. So `state` and `restore` hold no state of a random generator or a reader, and a resumed training
+    is bit for bit the uninterrupted one.
     """
 
     def __init__(self, system: System, train: config.Train, fetch: Callable[[int, int], Batch]) -> None:
@@ -43,6 +43,7 @@ class Trainer:
         self._fetch = fetch
         self._unread: list[tuple[int, Mapping[str, Tensor]]] = []
         self._iterations = 0
+        self._infinite = {name for name, value in system.named_buffers() if not torch.isfinite(value).all()}
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         for player in system.players:
             self.restart(player)
@@ -60,9 +61,9 @@ class Trainer:
     def iterate(self) -> int:
         """Perform one iteration of the system's updates and return how many real images it showed.
 
-        Raises `TrainingDiverged` when a loss is not finite: on the CPU at once, and the step that would follow is not
-        taken; on a GPU, where reading a loss waits for it, up to 32 iterations later. The error says after how many
-        images it was, in every process the same.
+        Raises `TrainingDiverged` if a loss is not finite. On the CPU it is raised before the step is taken; on a GPU up
+        to 32 iterations later, because reading a loss waits for the GPU. The error is the same in every process and
+        names the number of images shown before that iteration.
         """
         seed_iteration(self.train.seed, distributed.rank(), self.nimg)
         rank, world = distributed.rank(), distributed.world()
@@ -79,7 +80,7 @@ class Trainer:
             raise RuntimeError(f"{type(self.system).__name__}.updates drew no batch: training would never end")
         began, self.nimg = self.nimg, self.nimg + it.shown
         self.ema.update(self.system, it.shown, self.nimg)
-        distributed.broadcast_buffers(self.system)
+        distributed.broadcast_buffers(self.system.get_submodule(player) for player in self.system.players)
         self._keep(began, {**noted, **it.logged})
         return it.shown
 
@@ -129,10 +130,10 @@ class Trainer:
         noted.setdefault(f"{player}/gradient_norm", []).append(gradient_norm(self.system.get_submodule(player)))
 
     def _keep(self, nimg: int, noted: Mapping[str, list[Tensor]]) -> None:
-        """Remember the means of the iteration that began after `nimg` images; read them at once on the CPU.
+        """Keep the means of the iteration that began after `nimg` images, until they are read.
 
-        On a GPU they are read now and then, and by all processes in the same iteration, though rank 0 alone also reads
-        them for a checkpoint.
+        On the CPU they are read at once. On a GPU all processes read them in every 32nd iteration and at each log
+        point; rank 0 also reads them for a checkpoint.
         """
         means = {name: torch.stack([value.double() for value in values]).mean() for name, values in noted.items()}
         self._unread.append((nimg, distributed.spread_non_finite(means)))
@@ -141,7 +142,7 @@ class Trainer:
             self.read_losses()
 
     def read_losses(self) -> None:
-        """Move all remembered means into the history. Raises `TrainingDiverged` when one is not finite."""
+        """Move all kept means into the history. Raises `TrainingDiverged` if one is not finite."""
         rows = [(nimg, list(means)) for nimg, means in self._unread]
         flat = [value for _, means in self._unread for value in means.values()]
         numbers = iter(torch.stack(flat).tolist() if flat else [])
@@ -164,7 +165,7 @@ class Trainer:
         """Return everything a resume needs. Raises `TrainingDiverged` rather than save broken weights."""
         self.read_losses()
         for name, value in self.system.state_dict().items():
-            if torch.is_tensor(value) and not torch.isfinite(value).all():
+            if name not in self._infinite and torch.is_tensor(value) and not torch.isfinite(value).all():
                 raise TrainingDiverged(
                     f"weights {name} are not finite after {self.nimg / 1000:g} kimg",
                     f"lower train.lr ({self.train.lr:g})",
@@ -210,7 +211,7 @@ def seed_iteration(seed: int, rank: int, nimg: int) -> None:
 
 @contextlib.contextmanager
 def only_trains(system: System, player: str) -> Iterator[None]:
-    """Freeze every parameter but the player's: no gradients are computed for networks that do not move."""
+    """Freeze every parameter but the player's, so that no gradient is computed for a network that does not move."""
     mine = {id(parameter) for parameter in system.get_submodule(player).parameters()}
     before = [(parameter, parameter.requires_grad) for parameter in system.parameters()]
     for parameter, wanted in before:

@@ -33,7 +33,7 @@ from ganpipe.sampling.pictures import preview
 from ganpipe.sampling.published import publish_generator
 from ganpipe.training import distributed
 from ganpipe.training.checkpoint import BestGenerator, Checkpoints
-from ganpipe.training.checks import require_disk_space, require_fitting_output
+from ganpipe.training.checks import require_disk_space, require_fitting_output, require_sound_declarations
 from ganpipe.training.diversity import Diversity
 from ganpipe.training.failures import FailureMonitor
 from ganpipe.training.forecast import Forecast
@@ -45,11 +45,11 @@ PREVIEW_ITEMS = 64
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who is told about a training as it goes: rank 0 calls these; they must not raise."""
+    """Callbacks of a running training. Rank 0 alone calls them, and they must not raise."""
 
     row: Callable[[Row, int], None] = lambda row, nimg: None
     preview: Callable[[Path, int], None] = lambda picture, nimg: None
-    finding: Callable[[Sequence[Finding]], None] = lambda findings: None  # all so far, the new one last
+    finding: Callable[[Sequence[Finding]], None] = lambda findings: None  # all findings so far, the new one last
     memory: Callable[[Mapping[str, float], int], None] = lambda peak, nimg: None  # of the finished training, MiB
 
 
@@ -64,10 +64,10 @@ def train(
     """Train the system of `params` on the data in the folder `packed`.
 
     Publishes generator, previews, history, curves and findings in the folder `into`. Checkpoints lie in the folder
-    `state`, under `fingerprint` and the hashes of frozen networks; the newest of the same training is taken up, and
-    then the training ends with the very files of an uninterrupted one. Raises `ConfigError` where system and data do
-    not fit, `DataError` for damaged data, `TrainingDiverged`, also for a finding if `train.on_failure` is `stop`,
-    `CheckpointError`, `OutOfMemory`.
+    `state`, under `fingerprint` and the hashes of frozen networks. The training continues from its newest checkpoint,
+    and its files are the same as those of an uninterrupted training, byte for byte. Raises `ConfigError` if system and
+    data do not fit, `PreflightError` if the outputs do not fit the data, `DataError` for damaged data or a full disk,
+    `TrainingDiverged` (also for a finding if `train.on_failure` is `stop`), `CheckpointError` and `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
     with distributed.process_group(device), memory_explained(params.train):
@@ -79,6 +79,7 @@ def train(
         training = named_after_frozen(fingerprint, prepared.system)
         trainer = Trainer(prepared.system, params.train, prepared.sampler.fetch)
         checkpoints = Checkpoints(state, training)
+        require_sound_declarations(prepared.system)
         require_fitting_output(prepared.system, prepared.given)
         require_disk_space(trainer, checkpoints.folder)
         shown = Shown(prepared, params.train.seed)
@@ -87,7 +88,7 @@ def train(
 
 
 def named_after_frozen(fingerprint: str, system: System) -> str:
-    """Return the fingerprint of a training whose frozen networks count as well; without any it is the same."""
+    """Return the fingerprint extended by the hashes of frozen networks; unchanged without frozen networks."""
     frozen = system.frozen_sha256
     return identity.fingerprint({"train": fingerprint, "frozen": frozen}) if frozen else fingerprint
 
@@ -99,17 +100,19 @@ class Prepared:
     system: System
     packed: Packed
     sampler: Sampler
-    given: GivenRows  # held-out rows, of which previews and samples are made
+    given: GivenRows  # held-out rows, from which previews and samples are made
 
 
 def prepare(params: config.Params, packed: Packed, device: torch.device) -> Prepared:
     """Build the untrained system on its device, and the sampler of its batches.
 
-    Rows that a generator is given in previews and samples are held out of the training. Raises `ConfigError` where
-    system and data, or system and `sample.pictures`, do not fit.
+    The rows that the generator is given in previews and samples are held out of the training. Raises `ConfigError` if
+    system and data do not fit, or for a batch that the system or the processes cannot share.
     """
     system = systems.build(params.system, packed.spec, params.train.seed).to(device)
-    system = system.to(memory_format=torch.channels_last)  # convolutions a tenth to a fifth faster
+    for values in (*system.parameters(), *system.buffers()):
+        if values.dim() == 4:  # convolutions are a tenth to a fifth faster with channels last
+            values.data = values.data.to(device, memory_format=torch.channels_last)
     _require_fitting_batch(params.train, system.smallest_batch)
     sampler = Sampler(
         packed,
@@ -139,7 +142,7 @@ def _require_fitting_batch(train: config.Train, smallest: int) -> None:
 
 
 class Shown:
-    """What a training shows of its generator as it goes, and how it is scored: always the same items."""
+    """Previews and scores of a generator during its training, always of the same items."""
 
     def __init__(self, prepared: Prepared, seed: int) -> None:
         self._system, self._packed, self._given, self._seed = prepared.system, prepared.packed, prepared.given, seed
@@ -154,9 +157,9 @@ class Shown:
         return self._system.data.fields[self._field].kind
 
     def preview(self, system: System) -> tuple[Image.Image, dict[str, float]]:
-        """Return a picture of the first items, and how different they are from each other.
+        """Return a picture of the first items, and their diversity; {} while images are smaller than the data.
 
-        No row that is given appears twice among them.
+        No given row appears twice among the items.
         """
         inputs, made = all_items(system, self._items, self._seed, self._given)
         items = made[self._output]
@@ -164,7 +167,7 @@ class Shown:
         return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
 
     def scorer(self, folder: Path) -> Scorer:
-        """Return what scores the generator; it may have to learn first. Raises `ConfigError` for too few rows."""
+        """Return the scorer, which may first train a classifier. Raises `ConfigError` for too few held-out rows."""
         if most_items(self._system, 2, self._given) < 2:
             raise ConfigError(
                 "params.yaml: train.evaluate_kimg scores items of at least two held-out rows, but this data has one; "
@@ -184,7 +187,7 @@ class Shown:
 
 @dataclass
 class _Run:
-    """One training from its newest checkpoint to its end, with everything that happens now and then."""
+    """One training from its newest checkpoint to its end, with its log points, previews, scores and checkpoints."""
 
     trainer: Trainer
     shown: Shown
@@ -200,7 +203,7 @@ class _Run:
         self.failures = FailureMonitor(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
     def to_the_end(self, fingerprint: str) -> None:
-        """Resume if possible, iterate until enough images were shown, keep the finished state and publish it."""
+        """Resume if possible, iterate until `train.kimg` images are shown, save the last checkpoint and publish."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
             with self.failures.recording_divergence(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
@@ -214,7 +217,7 @@ class _Run:
         self.checkpoints.save({**self.trainer.state(), "best": self.best.state_dict()})
 
     def _publish(self, fingerprint: str) -> None:
-        """Put previews, history, findings and generator under their final names."""
+        """Write previews, history, curves, findings and the generator to the folder `into`."""
         history, found = self.trainer.history, self.failures.findings
         previews, model = self.into / paths.PREVIEWS.name, self.into / paths.MODEL.name
         shutil.rmtree(previews, ignore_errors=True)
@@ -232,7 +235,7 @@ class _Run:
         self._report()
 
     def _report(self) -> None:
-        """Tell the memory that was needed, and sum up in the last line of the training."""
+        """Pass the peak memory to the listeners, and print it with the findings as the last line of the training."""
         peak, names = peak_memory(self.trainer.system.device), [finding.name for finding in self.failures.findings]
         self.listeners.memory(peak, self.trainer.nimg)
         needed = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak.items())
@@ -241,7 +244,7 @@ class _Run:
     def _resume(self) -> None:
         if distributed.rank() == 0 and self.checkpoints.is_recorded(paths.LOCK):
             self.checkpoints.start_afresh()
-        state = distributed.from_rank_0(self.checkpoints.load)  # on another machine there may be an older one, or none
+        state = distributed.from_rank_0(self.checkpoints.load)  # other machines may have an older one, or no file
         if state is not None:
             self.trainer.restore(state)
             self.best.load_state_dict(state["best"])
@@ -251,7 +254,7 @@ class _Run:
 
     def _iterate(self) -> None:
         trainer, cfg = self.trainer, self.trainer.train
-        scorer = self._scorer() if trainer.nimg < trainer.total_nimg else None  # now: what fails shall fail early
+        scorer = self._scorer() if trainer.nimg < trainer.total_nimg else None  # early, because it may fail
         with progress("Training", total=trainer.total_nimg, unit="img", initial=trainer.nimg) as bar:
             losses: dict[str, float] = {}
             forecast = Forecast(trainer)
@@ -262,7 +265,7 @@ class _Run:
                 bar.advance(trainer.iterate(), **losses)
                 forecast.tell_once()
                 if self._passed(cfg.preview_kimg, before):
-                    self._preview()  # first, for what it adds to the row
+                    self._preview()  # before the row is closed: it adds the diversity
                 if scorer and cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
                     self._evaluate(scorer)
                 if self._passed(cfg.log_kimg, before):
@@ -275,7 +278,7 @@ class _Run:
         return self.trainer.nimg // every > before // every or self.trainer.nimg >= self.trainer.total_nimg
 
     def _close_row(self) -> dict[str, float]:
-        """Close a row of the history, tell it, and return the losses to show on the bar."""
+        """Close a row of the history, pass it to the listeners and return the losses for the progress bar."""
         self.trainer.read_losses()
         row = self.trainer.history.close_row(self.trainer.nimg / 1000)
         if distributed.rank() == 0:
@@ -285,9 +288,9 @@ class _Run:
         return {name.removeprefix("loss_"): row[name] for name in losses if name in row}
 
     def _preview(self) -> None:
-        """Draw the same items as every time with the generator that would be published now; note their diversity.
+        """Draw the items of all previews with the averaged generator, and add their diversity to the history.
 
-        Not that of an untrained generator, whose samples are all the same grey.
+        The diversity of an untrained generator is left out, because all its samples are the same grey.
         """
         if distributed.rank() != 0:
             return
@@ -301,13 +304,13 @@ class _Run:
         self.listeners.preview(path, nimg)
 
     def _scorer(self) -> Scorer | None:
-        """Return what scores the generator in between, where that is wanted."""
+        """Return the scorer of `train.evaluate_kimg`; None if it is blank, and in all ranks but 0."""
         if self.trainer.train.evaluate_kimg is None or distributed.rank() != 0:
             return None
         return self.shown.scorer(self.checkpoints.folder)
 
     def _evaluate(self, scorer: Scorer) -> None:
-        """Score the generator that would be published now, and keep it if it is the best and shall be published."""
+        """Score the averaged generator. With `train.publish` = `best`, keep a copy of the one with the lowest score."""
         with self.trainer.ema.applied(self.trainer.system) as system:
             score = self.shown.score(system, scorer)
             if score is None:

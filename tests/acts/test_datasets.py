@@ -60,16 +60,17 @@ def run(checkout: Checkout, server: str, name: str, **values: str) -> Packed:
 
 def test_celeba(checkout: Checkout, server: str) -> None:
     packed = run(checkout, server, "celeba", crop="128", size="32")
-    assert len(packed) == 60
-    assert packed.shape == (3, 32, 32)
-    assert {name: len(rows) for name, rows in packed.splits.items()} == {"train": 40, "valid": 10, "test": 10}
-    assert len(packed.spec.attributes) == 40
+    assert packed.count("items") == 60
+    assert packed.fields["image"].shape == (3, 32, 32)
+    splits = {name: len(rows) for name, rows in packed.splits("items").items()}
+    assert splits == {"train": 40, "valid": 10, "test": 10}
+    assert len(packed.spec.names("attributes")) == 40
     assert load_generator(checkout.folder / "data/model").sample(2).shape == (2, 32, 32, 3)
 
 
 def test_flowers(checkout: Checkout, server: str) -> None:
     packed = run(checkout, server, "flowers", size="32")
-    assert len(packed) == 40
-    assert packed.classes == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
-    assert packed.class_counts == [8] * 5
+    assert packed.count("items") == 40
+    assert packed.spec.names("label") == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+    assert packed.class_counts("label") == [8] * 5
     assert checkout.metrics()["pixel"]["fd"] > 0

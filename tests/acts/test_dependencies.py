@@ -16,7 +16,6 @@ from checkout import Checkout, copy_working_tree
 
 from ganpipe import __version__
 
-MINIATURE = {"kimg": "0.3", "preview_kimg": "0.3", "log_kimg": "0.1", "count": "300", "checkpoint_seconds": "0.2"}
 UP_TO_DATE: set[str] = set()
 
 
@@ -24,22 +23,29 @@ UP_TO_DATE: set[str] = set()
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
     checkout = copy_working_tree(folder)
-    checkout.use("pattern-1010", **MINIATURE)
+    checkout.use("pattern-1010", checkpoint_seconds="0.2")
     params = folder / "params.yaml"
     params.write_text(re.sub(r"pictures:.*\n(  - \w+\n)+", "pictures: []\n", params.read_text()))
     checkout.commit()
     checkout.run("dvc repro")
     checkout.commit()
+    assert stale(checkout) == UP_TO_DATE
     yield checkout
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def checkout(finished: Checkout) -> Iterator[Checkout]:
-    """The finished pipeline; what a test does to it is undone."""
-    assert stale(finished) == UP_TO_DATE
+def edited(finished: Checkout) -> Iterator[Checkout]:
+    """The finished pipeline; what a test writes to its files is undone."""
     yield finished
-    finished.run("git checkout -q . && git clean -qfd && dvc checkout -q")
+    finished.run("git checkout -q . && git clean -qfd")
+
+
+@pytest.fixture
+def checkout(edited: Checkout) -> Iterator[Checkout]:
+    """The finished pipeline; what a test does to it, with DVC as well, is undone."""
+    yield edited
+    edited.run("git checkout -q . && git clean -qfd && dvc checkout -q")
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -69,6 +75,10 @@ def comment_in_preflight(root: Path) -> None:
         file.write("# seen by `ganpipe check` alone\n")
 
 
+def add_networks(root: Path) -> None:
+    (root / "ganpipe/nets/zz_new.py").write_text('"""Networks of another system."""\n')
+
+
 def choose_other_rows(root: Path) -> None:
     with (root / "ganpipe/data/packed/order.py").open("a") as file:
         file.write("# it decides which rows score a generator, and which an extractor learns from\n")
@@ -82,20 +92,40 @@ def bump_version(root: Path) -> None:
     replace(root / "ganpipe/__init__.py", f'__version__ = "{__version__}"', '__version__ = "99.9.9"')
 
 
-EDITS: list[tuple[Callable[[Path], None], set[str]]] = [
-    (add_system, UP_TO_DATE),
-    (add_recipe, UP_TO_DATE),
-    (comment_in_preflight, UP_TO_DATE),
-    (choose_other_rows, {"train", "reference"}),
-    (let_cudnn_choose, {"train", "sample"}),
-    (bump_version, UP_TO_DATE),
-]
+def test_the_1010_recipe_ends_with_the_pattern(finished: Checkout) -> None:
+    assert finished.metrics()["pattern"]["valid_share"] > 0.95
+    assert finished.metrics()["pattern"]["valid_share_untrained"] == 0
+    assert finished.rows()[0].data.metrics["eval/pattern/valid_share"] > 0.95
 
 
-@pytest.mark.parametrize(("edit", "expected"), EDITS, ids=[edit.__name__ for edit, _ in EDITS])
-def test_an_edit_makes_stale_what_it_can_change(edit: Callable[[Path], None], expected: set[str], checkout) -> None:
-    edit(checkout.folder)
-    assert stale(checkout) == expected
+DECIDE_NOTHING = (add_system, add_recipe, comment_in_preflight, bump_version)
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        (DECIDE_NOTHING, UP_TO_DATE),
+        ((choose_other_rows,), {"train", "reference"}),
+        ((let_cudnn_choose,), {"train", "sample"}),
+    ],
+    ids=["code_that_decides_nothing", "order_of_rows", "determinism"],
+)
+def test_an_edit_makes_stale_what_it_can_change(
+    edits: tuple[Callable[[Path], None], ...], expected: set[str], edited: Checkout
+) -> None:
+    for edit in edits:
+        edit(edited.folder)
+    assert stale(edited) == expected
+
+
+def test_networks_of_another_system_retrain_nothing(checkout: Checkout) -> None:
+    add_networks(checkout.folder)
+    checkout.run("dvc repro check")
+    assert stale(checkout) == UP_TO_DATE
+    with (checkout.folder / "ganpipe/nets/mlp.py").open("a") as file:
+        file.write("# of this system\n")
+    checkout.run("dvc repro check")
+    assert stale(checkout) == {"train", "sample", "evaluate"}
 
 
 def test_packing_the_same_rows_again_in_another_version_retrains_nothing(checkout: Checkout) -> None:
@@ -119,13 +149,13 @@ def test_an_unknown_system_is_one_line_also_where_all_else_is_cached(checkout: C
             "params.yaml: system.name 'patern_gan' is unknown"
         ], out
         assert "No such file" not in out and "Traceback" not in out
-        checkout.run("git checkout -q . && dvc checkout -q")
+        checkout.run("git checkout -q .")
         replace(checkout.folder / "params.yaml", "name: pattern_gan", "name: patern_gan")
 
 
 def test_an_interrupted_training_goes_on_after_a_pull_that_adds_a_system(checkout: Checkout) -> None:
     params = checkout.folder / "params.yaml"
-    replace(params, "  kimg: 0.3\n", "  kimg: 2\n")
+    replace(params, "  kimg: 10\n", "  kimg: 2\n")
     checkpoints = checkout.folder / ".ganpipe/checkpoints"
     process = subprocess.Popen(
         ["dvc", "repro", "train"], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.DEVNULL
@@ -136,7 +166,7 @@ def test_an_interrupted_training_goes_on_after_a_pull_that_adds_a_system(checkou
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    for edit in (add_system, add_recipe, comment_in_preflight, bump_version):
+    for edit in DECIDE_NOTHING:
         edit(checkout.folder)
     out = checkout.run("dvc repro train")
     assert re.search(r"Resuming at [\d.]+ of 2 kimg", out), out

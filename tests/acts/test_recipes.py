@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from miniatures import miniature
+from miniatures import miniature, sample
+from once import made_once, shared_folder
 from PIL import Image
 
 from ganpipe import paths, recipes
@@ -17,22 +18,20 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.metrics import reference
 from ganpipe.metrics.reference import prepare_reference
 from ganpipe.metrics.stage import evaluate
-from ganpipe.sampling.stage import sample
-from ganpipe.training.stage import train
+
+COMPARED = 25  # samples at most, of the 40 that are drawn
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Params], None]:
     """Return a function that brings data/reference, made once for all recipes on the same data, as DVC would."""
-    root = tmp_path_factory.mktemp("references")
+    root = shared_folder(tmp_path_factory, "references")
 
     def prepare(params: Params) -> None:
         content = Packed.open(paths.PACKED_FILE).content_sha256
         folder = root / f"{content}-{'-'.join(params.evaluate.extractors)}"
-        if not folder.exists():
-            prepare_reference(params)
-            shutil.copytree(paths.REFERENCE, folder)
-        shutil.copytree(folder, paths.REFERENCE, dirs_exist_ok=True)
+        made_once(folder, lambda into: prepare_reference(params, paths.PACKED, into))
+        shutil.copytree(folder, paths.REFERENCE)
 
     return prepare
 
@@ -41,25 +40,29 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Params], Non
 def test_a_recipe_runs_through_the_whole_pipeline(
     recipe: str,
     workspace: Callable[[str], Params],
+    trained: Callable[[Params], None],
     prepared: Callable[[Params], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reference, "LARGEST_HALF", 100)
+    monkeypatch.setattr(reference, "LARGEST_HALF", COMPARED)
     params = miniature(workspace(recipe))
-    train(params, "fingerprint")
-    sample(params, "fingerprint")
+    trained(params)
+    sample(params)
     prepared(params)
-    evaluate(params)
+    evaluate(params, paths.PACKED, paths.REFERENCE, paths.SAMPLES, paths.DATA)
 
     real, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE)
     samples.verify()
-    assert (samples.kind, samples.shape, len(samples)) == (real.kind, real.shape, 40)
+    assert samples.count("items") == 40
+    ((output, field),) = json.loads(samples.attributes["outputs"]).items()
+    made, wanted = samples.fields[output], real.fields[field]
+    assert (made.kind, made.shape) == (wanted.kind, wanted.shape)
     pictures = {path.stem: path for path in paths.SAMPLES.glob("*.png")}
     assert pictures.keys() == set(params.sample.pictures)
     assert all(min(Image.open(path).size) > 8 for path in pictures.values())
     assert len(list(Path(paths.PREVIEWS).glob("kimg-*.png"))) == 3
     scores = json.loads(paths.METRICS.read_text())
-    assert scores["n_fake"] == min(40, len(real.rows("train")) // 2)
+    assert scores["n_fake"] == min(COMPARED, len(real.rows("train", "items")) // 2)
     for extractor in params.evaluate.extractors:
         assert {"extractor", "fd", "fd_floor", "fd_untrained", "kd_x1000"} <= scores[extractor].keys()
         assert scores[extractor]["fd"] > 0

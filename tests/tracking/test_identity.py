@@ -11,7 +11,7 @@ import pytest
 from ganpipe import identity
 from ganpipe.config import Params, load_params
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.identity import Identity, code_digest, identify, identify_workspace
+from ganpipe.identity import Identity, code_digest, identify, identify_workspace, networks_digest
 
 PARAMS = {"system": {"name": "dcgan"}}
 TRAINS = {
@@ -175,3 +175,22 @@ def test_a_missing_or_damaged_manifest_says_what_to_run(checkout, content: str |
 def test_importing_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'mlflow', 'torch', 'pandas'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_networks_that_the_system_imports_change_the_training_and_others_do_not(checkout) -> None:
+    Path("ganpipe/losses").mkdir(exist_ok=True)
+    Path("ganpipe/systems/dcgan.py").write_text(
+        "from ganpipe.nets import dcgan\nfrom ganpipe.losses.hinge import hinge\n"
+    )
+    Path("ganpipe/nets/dcgan.py").write_text("from ganpipe.nets.layers import noise\n")
+    Path("ganpipe/nets/layers.py").write_text("noise = 1\n")
+    Path("ganpipe/losses/hinge.py").write_text("hinge = 1\n")
+    before = networks_digest("dcgan")
+    Path("ganpipe/nets/unet.py").write_text("of = 'another system'\n")
+    assert networks_digest("dcgan") == before
+    for name, line in (("nets/layers", "noise = 2"), ("losses/hinge", "hinge = 2")):
+        Path(f"ganpipe/{name}.py").write_text(f"{line}\n")
+        assert networks_digest("dcgan") != before
+        before = networks_digest("dcgan")
+    with pytest.raises(ConfigError, match="typo.py: no such file"):
+        networks_digest("typo")

@@ -1,8 +1,12 @@
-"""Two processes under torchrun train one system: both stay the same, and their gradients are averaged."""
+"""Two processes train one system: both stay the same, and their gradients are averaged.
+
+One training is started by `torchrun`, the others by processes forked with its variables.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +15,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from miniatures import changed, miniature, start_training
+from children import started, wait_for
+from conftest import REPOSITORY
+from miniatures import changed, miniature, train
+from ranks import (
+    apart,
+    damage_the_data,
+    error_of_the_training,
+    hash_of_the_system,
+    poison_the_loss_of_rank_1,
+    train_together,
+)
 
 from ganpipe import paths
 from ganpipe.config import Params
@@ -20,38 +34,33 @@ from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
 from ganpipe.sampling.published import load_generator
 
 SCRIPT = """
-import sys, hashlib, pathlib, torch
-from ganpipe import paths
+import sys
 from ganpipe.config import Params
-from ganpipe.training import distributed
-from ganpipe.training import stage as run
-trainers = []
-class Spy(run.Trainer):
-    def __init__(self, *args):
-        super().__init__(*args)
-        trainers.append(self)
-run.Trainer = Spy
-rank = __import__("os").environ["RANK"]
-params = Params.model_validate_json(sys.argv[1])
-run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir())
-values = [v for v in trainers[0].system.state_dict().values() if v.is_floating_point()]
-digest = hashlib.sha256(b"".join(v.numpy().tobytes() for v in values)).hexdigest()
-pathlib.Path("rank" + rank).write_text(digest)
+from ranks import hash_of_the_system
+hash_of_the_system(Params.model_validate_json(sys.argv[1]))
 """
 
 
-def train_together(params: Params, script: str = SCRIPT) -> None:
-    Path("script.py").write_text(script)
+def run_torchrun(params: Params) -> None:
+    Path("script.py").write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     command += ["--standalone", "script.py", params.model_dump_json()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    search = f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests'}"
+    environment = {**os.environ, "PYTHONPATH": search}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-9000:]
 
 
-@pytest.mark.parametrize("recipe", ["digits-dcgan", "digits-wgan-gp"])
-def test_both_ranks_hold_the_same_system(recipe: str, workspace: Callable[[str], Params]) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "train_in_both"),
+    [("digits-dcgan", run_torchrun), ("digits-wgan-gp", lambda params: train_together(params, hash_of_the_system))],
+    ids=["digits-dcgan", "digits-wgan-gp"],
+)
+def test_both_ranks_hold_the_same_system(
+    recipe: str, train_in_both: Callable[[Params], None], workspace: Callable[[str], Params]
+) -> None:
     params = miniature(workspace(recipe))
-    train_together(params)
+    train_in_both(params)
     assert Path("rank0").read_text() == Path("rank1").read_text()
     assert load_generator(paths.MODEL).sample(2).shape == (2, 28, 28, 1)
 
@@ -59,10 +68,10 @@ def test_both_ranks_hold_the_same_system(recipe: str, workspace: Callable[[str],
 def test_two_halves_of_a_batch_step_like_the_whole(workspace: Callable[[str], Params]) -> None:
     """The 1010 system draws no random numbers: two processes must do what one does, up to rounding."""
     params = changed(miniature(workspace("pattern-1010")), train={"kimg": 0.4})
-    assert start_training(params, "alone").wait() == 0
+    wait_for(started(train, params, "alone"))
     alone = load_generator(paths.MODEL).system.state_dict()
     before = json.loads((paths.MODEL / "generator.json").read_text())["train_fingerprint"]
-    train_together(params)
+    train_together(params, hash_of_the_system)
     together = load_generator(paths.MODEL).system.state_dict()
     assert json.loads((paths.MODEL / "generator.json").read_text())["train_fingerprint"] != before
     for name, value in together.items():
@@ -72,31 +81,7 @@ def test_two_halves_of_a_batch_step_like_the_whole(workspace: Callable[[str], Pa
 def test_a_batch_that_does_not_divide_is_refused(workspace: Callable[[str], Params]) -> None:
     params = changed(miniature(workspace("pattern-1010")), train={"batch": 7})
     with pytest.raises(AssertionError, match="train.batch = 7 does not divide among 2 processes"):
-        train_together(params)
-
-
-APART = """
-import os
-os.environ["LOCAL_RANK"] = "0"  # as if each process ran on a machine of its own
-if os.environ["RANK"] != "0":
-    os.chdir("other")
-"""
-
-FAILING = """
-import os, pathlib, sys
-from ganpipe import paths
-from ganpipe.config import Params
-from ganpipe.errors import GanpipeError
-from ganpipe.training import stage as run
-{patch}
-rank = os.environ["RANK"]
-told = run.Listeners(finding=lambda findings: pathlib.Path("finding" + rank).write_text(findings[-1].name))
-try:
-    params = Params.model_validate_json(sys.argv[1])
-    run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir(), told)
-except GanpipeError as error:
-    pathlib.Path("error" + rank).write_text(str(error))
-"""
+        train_together(params, hash_of_the_system)
 
 
 def test_processes_with_folders_of_their_own_go_on_where_rank_0_was(workspace: Callable[[str], Params]) -> None:
@@ -104,10 +89,10 @@ def test_processes_with_folders_of_their_own_go_on_where_rank_0_was(workspace: C
     Path("other").mkdir()
     for name in (".dvc", "data"):
         shutil.copytree(name, Path("other") / name)
-    train_together(params, APART + SCRIPT)
+    train_together(params, hash_of_the_system, apart)
     together = load_generator(paths.MODEL).system.state_dict()
     (Path(".ganpipe/checkpoints/together") / "last.pt").unlink()  # what is left is older
-    train_together(params, APART + SCRIPT)
+    train_together(params, hash_of_the_system, apart)
     assert Path("rank0").read_text() == Path("other/rank1").read_text()
     for name, value in load_generator(paths.MODEL).system.state_dict().items():
         assert torch.equal(value, together[name])
@@ -118,22 +103,14 @@ def test_an_error_of_rank_0_is_that_of_every_process(workspace: Callable[[str], 
     folder = Path(".ganpipe/checkpoints/together")
     folder.mkdir(parents=True)
     (folder / "last.pt").write_bytes(b"junk")
-    train_together(params, FAILING.format(patch=""))
+    train_together(params, error_of_the_training)
     assert "no checkpoint in it can be read" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("error1").read_text()
 
 
 def test_one_process_of_a_machine_verifies_the_data_and_all_fail_with_it(workspace: Callable[[str], Params]) -> None:
     params = miniature(workspace("pattern-1010"))
-    patch = """
-from ganpipe.errors import DataError
-def verify(self):
-    with open("verified", "a") as file:
-        file.write(os.environ["RANK"])
-    raise DataError("damaged")
-run.Packed.verify = verify
-"""
-    train_together(params, FAILING.format(patch=patch))
+    train_together(params, error_of_the_training, damage_the_data)
     assert Path("verified").read_text() == "0"
     assert (Path("error0").read_text(), Path("error1").read_text()) == ("damaged", "damaged")
 
@@ -147,7 +124,7 @@ def test_machines_with_other_data_do_not_train_together(workspace: Callable[[str
     write_packed(
         Path("other") / paths.PACKED_FILE, about, {"vector": Field(kind="vector", shape=(4,))}, {"items": turned}
     )
-    train_together(params, APART + FAILING.format(patch=""))
+    train_together(params, error_of_the_training, apart)
     assert "data.h5: other data than on the other machines" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("other/error1").read_text()
 
@@ -156,15 +133,7 @@ def test_a_loss_that_is_not_finite_in_another_process_is_a_finding_of_rank_0(
     workspace: Callable[[str], Params],
 ) -> None:
     params = miniature(workspace("pattern-1010"))
-    patch = """
-from ganpipe.systems.pattern_gan import PatternGAN
-plain = PatternGAN.fake_loss
-def poisoned(self, batch):
-    terms, tensors = plain(self, batch)
-    return ({"fake": terms["fake"] * float("nan")} if os.environ["RANK"] == "1" else terms), tensors
-PatternGAN.fake_loss = poisoned
-"""
-    train_together(params, FAILING.format(patch=patch))
+    train_together(params, error_of_the_training, poison_the_loss_of_rank_1)
     assert "discriminator/fake is nan after 0 kimg" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("error1").read_text()
     assert Path("finding0").read_text() == "non_finite"

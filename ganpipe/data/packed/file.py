@@ -350,6 +350,9 @@ class Packed:
             splits = self._splits[space]
             if any(not 0 <= rows.start <= rows.stop <= count for rows in splits.values()):
                 raise ValueError(f"splits {splits} do not fit {count} rows of the space {space!r}")
+            ordered = sorted((rows for rows in splits.values() if rows), key=lambda rows: rows.start)
+            if any(before.stop > after.start for before, after in zip(ordered, ordered[1:], strict=False)):
+                raise ValueError(f"splits {splits} of the space {space!r} share rows")
         if not counts:
             raise ValueError("it holds no space")
 

@@ -21,7 +21,6 @@ _MEASURED = 20_000  # rows at most, evenly spread: for statistics that is as goo
 _LABEL_HEIGHT = 12  # pixels, of Pillow's own font
 _LABEL_WIDTH = 6  # pixels per letter
 _SEED = 0
-_DRAWN = ("image", "sequence", "vector")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def describe(packed: Packed) -> list[str]:
 def _field(packed: Packed, name: str, field: Field) -> Iterator[str]:
     """Yield the lines about one field."""
     yield f"{name}: {field}" + (" (channels x height x width)" if field.kind == "image" else "")
-    if field.kind in _DRAWN:
+    if field.kind in pictures.DRAWN:
         found = statistics(packed, name)
         yield f"  mean {_numbers(found.mean)}, standard deviation {_numbers(found.std)} (of {found.rows} rows)"
     if field.kind in ("label", "attributes") and field.names:
@@ -91,7 +90,7 @@ def draw_preview(packed: Packed, path: Path) -> None:
 def _draw_space(packed: Packed, space: str) -> Image.Image | None:
     """Draw the rows of one space; None where no field of it can be drawn."""
     fields = {name: field for name, field in packed.fields.items() if field.space == space}
-    drawn = [name for name, field in fields.items() if field.kind in _DRAWN]
+    drawn = [name for name, field in fields.items() if field.kind in pictures.DRAWN]
     if not drawn:
         return None
     count = packed.count(space)

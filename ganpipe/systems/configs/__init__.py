@@ -1,6 +1,6 @@
-"""The options of each system: `Config` of `<name>.py` is what the section `system` may hold beside `name`.
+"""The options of each system: `Config` in `<name>.py` declares all keys of the section `system` but `name`.
 
-Imports no torch, so that params are checked, and the inputs of a generator known, before anything heavy is loaded.
+Imports no torch, so that params and the inputs of a generator are checked in a moment.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ class SystemConfig(Closed):
 
     @property
     def inputs(self) -> Mapping[str, Input]:
-        """What the generator is given for one item, by name, in the order in which it is drawn."""
+        """The inputs of the generator for one item, by name, in the order in which they are drawn."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """What `system` may hold for `conditional_gan`; the defaults are those of its source."""
+    """The options of `conditional_gan`; the defaults are those of its source."""
 
     latent: Width = 100  # length of z, without the condition
     network: Literal["dcgan", "mlp"] = "dcgan"
@@ -24,8 +24,8 @@ class Config(SystemConfig):
     condition: Literal["label", "attributes"] = "label"
     attributes: tuple[str, ...] | None = None  # names of attributes of the data; null: all
     objective: Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge"] = "non_saturating"
-    mismatched: bool = False  # half of the fakes are real images under a wrong condition
-    augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
+    mismatched: bool = False  # half of the cost of fakes is that of real images under a wrong condition
+    augment: tuple[Policy, ...] | None = None  # DiffAugment's policies, for every image that the discriminator sees
 
     @property
     def inputs(self) -> Mapping[str, Input]:

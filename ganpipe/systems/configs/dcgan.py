@@ -14,7 +14,7 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """What `system` may hold for `dcgan`; the defaults are those of its source."""
+    """The options of `dcgan`; the defaults are those of its source."""
 
     latent: Width = 100  # length of z
     features: Width = 64  # channels beside the image; doubled at each coarser level, the same everywhere in `faces`
@@ -22,9 +22,9 @@ class Config(SystemConfig):
     objective: ObjectiveName = "non_saturating"
     spectral_norm: bool = False  # in the discriminator, in place of batch norm
     minibatch_std: PositiveInt | None = None  # the discriminator compares the images of groups of this many
-    augment: tuple[Policy, ...] | None = None  # what DiffAugment does to every image the discriminator sees
-    r1_weight: NonNegativeFloat = 0.0  # gamma; of each image alone only with spectral_norm and no minibatch_std
-    r1_every: PositiveInt = 16  # iterations from one R1 penalty to the next, whose weight grows by as much
+    augment: tuple[Policy, ...] | None = None  # DiffAugment's policies, for every image that the discriminator sees
+    r1_weight: NonNegativeFloat = 0.0  # gamma; exact with spectral_norm and without minibatch_std, see `r1_penalty`
+    r1_every: PositiveInt = 16  # R1 in every k-th iteration, with k times the weight
     instance_noise: NonNegativeFloat = 0.0  # standard deviation at the start, on pixels in [-1, 1] ...
     instance_noise_until_kimg: PositiveFloat = 100.0  # ... falling linearly to zero here
     real_label: Annotated[float, Field(gt=0.5, le=1)] = 1.0  # below 1: one-sided label smoothing

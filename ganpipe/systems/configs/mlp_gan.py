@@ -14,7 +14,7 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """What `system` may hold for `mlp_gan`; the defaults are those of its source."""
+    """The options of `mlp_gan`; the defaults are those of its source."""
 
     latent: Width = 96  # length of z
     latent_distribution: Literal["normal", "uniform"] = "normal"  # uniform: in [0, 1]

@@ -13,9 +13,9 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """What `system` may hold for `pattern_gan`; the defaults are those of its source."""
+    """The options of `pattern_gan`; the defaults are those of its source."""
 
-    seed_value: Annotated[float, Field(ge=-100, le=100)] = 0.5  # what the generator is fed
+    seed_value: Annotated[float, Field(ge=-100, le=100)] = 0.5  # the generator's constant input
     hidden: Width = 3  # width of the one hidden layer of either network
 
     @property

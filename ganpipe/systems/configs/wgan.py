@@ -13,15 +13,15 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """What `system` may hold for `wgan`; the defaults are those of its source."""
+    """The options of `wgan`; the defaults are those of its source."""
 
     latent: Width = 100  # length of z
     features: Width = 64  # channels beside the image; doubled at each coarser level
     n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
     clip: PositiveFloat = 0.01  # c
     long_n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per long generator step; authors: 100
-    first_long_steps: NonNegativeInt = 25  # the first so many generator steps are long
-    long_step_every: PositiveInt = 500  # afterwards, one long step in so many
+    first_long_steps: NonNegativeInt = 25  # number of long generator steps at the start
+    long_step_every: PositiveInt = 500  # afterwards, every k-th generator step is long
 
     @property
     def inputs(self) -> Mapping[str, Input]:

@@ -13,14 +13,16 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """What `system` may hold for `wgan_gp`; the defaults are those of its source."""
+    """The options of `wgan_gp`; the defaults are those of its source."""
 
     latent: Width = 128  # length of z
     features: Width = 64  # channels beside the image; doubled at each coarser level (`resnet`: above 32x32 only)
     network: Literal["dcgan", "mnist", "cifar", "resnet"] = "dcgan"
     n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
     penalty_weight: NonNegativeFloat = 10.0  # lambda
-    generator_latents_per_image: Annotated[int, Field(ge=1, le=64)] = 1  # G's batch in critic batches; ResNet: 2
+    generator_latents_per_image: Annotated[int, Field(ge=1, le=64)] = (
+        1  # size of G's batch over that of the critic; ResNet: 2
+    )
 
     @property
     def inputs(self) -> Mapping[str, Input]:
