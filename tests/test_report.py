@@ -382,9 +382,8 @@ def test_a_real_translation_stands_beside_what_costs_nothing(translated: dict[st
         for row, name in zip(rows, ("l1", "psnr"), strict=True):
             numbers = [translated[f"{name}{of}"] for of in ("", "_mean_image", "_copy")]
             assert [cell.split()[0] for cell in row[1:4]] == [scores.shown(number) for number in numbers]
-        assert page.locator("#samples figcaption").all_inner_texts() == [
-            read_files.CAPTIONS["grid"], read_files.CAPTIONS["translations"],
-        ]  # fmt: skip
+        captions = page.locator("#samples figcaption").all_inner_texts()
+        assert {read_files.CAPTIONS["grid"], read_files.CAPTIONS["translations"]} <= set(captions)
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
         assert not complaints
 
