@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,26 +15,13 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from tracking.logging_stage import LOSS, stage
 
 from ganpipe.config import Params
 from ganpipe.identity import identify_workspace
 from ganpipe.tracking import api, background
 from ganpipe.tracking.api import sync_workspace, track
 from ganpipe.tracking.locations import store_uri
-
-LOSS = "train/loss_generator"
-
-
-def stage(params: Params, seconds: float, said: Path) -> None:
-    """What a training does that logs two points and then works for some seconds. `said` gets what it prints."""
-    sys.stdout = sys.stderr = said.open("w", buffering=1)
-    for standard in (1, 2):
-        os.dup2(sys.stdout.fileno(), standard)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    with track("train", params, identify_workspace(params)) as run:
-        for step in (1000, 2000):
-            run.metrics({LOSS: 1000 / step}, step)
-        time.sleep(seconds)
 
 
 def start(params: Params, seconds: float, said: str = "said.txt") -> BaseProcess:
@@ -51,7 +37,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from ganpipe.config import Params
-from tracking.test_store import stage
+from tracking.logging_stage import stage
 stage(Params.model_validate_json(sys.argv[1]), 0, Path(sys.argv[2]))
 """
 
