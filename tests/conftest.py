@@ -10,6 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+os.environ["DVC_TEST"] = "true"  # else every `dvc` command starts a process that asks for updates
 
 import pytest
 import raw_files
