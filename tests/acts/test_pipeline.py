@@ -173,7 +173,6 @@ def test_a_misspelt_override_is_refused_by_dvc_itself(override: str, line: str, 
 
 
 def test_kill_9_of_dvc_and_repro_again_is_one_row_and_the_same_bytes_with_another_system(checkout: Checkout) -> None:
-    checkout.commit()
     checkout.use("digits-mlp", kimg="40", preview_kimg="20", log_kimg="5", count="300", checkpoint_seconds="0.2")
     before = len(checkout.rows())
     known = set((checkout.folder / ".ganpipe/checkpoints").glob("*/last.pt"))
