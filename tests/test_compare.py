@@ -102,13 +102,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checkout(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DVC repository, empty but for the packed data's manifest."""
+    """A DVC repository, empty but for the file of a system and the packed data's manifest."""
     shutil.copytree(repository, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_TEST", "true")  # no process that asks for a newer DVC after each command
     paths.PIPELINE.write_text(PIPELINE)
+    Path("ganpipe/systems").mkdir(parents=True)
+    Path("ganpipe/systems/mlp_gan.py").write_text("# the code of the system is part of what an experiment is\n")
     paths.MANIFEST.parent.mkdir(parents=True)
     paths.MANIFEST.write_text(json.dumps({"content_sha256": "d" * 64}))
     return tmp_path
