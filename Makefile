@@ -10,7 +10,7 @@ repro: setup  ## run the pipeline: download, pack, train, sample, evaluate
 	$(RUN) dvc repro
 
 test: setup browser  ## run the test suite
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## check style and types
 	$(RUN) ruff check .

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
@@ -17,6 +18,7 @@ import raw_files
 import torch
 from once import made_once, shared_folder
 from trained import trained  # noqa: F401  a fixture is found where it is imported
+from xdist.scheduler import LoadScopeScheduling
 
 from ganpipe import paths, recipes
 from ganpipe.config import Data, Params, load_params
@@ -39,16 +41,25 @@ DIVISIBLE = ("acts/test_recipes.py", "training/test_exactness.py", "training/tes
 """Files whose tests may run in different workers, since they share what takes time through files. They come last."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let every file run in one worker, but the divisible ones, whose tests fill the time at the end."""
+    """Put the longest files first, and those whose tests fill the time of idle workers last."""
     order = {name: place for place, name in enumerate(LONGEST, -len(LONGEST))}
     order |= {name: place for place, name in enumerate(DIVISIBLE, 1)}
-    names = {item: item.path.relative_to(REPOSITORY / "tests").as_posix() for item in items}
-    for item, name in names.items():
-        if name not in DIVISIBLE:
-            item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: order.get(names[item], 0))
+    items.sort(key=lambda item: order.get(item.path.relative_to(REPOSITORY / "tests").as_posix(), 0))
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives every file to one worker, but the divisible ones test by test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        return nodeid if file in DIVISIBLE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Tell pytest-xdist how to share the tests among its workers."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
