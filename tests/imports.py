@@ -67,6 +67,7 @@ def closure(roots: Iterable[str]) -> set[str]:
     return seen
 
 
+@cache
 def has_code(module: str) -> bool:
     """Whether a module holds more than its docstring."""
     body = ast.parse(modules()[module].read_text(encoding="utf-8")).body
