@@ -23,7 +23,7 @@ UP_TO_DATE: set[str] = set()
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
     checkout = copy_working_tree(folder)
-    checkout.use("pattern-1010", checkpoint_seconds="0.2")
+    checkout.use("pattern-1010", kimg="2.5", lr="0.04", checkpoint_seconds="0.2")  # four times as fast as the recipe
     params = folder / "params.yaml"
     params.write_text(re.sub(r"pictures:.*\n(  - \w+\n)+", "pictures: []\n", params.read_text()))
     checkout.commit()
@@ -155,7 +155,7 @@ def test_an_unknown_system_is_one_line_also_where_all_else_is_cached(checkout: C
 
 def test_an_interrupted_training_goes_on_after_a_pull_that_adds_a_system(checkout: Checkout) -> None:
     params = checkout.folder / "params.yaml"
-    replace(params, "  kimg: 10\n", "  kimg: 2\n")
+    replace(params, "  kimg: 2.5\n", "  kimg: 2\n")
     checkpoints = checkout.folder / ".ganpipe/checkpoints"
     process = subprocess.Popen(
         ["dvc", "repro", "train"], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.DEVNULL
