@@ -73,23 +73,25 @@ def side_by_side(system: System, inputs: Batch, made: Items, given: GivenSource 
 
 def shown_outputs(system: System) -> Mapping[str, Kind]:
     """Return the kind of each output that can be shown, by its name."""
-    kinds = {name: system.data.fields[field].kind for name, field in system.outputs.items()}
-    return {name: kind for name, kind in kinds.items() if kind in DRAWN}
+    return _drawn(system, system.outputs)
 
 
 def _shown_given(system: System) -> Mapping[str, Kind]:
     """Return the kind of each given input that can be shown, by its name."""
-    fields = {name: one.field for name, one in system.inputs.items() if isinstance(one, Given)}
-    kinds = {name: system.data.fields[field].kind for name, field in fields.items()}
-    return {name: kind for name, kind in kinds.items() if kind in DRAWN}
+    return _drawn(system, {name: one.field for name, one in system.inputs.items() if isinstance(one, Given)})
 
 
 def _targets(system: System) -> Mapping[str, Kind]:
     """Return the kinds of the fields that outputs should look like and that are in the space of a given row."""
-    spaces, given = given_spaces(system), given_fields(system)
+    spaces, given, known = given_spaces(system), given_fields(system), system.data.fields
     fields = [field for field in dict.fromkeys(system.outputs.values()) if field not in given]
-    kinds = {field: system.data.fields[field].kind for field in fields if system.data.fields[field].space in spaces}
-    return {field: kind for field, kind in kinds.items() if kind in DRAWN}
+    return _drawn(system, {field: field for field in fields if known[field].space in spaces})
+
+
+def _drawn(system: System, fields: Mapping[str, str]) -> Mapping[str, Kind]:
+    """Return the kinds of fields of the data, by the names that they go by here; those without a picture left out."""
+    kinds = {name: system.data.fields[field].kind for name, field in fields.items()}
+    return {name: kind for name, kind in kinds.items() if kind in DRAWN}
 
 
 def _sheet(items: np.ndarray, kind: Kind, plan: Plan) -> Image.Image:
