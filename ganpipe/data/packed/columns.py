@@ -168,9 +168,7 @@ class StoredColumn:
 
     def slice(self, start: int, stop: int) -> np.ndarray:
         """Return a copy of consecutive rows."""
-        rows = np.empty((len(range(len(self))[start:stop]), *self.shape[1:]), self.dtype)
-        self.copy_to(rows, start)
-        return rows
+        return _sliced(self, start, stop)
 
     def copy_to(self, rows: np.ndarray, start: int) -> None:
         """Fill `rows` with consecutive rows from row `start` on. Raises `DataError` where they cannot be read.
@@ -211,9 +209,7 @@ class JoinedColumn:
         return taken
 
     def slice(self, start: int, stop: int) -> np.ndarray:
-        rows = np.empty((len(range(len(self))[start:stop]), *self.shape[1:]), self.dtype)
-        self.copy_to(rows, start)
-        return rows
+        return _sliced(self, start, stop)
 
     def copy_to(self, rows: np.ndarray, start: int) -> None:
         done = 0
@@ -231,6 +227,12 @@ class JoinedColumn:
 
 
 Column = StoredColumn | JoinedColumn
+
+
+def _sliced(column: Column, start: int, stop: int) -> np.ndarray:
+    rows = np.empty((len(range(len(column))[start:stop]), *column.shape[1:]), column.dtype)
+    column.copy_to(rows, start)
+    return rows
 
 
 @dataclass(frozen=True)
