@@ -23,7 +23,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3")'
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 	$(UV) pip sync --quiet --python $(VENV) --require-hashes --compile-bytecode requirements.lock
-	$(UV) pip install --quiet --python $(VENV) --no-deps --editable .
+	$(UV) pip install --quiet --python $(VENV) --no-deps --config-setting editable_mode=compat --editable .
 	touch $@
 
 browser: setup  ## bring a browser for the tests of the report, unless there is one

@@ -38,13 +38,16 @@ class Data(Closed):
 
     name: str
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
+    follow_links: bool = True  # of the folder `source`: links stand for what they lead to; false: they are left out
     verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
     crop: Side | Literal["whole"] | None = None  # centre square cut first, pixels; whole: none; null: as suits the set
     size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
+    scale: Annotated[int, Field(ge=1, le=64)] | None = None  # image side / side of the field `low`; null: the set's own
     channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
     flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
     jitter: Annotated[int, Field(ge=0, le=8192)] = 0  # enlarge images by so many pixels, then cut out a random window
     max_bad: NonNegativeInt = 100  # so many unreadable images are left out and listed; one more ends the packing
+    max_pixels: Annotated[int, Field(ge=1, le=2**31)] = 89_478_485  # larger images are left out, undecoded
     compression: Literal["gzip", "lzf"] | None = None  # smaller and slower to read: for archives; null: none
     shards: Annotated[int, Field(ge=1, le=99_999)] = 1  # files to spread the rows over
 
@@ -103,6 +106,7 @@ class Train(Closed):
     preview_kimg: Kimg
     log_kimg: Kimg
     evaluate_kimg: Kimg | None = None  # how often `training.in_training_score` scores the generator; null: never
+    start_from: str | None = None  # a folder or an MLflow run with a published generator, whose weights to begin with
     publish: Literal["last", "best"] = "last"  # the generator of the end, or the one with the best of these scores
     on_failure: Literal["warn", "stop"] = "warn"  # what a finding of `ganpipe.history.diagnosis` leads to
 
