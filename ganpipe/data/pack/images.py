@@ -8,7 +8,6 @@ ITU-R 601 luma. 32-bit integers beyond 16 bits and floating-point pixels have no
 
 from __future__ import annotations
 
-import io
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -17,9 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+from ganpipe.data.pack.recognise import MISSING_HEIC, is_heic, is_raw, opened
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-"""Names that are taken for images, in lower case."""
+"""Names that are taken for images in published archives, in lower case."""
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused before they are decoded: a quarter of a GiB as RGB, Pillow's own limit."""
@@ -62,7 +62,7 @@ class Transform:
         except UnreadableError:
             raise
         except UnidentifiedImageError:
-            raise UnreadableError(f"is no image in a known format ({', '.join(FORMATS)})") from None
+            raise UnreadableError(MISSING_HEIC if is_heic(content) else "is no image in a known format") from None
         except Image.DecompressionBombError:
             raise UnreadableError(f"announces more than {MAX_PIXELS} pixels") from None
         except Exception as error:  # decoders fed with hostile bytes raise anything, from OSError to IndexError
@@ -92,7 +92,9 @@ class Transform:
 
 
 def _decoded(content: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    image = opened(content)
+    if is_raw(image):
+        raise UnreadableError("is a camera's raw file; develop it to JPEG, PNG or TIFF first")
     _refuse_above_limit(image.width, image.height, "is")
     image.load()
     return _upright(image)
