@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import shutil
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path

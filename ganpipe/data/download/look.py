@@ -1,8 +1,8 @@
 """A cheap fingerprint of the user's own files: names, sizes and times, not contents.
 
 DVC does not look into a folder outside the project. The stage `source` runs at each `dvc repro` and writes the
-fingerprint to data/source.json, on which `download` depends: so changed files are gathered anew. Where they hold what they
-held, only with other times, the raw files are the same bytes, and nothing further down runs.
+fingerprint to data/source.json, on which `download` depends: so changed files are gathered anew. Where they hold what
+they held, only with other times, the raw files are the same bytes, and nothing further down runs.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def look_at_source(data: Data, into: Path) -> None:
 
     Of a folder of the user's own pictures, that of all files which `download` would gather or name, links as
     `data.follow_links` says; of another source, that of the raw files that lie there. Without a source, or with one on
-    the web, there is nothing to look at. Where the source is not on this machine but `into` is, from another one, `into`
-    stays: what was computed from the source remains valid.
+    the web, there is nothing to look at. Where the source is not on this machine but `into` is, from another one,
+    `into` stays: what was computed from the source remains valid.
     """
     path = resolved(data.source) if data.source is not None and "://" not in data.source else None
     if path is None:

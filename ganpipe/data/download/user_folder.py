@@ -1,8 +1,8 @@
 """One tar file of the user's own folder: the same bytes for the same names and contents, wherever and whenever.
 
-The rule about links, `data.follow_links`: true, and a link to a file or folder stands for what it leads to, wherever that
-lies; false, and links are left out. A link to a folder that the link itself lies in would never end, and is left out; so
-is one that leads nowhere.
+The rule about links, `data.follow_links`: true, and a link to a file or folder stands for what it leads to, wherever
+that lies; false, and links are left out. A link to a folder that the link itself lies in would never end, and is left
+out; so is one that leads nowhere.
 """
 
 from __future__ import annotations

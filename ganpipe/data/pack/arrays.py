@@ -1,20 +1,21 @@
 """The user's own pictures as NumPy arrays: one `.npy` of images, or an `.npz` of images, labels and splits.
 
 Arrays are told apart by their names. A name is made of parts: one of `IMAGES` or `LABELS` and, where there are splits,
-train, val, test and the like, in any order and case: `images`, `y`, `x_train`, `test_labels`. `arr_0` and `arr_1`, which
-NumPy gives to arrays without names, are images and labels; an array that is alone holds images. Others are left out.
+train, val, test and the like, in any order and case: `images`, `y`, `x_train`, `test_labels`. `arr_0` and `arr_1`,
+which NumPy gives to arrays without names, are images and labels; an array that is alone holds images. Others are left
+out.
 
-Images are (n, height, width), (n, height, width, channels) or (n, channels, height, width) with 1, 3 or 4 channels; of 4
-the last is opacity, over white. If both the second and the last number may be channels, the last are. Their values are,
-in all arrays alike,
+Images are (n, height, width), (n, height, width, channels) or (n, channels, height, width) with 1, 3 or 4 channels; of
+4 the last is opacity, over white. If both the second and the last number may be channels, the last are. Their values
+are, in all arrays alike,
 
 * bytes, or whole numbers 0..255: taken as they are; truth values: black and white;
 * whole numbers 0..65535: the upper 8 of 16 bits are kept, as of 16-bit pictures;
 * floating point: 0..1 or -1..1 from black to white, or 0..255. The range is found out from the values, and said. It may
   be exceeded by `_SLACK` of its length, by rounding errors, which are cut off.
 
-Labels are whole numbers or texts, (n,) or (n, 1); the sorted ones are the classes. Python objects (pickles) run code when
-they are opened: they are refused.
+Labels are whole numbers or texts, (n,) or (n, 1); the sorted ones are the classes. Python objects (pickles) run code
+when they are opened: they are refused.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from ganpipe.data.catalogue.dataset import (
     UserFolders,
 )
 from ganpipe.data.pack.archives import ADVICE, members
-from ganpipe.data.pack.items import SPLITS, TRAIN, Item, is_image
 from ganpipe.data.pack.class_folders import class_folders
+from ganpipe.data.pack.items import SPLITS, TRAIN, Item, is_image
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.pairs import side_by_side, two_folders
 from ganpipe.data.pack.scan import scan

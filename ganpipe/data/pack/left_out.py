@@ -76,7 +76,7 @@ class Quarantine:
             table.writerows([("name", "reason"), *self._entries, *self._beside])
 
     def tell(self, path: Path) -> None:
-        """Print one line about the images that cannot be used and one about the other files, which are listed at `path`."""
+        """Print one line about images that cannot be used and one about other files; they are listed at `path`."""
         if self._entries:
             print(f"Left out {len(self)} images that cannot be used: {self._some()}; all in {path}", file=sys.stderr)
         if self._kinds:

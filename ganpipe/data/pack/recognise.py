@@ -1,9 +1,9 @@
 """Which files are pictures: decided by their content, whatever their name says.
 
 A picture is what the locked Pillow decodes to pixels by itself: `FORMATS`, and HEIC with the extra `heic`. Left out are
-formats that start other programs or belong to one system (EPS, PostScript, WMF, EMF), that Pillow knows by name but does
-not decode (BUFR, GRIB, HDF5, MPEG), that hold numbers without an agreed black and white (SPIDER), and that have no mark
-at their beginning to tell them from text (IMT, IPTC). Pillow does not read SVG, PDF, JPEG XL and films.
+formats that start other programs or belong to one system (EPS, PostScript, WMF, EMF), that Pillow knows by name but
+does not decode (BUFR, GRIB, HDF5, MPEG), that hold numbers without an agreed black and white (SPIDER), and that have no
+mark at their beginning to tell them from text (IMT, IPTC). Pillow does not read SVG, PDF, JPEG XL and films.
 
 Two formats have weak marks or none, so that any file may look like them. TGA is recognised by the signature at its end,
 or by its suffix together with a header that makes sense; DIB, a BMP without its first bytes, by suffix and header.

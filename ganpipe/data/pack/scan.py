@@ -1,7 +1,7 @@
 """A first look at the user's own pictures: which files of the archive are pictures, and in which folders they lie.
 
-The archive is the tar file that `download` made of a folder, or a zip or tar of the user's own. In the latter, one folder
-at the top that wraps everything is looked through, unless its name is that of a split.
+The archive is the tar file that `download` made of a folder, or a zip or tar of the user's own. In the latter, one
+folder at the top that wraps everything is looked through, unless its name is that of a split.
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     The rows are in `data.h5`, or in `data.shards` files that the manifest names. Tables keep the published order;
     images are sorted by split and name. Images that cannot be used, or have another shape than the first one of the
     archive, are left out and listed in `quarantine.csv`, up to `data.max_bad` of them; so are files of the user's own
-    that are no images, in any number. All files get their final names, or none does. `workers` processes decode images (None: one per core); the result is the same for any number. Raises
-    `DataError` naming the file and the row where the raw files are missing, of another set, or not as published,
-    `ConfigError` where the params do not suit the set.
+    that are no images, in any number. All files get their final names, or none does. `workers` processes decode images
+    (None: one per core); the result is the same for any number. Raises `DataError` naming the file and the row where
+    the raw files are missing, of another set, or not as published, `ConfigError` where the params do not suit the set.
     """
     dataset = lookup(data.name)
     provenance = _provenance(dataset, raw)
