@@ -15,6 +15,7 @@ that of a picture: it was meant to be one, and is reported as a picture that can
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import PurePosixPath
 
 from PIL import Image
@@ -133,8 +134,9 @@ def _brands(content: bytes) -> set[bytes]:
 def _opens(name: str, content: bytes) -> bool:
     """Return whether Pillow takes the header for that of a picture, which is worth believing for this name."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            found = image.format or ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd headers
+            found = Image.open(io.BytesIO(content), formats=FORMATS).format or ""
     except Exception:  # readers of formats fed with other bytes raise anything
         return False
     signed = found == "TGA" and content.endswith(_TGA_END)
