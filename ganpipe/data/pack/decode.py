@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -32,6 +32,7 @@ _ALONE = 128  # images: not worth starting another process
 _AHEAD = 3  # chunks per other process that are waiting or being decoded; as many again may be done
 
 
+@runtime_checkable
 class ToPixels(Protocol):
     """Turns the bytes of one image into pixels: decodes a picture (`images.Transform`) or draws one (`drawing`)."""
 

@@ -115,7 +115,9 @@ def read_emoji(path: Path) -> dict[str, Emoji]:
             for one in (entry, *entry.get("skins", ())):
                 table[_code(one["hexcode"])] = _emoji(entry, one)
     except _DAMAGE as error:
-        raise DataError(f"{path}: is not emojibase's table of emoji ({type(error).__name__}: {error}); {ADVICE}") from None
+        raise DataError(
+            f"{path}: is not emojibase's table of emoji ({type(error).__name__}: {error}); {ADVICE}"
+        ) from None
     return table
 
 
@@ -156,9 +158,7 @@ def _captioned_splits(common: Sequence[Emoji]) -> dict[str, str]:
     """Return the split of each name: test for a tenth of the names, valid for a tenth of the others' skin tones."""
     tested = held_out(emoji.base for emoji in common)
     checked = held_out(emoji.name for emoji in common if emoji.tone != NO_TONE and emoji.base not in tested)
-    return {
-        emoji.name: TEST if emoji.base in tested else VALID if emoji.name in checked else TRAIN for emoji in common
-    }
+    return {emoji.name: TEST if emoji.base in tested else VALID if emoji.name in checked else TRAIN for emoji in common}
 
 
 def _attributes(emoji: Emoji, names: tuple[str, ...]) -> UInt8[np.ndarray, " k"]:
@@ -222,7 +222,9 @@ def openmoji_pairs(dataset: Dataset, raw: Path) -> Iterator[Item]:
     assert isinstance(layout, OpenMojiPairs)
     path = raw / layout.archive
     splits = _openmoji_splits(path)
-    files = {f"package/{folder}/svg/{code}.svg": (field, code) for code in splits for field, folder in _OPENMOJI.items()}
+    files = {
+        f"package/{folder}/svg/{code}.svg": (field, code) for code in splits for field, folder in _OPENMOJI.items()
+    }
     missing = set(files)
     for member in members(path, files.__contains__):
         field, code = files[member.name]

@@ -63,7 +63,9 @@ def _celeba(dataset: Dataset, raw: Path) -> Iterator[Item]:
         tables = (layout.attributes, layout.partition)
         has, lacks = tables if odd in attributes else tables[::-1]
         raise DataError(f"{raw / lacks}: has no row for {odd}, which {has} has; {ADVICE}")
-    rows = {image: Item("", b"", None, partition[image], {"attributes": values}) for image, values in attributes.items()}
+    rows = {
+        image: Item("", b"", None, partition[image], {"attributes": values}) for image, values in attributes.items()
+    }
     yield from _in_rows(raw / layout.archive, layout.root, rows, layout.attributes)
 
 
@@ -151,7 +153,9 @@ def _in_rows(path: Path, root: str, rows: Mapping[str, Item], table: str) -> Ite
         if not member.problem and (member.name != f"{root}/{name}" or name not in rows):
             raise DataError(f"{path}: {member.name!r} has no row in {table}; {ADVICE}")
         missing.discard(name)  # a refused member has a row too
-        yield replace(rows.get(name, Item("", b"", None)), name=member.name, content=member.content, problem=member.problem)
+        yield replace(
+            rows.get(name, Item("", b"", None)), name=member.name, content=member.content, problem=member.problem
+        )
     if missing:
         raise DataError(f"{path}: has no {root}/{min(missing)}, which {table} has a row for; {ADVICE}")
 

@@ -23,9 +23,7 @@ def names_in(kind: Kind, values: Sequence[Value]) -> tuple[str, ...]:
     return ()
 
 
-def numbered(
-    field: str, raw: RawField, names: Sequence[str], values: Sequence[Value]
-) -> Shaped[np.ndarray, "n ..."]:
+def numbered(field: str, raw: RawField, names: Sequence[str], values: Sequence[Value]) -> Shaped[np.ndarray, "n ..."]:
     """Return the rows of a field in stored form. Raises `DataError` for a text longer than the field."""
     numbers = {name: number for number, name in enumerate(names)}
     rows: list[object]
@@ -36,7 +34,9 @@ def numbered(
         texts = [words for words in values if isinstance(words, tuple)]
         longest = max(texts, key=len)
         if len(longest) > length:
-            raise DataError(f"{field} {text_of(longest)!r} has {len(longest)} words, more than the {length} of the field")
+            raise DataError(
+                f"{field} {text_of(longest)!r} has {len(longest)} words, more than the {length} of the field"
+            )
         rows = [[numbers[word] for word in words] + [0] * (length - len(words)) for words in texts]
     else:
         rows = list(values)

@@ -114,9 +114,7 @@ def _draw_space(packed: Packed, space: str) -> Image.Image | None:
     return _page(images, notes)
 
 
-def _notes(
-    packed: Packed, fields: Mapping[str, Field], rows: Int64[np.ndarray, " n"]
-) -> Sequence[Sequence[str]]:
+def _notes(packed: Packed, fields: Mapping[str, Field], rows: Int64[np.ndarray, " n"]) -> Sequence[Sequence[str]]:
     """Return what is written under each row, label by label and then the texts; empty where a space has neither."""
     columns = []
     for name, field in sorted(fields.items(), key=lambda one: _WRITTEN.index(one[1].kind)):
