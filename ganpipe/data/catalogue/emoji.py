@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ganpipe.data.catalogue.dataset import Dataset, NpmPackage, RawField, RawFile
 from ganpipe.data.catalogue.drawings import (
-    Drawings,
     EmojiCaptions,
     EmojiPairs,
     EmojiStyles,

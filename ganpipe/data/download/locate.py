@@ -126,8 +126,8 @@ def _on_this_machine(dataset: Dataset, file: RawFile, data: Data) -> Place:
         return _published(file)
     what = f"{file.name} or {file.origin.tarball}" if isinstance(file.origin, NpmPackage) else file.name
     raise ConfigError(
-        f"{PARAMS}: data.source = {data.source!r}: there is no such file; give the path of {what} or of the folder that "
-        "holds it"
+        f"{PARAMS}: data.source = {data.source!r}: there is no such file; give the path of {what} or of the "
+        "folder that holds it"
     )
 
 

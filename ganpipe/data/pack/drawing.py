@@ -42,6 +42,6 @@ def require_resvg(name: str) -> None:
     """Raise `DataError` where the library that draws the set `name` is missing."""
     if importlib.util.find_spec("resvg_py") is None:
         raise DataError(
-            f"data.name = {name!r} consists of drawings, and the Python package resvg-py, which draws them, is missing; "
-            "run `pip install 'ganpipe[emoji]'`"
+            f"data.name = {name!r} consists of drawings, and the Python package resvg-py, which draws them, is "
+            "missing; run `pip install 'ganpipe[emoji]'`"
         )

@@ -19,7 +19,7 @@ TRAIN, VALID, TEST = SPLITS = ("train", "valid", "test")
 """The splits of images, in packed order."""
 
 Value = str | tuple[str, ...] | UInt8[np.ndarray, " k"]
-"""What a small field holds of one row, before packing numbers it: a class, the words of a text, attributes of 0 or 1."""
+"""What a small field holds of one row, before it is numbered: a class, the words of a text, attributes of 0 or 1."""
 
 
 @dataclass(frozen=True)
