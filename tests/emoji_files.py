@@ -61,7 +61,11 @@ def table() -> list[dict[str, Any]]:
         ]
         entries.append({"label": person, "hexcode": code(person), "group": 1, "gender": 1, "skins": skins})
     entries += [{"label": thing, "hexcode": code(thing), "group": 7, "tags": ["x"]} for thing in THINGS]
-    return [*entries, {"label": FLAG, "hexcode": code(FLAG), "group": 9}, {"label": "letter no vendor has", "hexcode": "1F1E7"}]
+    return [
+        *entries,
+        {"label": FLAG, "hexcode": code(FLAG), "group": 9},
+        {"label": "letter no vendor has", "hexcode": "1F1E7"},
+    ]
 
 
 def icons(vendor: int) -> dict[str, Any]:
