@@ -46,9 +46,9 @@ def test_gradients_links_masks_and_the_current_colour(tmp_path: Path) -> None:
     body = (
         '<defs><rect id="r" width="8" height="8"/><linearGradient id="g"><stop stop-color="#fff"/>'
         '<stop offset="1" stop-color="#000"/></linearGradient><mask id="m">'
-        '<rect width="4" height="8" fill="#fff"/></mask></defs><g mask="url(#m)"><use xlink:href="#r" fill="url(#g)"/></g>'
-        '<rect x="6" width="2" height="8" '
-        'fill="currentColor"/>'
+        '<rect width="4" height="8" fill="#fff"/></mask></defs>'
+        '<g mask="url(#m)"><use xlink:href="#r" fill="url(#g)"/></g>'
+        '<rect x="6" width="2" height="8" fill="currentColor"/>'
     )
     row = Drawing(8, 1).of_bytes(icons(tmp_path, body=body).svg("x"))[4, :, 0].tolist()
     assert row[:4] == sorted(row[:4], reverse=True) and row[0] > 220 and row[3] < 160
