@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ganpipe.cli import app
 from ganpipe.data.catalogue.dataset import Dataset, NpmPackage, Published, UserFolder
+from ganpipe.data.catalogue.listing import card
 from ganpipe.data.catalogue.sets import CELEBA, DATASETS, FLOWERS102, lookup
 from ganpipe.errors import ConfigError
 
@@ -119,6 +120,13 @@ def test_a_card_tells_everything(dataset: Dataset) -> None:
     for file in dataset.files:
         assert file.name in text and (file.sha256 or "") in text and f"{file.size or 0:,}" in text + "0"
         assert all(url in text for url in getattr(file.origin, "urls", ()))
+
+
+def test_a_card_says_what_texts_drawings_and_unnamed_classes_are() -> None:
+    emoji, tones, folder = ("\n".join(card(name)) for name in ("emoji", "emoji-tones", "folder"))
+    assert "drawings, of any size" in emoji and "texts of at most 11 words and marks" in emoji
+    assert "person            one of the classes that the raw files name" in tones
+    assert "label             the subfolders, where there are some" in folder
 
 
 def test_no_card_of_an_unknown_set() -> None:
