@@ -32,6 +32,8 @@ from ganpipe.data.pack.items import TEST, TRAIN, VALID, Item
 from ganpipe.errors import DataError
 
 _FLAGS = "flags"
+_OPENMOJI = {"a": "black", "b": "color"}  # the folder of each field
+_OPENMOJI_TABLE = "package/data/openmoji.json"
 _SKIN_TONE = tuple(f"-{tone}" for tone in sorted(TONES, key=len, reverse=True))  # the ends of Fluent's names
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -232,10 +234,6 @@ def openmoji_pairs(dataset: Dataset, raw: Path) -> Iterator[Item]:
         yield Item(member.name, member.content, member.problem, splits[code], field=field, key=code)
     if missing:
         raise DataError(f"{path}: has no {min(missing)}, which its table names; {ADVICE}")
-
-
-_OPENMOJI = {"a": "black", "b": "color"}
-_OPENMOJI_TABLE = "package/data/openmoji.json"
 
 
 def _openmoji_splits(path: Path) -> dict[str, str]:
