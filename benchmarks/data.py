@@ -11,7 +11,6 @@ import argparse
 import io
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tarfile
@@ -28,7 +27,7 @@ import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
-from turns import in_turns
+from turns import in_turns, report
 
 from ganpipe.data.download.stage import SOURCE
 from ganpipe.data.packed.file import Packed
@@ -84,17 +83,6 @@ def run(folder: Path, images: int, rounds: int) -> None:
     cold = in_turns(rounds, *(partial(cold_rate, folder, reader) for reader in COLD_READERS))
     report("cold reads", "random h5py rows", "shuffled blocks", [(row[0], row[1]) for row in cold], 5)
     report("cold, up to floats", "random h5py rows", "Sampler", [(row[0], row[2]) for row in cold], None)
-
-
-def report(title: str, one: str, other: str, rates: list[tuple[float, float]], goal: float | None) -> None:
-    """Print the median rates of two rivals and the median of their ratios."""
-    slow, fast = (statistics.median(column) for column in zip(*rates, strict=True))
-    ratios = sorted(after / before for before, after in rates)
-    print(
-        f"{title}: {one} {slow:,.0f} img/s, {other} {fast:,.0f} img/s, ratio {statistics.median(ratios):.2f} "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f}){f', goal {goal}' if goal else ''}",
-        flush=True,
-    )
 
 
 def make_images(folder: Path, count: int) -> None:

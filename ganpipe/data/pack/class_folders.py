@@ -32,7 +32,7 @@ def class_folders(found: Scan) -> Iterator[Item]:
             split = split_of(folders.pop(0)) or TRAIN
         elif splits:
             problem = problem or "lies in no folder of a split"
-        yield Item(member.name, member.content, problem, split, folders[0] if folders else None)
+        yield Item(member.name, member.content, problem, split, {"label": folders[0]} if folders else {})
 
 
 def _has_splits(found: Scan) -> bool:

@@ -16,11 +16,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import UInt8
 
-from ganpipe.data.pack.images import Transform, UnreadableError
+from ganpipe.data.pack.images import UnreadableError
 from ganpipe.data.pack.items import Item
 from ganpipe.errors import DataError
 from ganpipe.machine import available_cores
@@ -31,6 +32,14 @@ _ALONE = 128  # images: not worth starting another process
 _AHEAD = 3  # chunks per other process that are waiting or being decoded; as many again may be done
 
 
+@runtime_checkable
+class ToPixels(Protocol):
+    """Turns the bytes of one image into pixels: decodes a picture (`images.Transform`) or draws one (`drawing`)."""
+
+    def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+        """Return the pixels. Raises `UnreadableError`, and no other error."""
+
+
 @dataclass
 class PixelFile:
     """A file of decoded images, one after the other, all of the shape (height, width, channels) of the first.
@@ -39,7 +48,7 @@ class PixelFile:
     """
 
     path: Path
-    transform: Transform
+    transform: ToPixels
     shape: tuple[int, int, int] | None = None  # None: no image has been decoded
 
 

@@ -1,4 +1,4 @@
-"""An encoded image of an archive, with its field, split, pair, class and attributes.
+"""An encoded image of an archive, with its field, split, pair and what else belongs to its row.
 
 Of published archives, members without a suffix of an image, hidden ones and those of `__MACOSX` are no images. They are
 left out without a message. What is an image among the user's own files is decided in `recognise`.
@@ -6,6 +6,8 @@ left out without a message. What is an image among the user's own files is decid
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,17 +18,23 @@ from ganpipe.data.pack.images import SUFFIXES
 TRAIN, VALID, TEST = SPLITS = ("train", "valid", "test")
 """The splits of images, in packed order."""
 
+Value = str | tuple[str, ...] | UInt8[np.ndarray, " k"]
+"""What a small field holds of one row, before it is numbered: a class, the words of a text, attributes of 0 or 1."""
+
 
 @dataclass(frozen=True)
 class Item:
-    """An encoded image, or the reason why there is none, with all that the raw files say about it."""
+    """An encoded image, or the reason why there is none, with all that the raw files say about it.
+
+    `columns` are the values of small fields: of all that the set has, or without `label` where the image lies in no
+    folder of a class.
+    """
 
     name: str
     content: bytes
     problem: str | None
     split: str = TRAIN
-    folder: str | None = None  # the name of its class; None: it has none
-    attributes: UInt8[np.ndarray, " k"] | None = None  # 0 or 1
+    columns: Mapping[str, Value] = dataclasses.field(default_factory=dict)  # by field
     field: str = "image"  # the name of the pixel file that it goes to, see `decode.decoded`
     key: str = ""  # images of one key and split are one row; empty: it is a row of its own
 

@@ -1,4 +1,4 @@
-"""Sets that come as archives of encoded images: class, split and attributes of every image."""
+"""Sets that come as archives of encoded images or drawings: split, class and attributes of every image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from ganpipe.data.catalogue.dataset import (
     UnpairedFolders,
     UserFolders,
 )
+from ganpipe.data.catalogue.drawings import EmojiCaptions, EmojiPairs, EmojiStyles, EmojiTones, OpenMojiPairs
 from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.class_folders import class_folders
-from ganpipe.data.pack.items import SPLITS, TRAIN, Item, is_image
+from ganpipe.data.pack.emoji import captioned_emoji, emoji_in_styles, emoji_in_tones, emoji_pairs, openmoji_pairs
+from ganpipe.data.pack.items import SPLITS, Item, is_image
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.pairs import side_by_side, two_folders
 from ganpipe.data.pack.scan import scan
@@ -59,7 +61,7 @@ def _class_folders(dataset: Dataset, raw: Path) -> Iterator[Item]:
             raise DataError(
                 f"{path}: {member.name!r} lies in the folder of none of the classes {', '.join(classes)}; {ADVICE}"
             )
-        yield Item(member.name, member.content, member.problem, folder=folder)
+        yield Item(member.name, member.content, member.problem, columns={} if folder is None else {"label": folder})
 
 
 def _celeba(dataset: Dataset, raw: Path) -> Iterator[Item]:
@@ -72,7 +74,9 @@ def _celeba(dataset: Dataset, raw: Path) -> Iterator[Item]:
         tables = (layout.attributes, layout.partition)
         has, lacks = tables if odd in attributes else tables[::-1]
         raise DataError(f"{raw / lacks}: has no row for {odd}, which {has} has; {ADVICE}")
-    rows = {image: _row(partition[image], attributes=values) for image, values in attributes.items()}
+    rows = {
+        image: Item("", b"", None, partition[image], {"attributes": values}) for image, values in attributes.items()
+    }
     yield from _in_rows(raw / layout.archive, layout.root, rows, layout.attributes)
 
 
@@ -127,7 +131,10 @@ def _mat_labels(dataset: Dataset, raw: Path) -> Iterator[Item]:
         raise DataError(f"{raw / layout.labels}: {found}, not one of 1..{len(classes)}; {ADVICE}")
     splits = read_mat_splits(raw / layout.splits, len(labels))
     names = {number: classes[label - 1] for number, label in enumerate(labels, start=1)}
-    rows = {f"image_{number:05d}.jpg": _row(split, names[number]) for number, split in splits.items()}
+    rows = {
+        f"image_{number:05d}.jpg": Item("", b"", None, split, {"label": names[number]})
+        for number, split in splits.items()
+    }
     yield from _in_rows(raw / layout.archive, layout.root, rows, layout.labels)
 
 
@@ -146,20 +153,20 @@ def read_mat_splits(path: Path, count: int) -> dict[int, str]:
     return splits
 
 
-def _row(split: str, folder: str | None = None, attributes: UInt8[np.ndarray, " k"] | None = None) -> Item:
-    """Return what a table says about an image that is still to be read."""
-    return Item("", b"", None, split, folder, attributes)
-
-
 def _in_rows(path: Path, root: str, rows: Mapping[str, Item], table: str) -> Iterator[Item]:
-    """Yield the images of an archive with what a table says about each; both must name the same images."""
+    """Yield the images of an archive with what a table says about each; both must name the same images.
+
+    `rows` has an item without name and content for each image.
+    """
     missing = set(rows)
     for member in members(path, is_image):
         name = member.name.removeprefix(f"{root}/")
         if not member.problem and (member.name != f"{root}/{name}" or name not in rows):
             raise DataError(f"{path}: {member.name!r} has no row in {table}; {ADVICE}")
         missing.discard(name)  # a refused member has a row too
-        yield replace(rows.get(name, _row(TRAIN)), name=member.name, content=member.content, problem=member.problem)
+        yield replace(
+            rows.get(name, Item("", b"", None)), name=member.name, content=member.content, problem=member.problem
+        )
     if missing:
         raise DataError(f"{path}: has no {root}/{min(missing)}, which {table} has a row for; {ADVICE}")
 
@@ -200,4 +207,9 @@ _READERS: dict[type, Callable[[Dataset, Path], Iterator[Item]]] = {
     ClassFolders: _class_folders,
     Celeba: _celeba,
     MatLabels: _mat_labels,
+    EmojiCaptions: captioned_emoji,
+    EmojiTones: emoji_in_tones,
+    EmojiStyles: emoji_in_styles,
+    EmojiPairs: emoji_pairs,
+    OpenMojiPairs: openmoji_pairs,
 }

@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -17,12 +16,15 @@ from PIL import Image
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
 from ganpipe.data.catalogue.dataset import Dataset, SideBySide, UserFolders
+from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, decoded
+from ganpipe.data.pack.drawing import Drawing, require_resvg
 from ganpipe.data.pack.images import Transform, UnreadableError
-from ganpipe.data.pack.items import SPLITS, TRAIN, Item
+from ganpipe.data.pack.items import SPLITS, TRAIN, Item, Value
 from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
+from ganpipe.data.pack.numbers import names_in, numbered
 from ganpipe.data.pack.pairs import PAIR
 from ganpipe.data.pack.tables import Splits, is_table, read_table
 from ganpipe.data.packed.columns import Block, length, piece_rows
@@ -70,10 +72,10 @@ def ready_set(
     if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
         yield _from_arrays(dataset, data, path, bad)
         return
-    transform = transform_of(dataset, data)
+    transform = drawing_of(dataset, data) if isinstance(dataset.layout, Drawings) else transform_of(dataset, data)
     with ExitStack() as stack:
         files = {}
-        for name in (PAIR,) if transform.halves else dataset.images:
+        for name in (PAIR,) if isinstance(dataset.layout, SideBySide) else dataset.images:
             file = stack.enter_context(NamedTemporaryFile(dir=scratch, prefix=".rows-", suffix=".part"))
             files[name] = PixelFile(Path(file.name), transform)
         yield _from_images(dataset, raw, files, workers, bad)
@@ -91,6 +93,19 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
         channels=data.channels or (dataset.image_shape[0] if dataset.image_shape else 3),
         halves=isinstance(dataset.layout, SideBySide),
     )
+
+
+def drawing_of(dataset: Dataset, data: Data) -> Drawing:
+    """Return how each drawing is drawn. Raises `ConfigError` and `DataError`."""
+    if isinstance(data.crop, int):
+        raise ConfigError(
+            f"{PARAMS}: data.crop = {data.crop} cuts pictures, but data.name = {dataset.name!r} is drawn at any size; "
+            "leave it blank and set data.size"
+        )
+    require_resvg(dataset.name)
+    size = data.size or dataset.size
+    assert size is not None  # sets of drawings have one
+    return Drawing(size, data.channels or 3)
 
 
 def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
@@ -150,9 +165,11 @@ def _from_images(
     dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], workers: int | None, bad: Quarantine
 ) -> ReadySet:
     """Decode all images into their pixel files, then put the rows of every space in order."""
-    images = {name: _Images(bad) for name in files}
+    spaces_of = {name: one.space for name, one in dataset.fields.items()}
+    images = {name: _Images(bad, _no_values(dataset, spaces_of.get(name))) for name in files}
+    total = None if dataset.count is None else dataset.count * len(files) // len(set(spaces_of.values()))
     with (
-        progress(f"Decoding {dataset.name}", dataset.count, "img") as bar,
+        progress(f"Decoding {dataset.name}", total, "img") as bar,
         closing(decoded(read_items(dataset, raw, bad), files, workers)) as results,
     ):
         for item, problem in results:
@@ -160,25 +177,29 @@ def _from_images(
             bar.advance()
     fields: dict[str, Field] = {}
     spaces: dict[str, OrderedRows] = {}
-    for space in sorted({one.space for one in dataset.fields.values()}):
-        mine = [name for name in files if name == PAIR or dataset.fields[name].space == space]
-        classes, spaces[space] = _in_order(
+    for space in sorted(set(spaces_of.values())):
+        mine = [name for name in files if spaces_of.get(name, space) == space]
+        names, spaces[space] = _in_order(
             dataset, raw, {name: files[name] for name in mine}, {name: images[name] for name in mine}
         )
-        fields |= _fields(dataset, spaces[space], {"label": classes})
+        fields |= _fields(dataset, spaces[space], names)
     return ReadySet(fields, spaces, str(next(iter(files.values())).transform))
+
+
+def _no_values(dataset: Dataset, space: str | None) -> dict[str, list[Value | None]]:
+    """Return an empty column for each small field of a space; None: of the only one."""
+    return {name: [] for name, one in dataset.fields.items() if one.kind != "image" and space in (None, one.space)}
 
 
 @dataclass
 class _Images:
-    """Name, split, class and attributes of the images of one pixel file, in the order of its rows."""
+    """Name, split and values of small fields of the images of one pixel file, in the order of its rows."""
 
     bad: Quarantine
+    columns: dict[str, list[Value | None]]  # by small field; None: the image has no value
     names: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
-    folders: list[str | None] = field(default_factory=list)
-    attributes: list[Any] = field(default_factory=list)
     left_out: set[int] = field(default_factory=set)
 
     @property
@@ -190,14 +211,16 @@ class _Images:
         self.names.append(item.name)
         self.keys.append(item.key or item.name)
         self.splits.append(sys.intern(item.split))
-        self.folders.append(item.folder and sys.intern(item.folder))  # a few names for millions of images
-        self.attributes.append(item.attributes)
+        for name, values in self.columns.items():
+            value = item.columns.get(name)
+            values.append(sys.intern(value) if isinstance(value, str) else value)  # a few for millions of images
         if problem is not None:
             self.leave_out(len(self.names) - 1, problem)
 
     def keep_classed(self) -> None:
         """Leave out images beside the folders of classes, if there are such folders."""
-        beside = [row for row in self.kept if self.folders[row] is None]
+        labels = self.columns.get("label", [])
+        beside = [row for row in self.kept if labels and labels[row] is None]
         if len(beside) < len(self.kept):
             for row in beside:
                 self.leave_out(row, "lies in no folder of a class")
@@ -213,8 +236,11 @@ class _Images:
 
 def _in_order(
     dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], images: Mapping[str, _Images]
-) -> tuple[tuple[str, ...], OrderedRows]:
-    """Return the class names and the rows of a space by split, then by name, whatever the order of the archive."""
+) -> tuple[dict[str, tuple[str, ...]], OrderedRows]:
+    """Return the rows of a space by split, then by name, whatever the order of the archive.
+
+    Also the names of the fields for which the catalogue has none: the classes and the words that occur.
+    """
     for one in images.values():
         one.keep_classed()
     orders = _paired(images)
@@ -224,22 +250,23 @@ def _in_order(
         raise DataError(f"{raw}: holds no {what} that can be used{first.bad.summary()}")
     if isinstance(dataset.layout, UserFolders):
         _require_every_folder(raw, first)
-    classes = dataset.names("label") or tuple(sorted({folder for row in order if (folder := first.folders[row])}))
-    small = _small_columns(first, classes, order)
+    names, small = _small_columns(dataset, first, order)
     pixels = {name: _mapped(file, orders[name]) for name, file in files.items()}
 
     def take(wanted: Int64[np.ndarray, " n"]) -> Block:
         found = {name: np.asarray(rows[orders[name][wanted]]) for name, rows in pixels.items()}
         return _halves(found) | {name: values[wanted] for name, values in small.items()}
 
-    return classes, OrderedRows(len(order), _ranges(dataset, raw, [first.splits[row] for row in order]), take)
+    return names, OrderedRows(len(order), _ranges(dataset, raw, [first.splits[row] for row in order]), take)
 
 
 def _require_every_folder(raw: Path, images: _Images) -> None:
     """Raise `DataError` naming a folder of a split or class of whose pictures none can be used."""
 
+    labels = images.columns["label"]
+
     def folders(rows: Iterable[int]) -> set[tuple[str, str]]:
-        return {(images.splits[row], folder) for row in rows for folder in ("", images.folders[row] or "")}
+        return {(images.splits[row], folder) for row in rows for folder in ("", str(labels[row] or ""))}
 
     if lost := sorted(folders(range(len(images.names))) - folders(images.kept)):
         split, folder = lost[0]
@@ -274,14 +301,19 @@ def _halves(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"a": pair[:, :, :middle], "b": pair[:, :, middle:]}
 
 
-def _small_columns(images: _Images, classes: tuple[str, ...], order: Int64[np.ndarray, " n"]) -> Block:
-    columns = {}
-    if classes:
-        numbers = {name: number for number, name in enumerate(classes)}
-        columns["label"] = np.array([numbers[images.folders[row] or ""] for row in order], np.int64)
-    if images.attributes[order[0]] is not None:
-        columns["attributes"] = np.stack([images.attributes[row] for row in order])
-    return columns
+def _small_columns(
+    dataset: Dataset, images: _Images, order: Int64[np.ndarray, " n"]
+) -> tuple[dict[str, tuple[str, ...]], Block]:
+    """Return the names and the numbers of the small fields; a set in which no image has a class has no `label`."""
+    names, columns = {}, {}
+    for name, found in images.columns.items():
+        values = [value for row in order if (value := found[row]) is not None]
+        if values:
+            assert len(values) == len(order)  # `keep_classed` has left out the others
+            raw = dataset.fields[name]
+            names[name] = raw.names or names_in(raw.kind, values)
+            columns[name] = numbered(name, raw, names[name], values)
+    return names, columns
 
 
 def _ranges(dataset: Dataset, raw: Path, splits: list[str]) -> Splits:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ganpipe.data.catalogue.dataset import Dataset
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.stage import SOURCE
 from ganpipe.data.pack.archives import ADVICE
+from ganpipe.data.pack.items import TRAIN
 from ganpipe.data.pack.left_out import QUARANTINE, Quarantine
 from ganpipe.data.pack.rows import ReadySet, ready_set
 from ganpipe.data.packed.columns import Block, Fingerprint, ends, length
@@ -46,6 +48,8 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     for file in provenance.get("files", {}).values():
         bad.add_gathered(file.get("left_out", {}))
     with ready_set(dataset, data, raw, into, workers, bad) as ready:
+        if not len(bad):
+            _require_published_rows(dataset, ready, provenance, raw)
         written = _write(dataset, data, ready, json.dumps(provenance, sort_keys=True, ensure_ascii=False), into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
     bad.tell(into / QUARANTINE)
@@ -119,6 +123,22 @@ def _provenance(dataset: Dataset, raw: Path) -> dict[str, Any]:
     if not isinstance(provenance, dict) or found != dataset.name:
         raise DataError(f"{raw}: holds the raw files of {found!r}, not of {dataset.name!r}; {ADVICE}")
     return provenance
+
+
+def _require_published_rows(dataset: Dataset, ready: ReadySet, provenance: Mapping[str, Any], raw: Path) -> None:
+    """Raise `DataError` where the published files gave another number of rows, or other splits, than they have."""
+    told = provenance.get("files")
+    files = told if isinstance(told, dict) else {}
+    if dataset.count is None or any(
+        "as_published" in files.get(file.name, {"as_published": None}) for file in dataset.files
+    ):
+        return
+    found: Counter[str] = Counter()
+    for rows in ready.spaces.values():
+        found.update({name: stop - start for name, (start, stop) in rows.splits.items()})
+    due = dict(dataset.splits) or {TRAIN: dataset.count}
+    if found != due:
+        raise DataError(f"{raw}: gives the splits {dict(found)} instead of {due}; {ADVICE}")
 
 
 def _about(dataset: Dataset, ready: ReadySet, provenance: str) -> About:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from PIL import Image, ImageDraw
 
 from ganpipe import pictures
+from ganpipe.core.captions import text_of
 from ganpipe.core.spec import Field
 from ganpipe.data.packed.file import Packed
 
@@ -20,6 +22,9 @@ _SHOWN_BYTES = 1 << 26  # fewer rows where they are large
 _MEASURED = 20_000  # rows at most, evenly spread: for statistics that is as good as all
 _LABEL_HEIGHT = 12  # pixels, of Pillow's own font
 _LABEL_WIDTH = 6  # pixels per letter
+_NOTE_LINES = 4  # at most
+_NOTES_WIDTH = 96  # pixels, of a cell with several notes
+_WRITTEN = ("label", "tokens")  # kinds, in the order in which they are written under a picture
 _SEED = 0
 
 
@@ -50,6 +55,9 @@ def _field(packed: Packed, name: str, field: Field) -> Iterator[str]:
     if field.kind in pictures.DRAWN:
         found = statistics(packed, name)
         yield f"  mean {_numbers(found.mean)}, standard deviation {_numbers(found.std)} (of {found.rows} rows)"
+    if field.kind == "tokens":
+        first = text_of(field.names[number] for number in packed.slice(name, range(1))[0])
+        yield f"  {len(field.names) - 1} different words; the first row is {first!r}"
     if field.kind in ("label", "attributes") and field.names:
         total = packed.count(field.space)
         counts = packed.class_counts(name) if field.kind == "label" else packed.slice(name).sum(axis=0).tolist()
@@ -79,8 +87,8 @@ def statistics(packed: Packed, field: str) -> Statistics:
 def draw_preview(packed: Packed, path: Path) -> None:
     """Write a picture of up to 64 rows of every space, drawn with a fixed seed.
 
-    All images, vectors and sequences of a row stand side by side, its label under them; the spaces stand one below the
-    other. A set without any of these kinds is a plain grey square.
+    All images, vectors and sequences of a row stand side by side, its labels and its text under them; the spaces stand
+    one below the other. A set without any of these kinds is a plain grey square.
     """
     parts = [part for space in packed.spaces if (part := _draw_space(packed, space)) is not None]
     parts = parts or [Image.new("RGB", (pictures.EASY_TO_SEE,) * 2, (pictures.BACKGROUND,) * 3)]
@@ -97,13 +105,23 @@ def _draw_space(packed: Packed, space: str) -> Image.Image | None:
     shown = min(count, _SHOWN, max(1, _SHOWN_BYTES // packed.row_bytes(space)))
     rows = np.random.Generator(np.random.PCG64(_SEED)).permutation(count)[:shown]
     values = [packed.read_rows(name, rows) for name in drawn]
-    label = next((name for name, field in fields.items() if field.kind == "label"), None)
+    notes = _notes(packed, {name: field for name, field in fields.items() if field.kind in _WRITTEN}, rows)
     if all(fields[name].kind == "vector" for name in drawn):
         return pictures.heat_map(np.concatenate(values, axis=1))
     images = [_as_images(one, fields[name]) for name, one in zip(drawn, values, strict=True)]
-    if len(images) == 1 and label is None:
+    if len(images) == 1 and not notes:
         return pictures.sheet(images[0])
-    return _page(images, None if label is None else [fields[label].names[n] for n in packed.read_rows(label, rows)])
+    return _page(images, notes)
+
+
+def _notes(packed: Packed, fields: Mapping[str, Field], rows: Int64[np.ndarray, " n"]) -> Sequence[Sequence[str]]:
+    """Return what is written under each row, label by label and then the texts; empty where a space has neither."""
+    columns = []
+    for name, field in sorted(fields.items(), key=lambda one: _WRITTEN.index(one[1].kind)):
+        values = packed.read_rows(name, rows)
+        texts = values if field.kind == "tokens" else values[:, np.newaxis]
+        columns.append([text_of(field.names[number] for number in text) for text in texts])
+    return list(zip(*columns, strict=True))
 
 
 def _as_images(values: Shaped[np.ndarray, "n ..."], field: Field) -> UInt8[np.ndarray, "n h w c"]:
@@ -119,19 +137,25 @@ def _grey(values: Float[np.ndarray, "n ..."]) -> UInt8[np.ndarray, "n ..."]:
     return np.round(255 * (values.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.uint8)
 
 
-def _page(images: list[UInt8[np.ndarray, "n _ _ _"]], labels: list[str] | None) -> Image.Image:
-    """Lay rows out as a square: the pictures of a row side by side, over its label where there are labels."""
+def _page(images: list[UInt8[np.ndarray, "n _ _ _"]], notes: Sequence[Sequence[str]]) -> Image.Image:
+    """Lay rows out as a square: the pictures of a row side by side, over its notes where there are some.
+
+    Long notes are broken into lines. Cells with several notes are wider where the pictures are small.
+    """
     rows = [[pictures.grid(one[row : row + 1], 1, pad=1) for one in images] for row in range(len(images[0]))]
     cells = [_joined(row, down=False) for row in rows]
     columns = math.isqrt(len(cells) - 1) + 1
-    width, height = cells[0].width, cells[0].height + (_LABEL_HEIGHT if labels else 0)
+    width = max(cells[0].width, _NOTES_WIDTH if notes and len(notes[0]) > 1 else 0)
+    lines = [[line for note in row for line in _broken(note, width)] for row in notes]
+    height = cells[0].height + _LABEL_HEIGHT * max(map(len, lines), default=0)
     page = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (pictures.BACKGROUND,) * 3)
     draw = ImageDraw.Draw(page)
     for number, cell in enumerate(cells):
         left, top = number % columns * width, number // columns * height
         page.paste(cell, (left, top))
-        if labels:
-            draw.text((left + 2, top + cell.height - 1), _short(labels[number], width), fill="white")
+        for line, text in enumerate(lines[number] if lines else ()):
+            place = left + 2, top + cell.height - 1 + line * _LABEL_HEIGHT
+            draw.text(place, text, fill="white")
     return page
 
 
@@ -147,9 +171,10 @@ def _joined(parts: list[Image.Image], down: bool) -> Image.Image:
     return whole
 
 
-def _short(name: str, width: int) -> str:
-    """Shorten a name to the width of an image; letters that Pillow's plain font lacks become question marks."""
-    return name.encode("latin-1", "replace").decode("latin-1")[: max(1, width // _LABEL_WIDTH)]
+def _broken(note: str, width: int) -> list[str]:
+    """Break a note into lines of the width of a cell; letters that Pillow's plain font lacks become question marks."""
+    plain = note.replace("’", "'").replace("“", '"').replace("”", '"').encode("latin-1", "replace").decode("latin-1")
+    return textwrap.wrap(plain, max(1, width // _LABEL_WIDTH))[:_NOTE_LINES]
 
 
 def _numbers(values: tuple[float, ...]) -> str:
