@@ -18,6 +18,7 @@ from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
 from ganpipe.data.catalogue.dataset import Dataset, SideBySide
 from ganpipe.data.pack.decode import PixelFile, decoded
+from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import SUFFIXES, Transform, UnreadableError
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item
 from ganpipe.data.pack.layouts import read_items
@@ -48,11 +49,15 @@ class OrderedRows:
 
 @dataclass(frozen=True)
 class ReadySet:
-    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform."""
+    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform.
+
+    `hints` are lines about what looks wrong, see `pack.hints`.
+    """
 
     fields: Mapping[str, Field]
     spaces: Mapping[str, OrderedRows]
     transform: str
+    hints: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -86,6 +91,7 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
         size=data.size if data.size is not None else own_size,
         channels=data.channels or (dataset.image_shape[0] if dataset.image_shape else 3),
         halves=isinstance(dataset.layout, SideBySide),
+        max_pixels=data.max_pixels,
     )
 
 
@@ -96,21 +102,24 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
     table = read_table(dataset, raw)
     columns = dict(table.columns)
+    transform, seen = transform_of(dataset, data), Seen()
     if asked:
-        columns["image"] = _transformed(columns["image"], transform_of(dataset, data), raw)
-    text = str(transform_of(dataset, data)) if asked else dataset.transform
+        columns["image"] = _transformed(columns["image"], transform, raw, seen)
+    text = str(transform) if asked else dataset.transform
 
     def take(rows: Int64[np.ndarray, " n"]) -> Block:
         return {name: values[rows] for name, values in columns.items()}
 
     rows = OrderedRows(length(columns), table.splits, take)
-    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text)
+    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text, seen.hints())
 
 
-def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path) -> UInt8[np.ndarray, "n y x d"]:
+def _transformed(
+    images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path, seen: Seen
+) -> UInt8[np.ndarray, "n y x d"]:
     pictures = (Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in images)
     try:
-        return np.stack([transform.of_image(picture) for picture in pictures])
+        return np.stack([transform.of_image(picture, seen) for picture in pictures])
     except UnreadableError as problem:
         raise DataError(f"{raw}: an image {problem}; lower data.crop in {PARAMS}") from None
 
@@ -129,10 +138,10 @@ def _from_images(
     dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], workers: int | None, bad: Quarantine
 ) -> ReadySet:
     """Decode all images into their pixel files, then put the rows of every space in order."""
-    images = {name: _Images(bad) for name in files}
+    images, seen = {name: _Images(bad) for name in files}, Seen()
     with (
         progress(f"Decoding {dataset.name}", dataset.count, "img") as bar,
-        closing(decoded(read_items(dataset, raw), files, workers)) as results,
+        closing(decoded(read_items(dataset, raw), files, workers, seen)) as results,
     ):
         for item, problem in results:
             images[item.field].add(item, problem)
@@ -145,7 +154,7 @@ def _from_images(
             dataset, raw, {name: files[name] for name in mine}, {name: images[name] for name in mine}
         )
         fields |= _fields(dataset, spaces[space], {"label": classes})
-    return ReadySet(fields, spaces, str(next(iter(files.values())).transform))
+    return ReadySet(fields, spaces, str(next(iter(files.values())).transform), seen.hints())
 
 
 @dataclass
