@@ -161,7 +161,9 @@ def test_a_crop_never_pads_but_a_size_enlarges() -> None:
 def test_a_sliver_would_become_a_bomb() -> None:
     sliver = encoded(Image.new("L", (1, 30_000)), "PNG")
     assert RGB.of_bytes(sliver).shape == (30_000, 1, 3)
-    with pytest.raises(UnreadableError, match=f"would become 128 x 3840000 = .* pixels, more than data.max_pixels = {MAX_PIXELS}"):
+    with pytest.raises(
+        UnreadableError, match=f"would become 128 x 3840000 = .* pixels, more than data.max_pixels = {MAX_PIXELS}"
+    ):
         Transform(None, 128, 3).of_bytes(sliver)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from miniatures import changed, miniature
 from raw_files import encoded, picture, write_folder
 from typer.testing import CliRunner
 
+import stages.pack
 from ganpipe import paths, recipes, systems
 from ganpipe.cli import app
 from ganpipe.config import Params, load_params
@@ -108,14 +107,13 @@ def test_vectors_of_the_pattern_need_no_neighbours(rows: int) -> None:
 def test_classes_that_a_classifier_cannot_learn_are_named(cats: int) -> None:
     params = of_folder(extractor="domain")
     found = missing_rows(params, packed(30, [0] * cats + [1] * (30 - cats)))
-    with_domain = (DomainExtractor.fit, images(30), np.array([0] * cats + [1] * (30 - cats)), ("cat", "dog"), 1, 0, 0.0)
-    fit, *arguments = with_domain
+    arguments = (images(30), np.array([0] * cats + [1] * (30 - cats)), ("cat", "dog"), 1, 0, 0.0)
     if cats == 5:
-        fit(*arguments)
+        DomainExtractor.fit(*arguments)
         assert not found
         return
     with pytest.raises(GanpipeError, match=f"class 'cat' has {cats} images, 5 are needed"):
-        fit(*arguments)
+        DomainExtractor.fit(*arguments)
     assert found == [
         f"evaluate.extractors: domain learns two classes or more from 5 rows of each in the split train, and 'cat' has "
         f"{cats}: use lite0, inception, dinov2, pixel, or give more"
@@ -128,7 +126,9 @@ def test_classes_that_are_only_tested_are_not_learnt() -> None:
 
 def test_a_classifier_needs_labels_and_pictures_that_it_can_see() -> None:
     params = of_folder(extractor="domain")
-    assert "domain cannot look at folder: it needs labels beside `image`; use lite0" in missing_rows(params, packed(20))[0]
+    assert (
+        "domain cannot look at folder: it needs labels beside `image`; use lite0" in missing_rows(params, packed(20))[0]
+    )
     pictures = {"image": column(images(20, 15)), "label": column(np.arange(20) % 2, "label", ("cat", "dog"))}
     small = write_set(paths.PACKED_FILE, pictures, name="folder")
     assert missing_rows(params, small) == [
@@ -151,7 +151,9 @@ def test_a_classifier_that_comes_with_ganpipe_needs_no_rows_of_a_class() -> None
 def test_one_picture_has_no_covariance(tmp_path: Path) -> None:
     one = packed(1)
     params = of_folder(train={"evaluate_kimg": 0.05})
-    assert any("train.evaluate_kimg scores the generator against 2 rows or more" in said for said in missing_rows(params, one))
+    assert any(
+        "train.evaluate_kimg scores the generator against 2 rows or more" in said for said in missing_rows(params, one)
+    )
     with pytest.raises(GanpipeError, match="at least 2 are needed"):
         Scorer(one, "image", 0, tmp_path).score(images(4))
     assert not any("evaluate_kimg" in said for said in missing_rows(params, packed(2)))
@@ -191,8 +193,8 @@ def test_few_pictures_pack_with_a_warning_and_are_refused_before_the_training(co
     params = of_folder()
     paths.PARAMS.write_text(params.model_dump_json())
     write_folder(paths.RAW, {f"{n}.png": encoded(picture(20, 20, n), "PNG") for n in range(count)})
-    done = subprocess.run([sys.executable, "-m", "stages.pack"], capture_output=True, text=True)
-    assert done.returncode == 0 and paths.PACKED_FILE.is_file() and paths.MANIFEST.is_file()
+    done = CliRunner().invoke(stages.pack.app)
+    assert done.exit_code == 0 and paths.PACKED_FILE.is_file() and paths.MANIFEST.is_file()
     warning = next(line for line in done.stderr.splitlines() if line.startswith("Warning: "))
     assert f"14 in all, and it has {count} rows" in warning and "set evaluate.neighbours: 3" in warning
     with pytest.raises(ConfigError, match="evaluate.neighbours: 3") as refused:
