@@ -27,6 +27,7 @@ FOLDERS = {  # of code or weights, that are dependencies as a whole
 _SYSTEM = ["ganpipe.systems.{name}", "ganpipe.systems.configs.{name}"]
 _EXTRACTORS = [f"ganpipe.metrics.extractors.{entry.location.partition(':')[0]}" for entry in EXTRACTORS.values()]
 ROOTS: Mapping[str, list[str]] = {  # what a stage loads first, and what it loads by a {name} in params.yaml
+    "source": ["ganpipe.data.download.look"],
     "download": ["stages.download"],
     "pack": ["stages.pack"],
     "train": ["stages.train", *_SYSTEM],
@@ -77,6 +78,13 @@ _ROWS = "asked by metrics/rows_needed.py, which warns or refuses"
 _CHECK = {"ganpipe/metrics/checks.py": "refuses; a stage that refused left no result"}
 
 IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "ganpipe/core/spec.py": _PARAMS_ONLY,
+        "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
+        "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
+        "ganpipe/data/download/locate.py": "finds the path that data.source means",
+        "ganpipe/data/download/user_archive.py": "for the download",
+    },
     "download": {
         **_EXTRACTOR_NAMES,
         "ganpipe/core/inputs.py": _PARAMS_ONLY,
@@ -84,6 +92,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/core/spec.py": _PARAMS_ONLY,
         "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
+        "ganpipe/data/download/look.py": "writes data/source.json in the stage `source`",
         **{
             f"ganpipe/data/download/{name}.py": "brings a published file, whose bytes the catalogue's sha256 decides"
             for name in ("http", "locate", "partial", "transfer", "verify")
@@ -140,6 +149,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         **_WEIGHTS,
         "ganpipe/data/pack/archives.py": "reads the pictures of `ganpipe score`",
         "ganpipe/data/pack/images.py": "reads the pictures of `ganpipe score`",
+        "ganpipe/data/pack/recognise.py": "reads the pictures of `ganpipe score`",
         "ganpipe/metrics/images.py": "reads the pictures of `ganpipe score`",
     },
 }
@@ -215,7 +225,8 @@ def test_dependencies_are_files_that_exist_and_few_folders_and_in_order(stage: s
 def test_the_packed_data_is_a_dependency_by_its_content_hash_and_the_samples_without_their_pictures() -> None:
     data = {stage: [dep for dep in STAGES[stage]["deps"] if dep.startswith("data/")] for stage in ROOTS}
     assert data == {
-        "download": [],
+        "source": [],
+        "download": ["data/source.json"],
         "pack": ["data/raw"],
         "train": ["data/packed/manifest.json", "data/params.checked"],
         "sample": [

@@ -42,7 +42,10 @@ class Published:
 
 @dataclass(frozen=True)
 class UserFolder:
-    """A tar file that `download` makes of the user's own folder, the same for the same names and contents."""
+    """A tar file that `download` makes of the user's own folder, the same for the same names and contents.
+
+    If `data.source` is no folder but an archive, it is copied instead, to a name of `catalogue.folders`.
+    """
 
 
 Origin = Embedded | Generated | Published | UserFolder
@@ -126,11 +129,9 @@ class CifarBatches:
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """An archive of images in folders named by their classes.
+    """An archive of images in folders named by their classes: `root`/<class>/.../<image>.
 
-    `root`/<class>/.../<image>; `root` is "" where the class folders stand at the top. What lies beside them has no
-    class. Where the data set names no classes, the sorted folder names are the classes; where there is no folder
-    at all, the images are unlabelled. `skipped` are members known to be no images.
+    `skipped` are members known to be no images.
     """
 
     archive: str
@@ -179,6 +180,16 @@ class Crops:
 
 
 @dataclass(frozen=True)
+class UserFolders:
+    """Pictures of the user's own in folders that are splits, classes or both; or NumPy arrays of them.
+
+    The sorted names of the folders are the classes. Without such folders the pictures have none.
+    """
+
+    archive: str  # of a folder; an archive or arrays of the user's own have other names, see `folders`
+
+
+@dataclass(frozen=True)
 class PairedFolders:
     """An archive of two folders of images, in which images of the same name are a pair: A/1.png and B/1.jpg.
 
@@ -216,6 +227,7 @@ Layout = (
     | ClassFolders
     | Celeba
     | MatLabels
+    | UserFolders
     | PairedFolders
     | SideBySide
     | UnpairedFolders

@@ -53,8 +53,8 @@ class Seen:
             factor = 1 << (_WHITE.bit_length() - self.brightest.bit_length())
             found.append(
                 f"{self.deep} of {self.pictures} pictures have 16 bits a channel, but their largest value is "
-                f"{self.brightest} of {_WHITE}, as from a camera of fewer bits: they are nearly black, since the upper 8 "
-                f"bits are packed; multiply their values by {factor} and pack again"
+                f"{self.brightest} of {_WHITE}, as from a camera of fewer bits: the upper 8 bits are packed, so they "
+                f"are nearly black; multiply their values by {factor} and pack again"
             )
         if self.smallest is not None:
             width, height = self.smallest

@@ -8,7 +8,6 @@ ITU-R 601 luma. 32-bit integers beyond 16 bits and floating-point pixels have no
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +19,10 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganpipe.data.pack.hints import Seen
+from ganpipe.data.pack.recognise import MISSING_HEIC, is_heic, is_raw, opened
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-"""Names that are taken for images, in lower case."""
+"""Names that are taken for images in published archives, in lower case."""
 
 MAX_PIXELS = 89_478_485
 """The default of `data.max_pixels`, which refuses larger images before they are decoded: a quarter of a GiB as RGB,
@@ -81,7 +80,7 @@ class Transform:
         except UnreadableError:
             raise
         except UnidentifiedImageError:
-            raise UnreadableError(f"is no image in a known format ({', '.join(FORMATS)})") from None
+            raise UnreadableError(MISSING_HEIC if is_heic(content) else "is no image in a known format") from None
         except Image.DecompressionBombError:
             raise UnreadableError(f"holds a picture of more than data.max_pixels = {self.max_pixels}") from None
         except Exception as error:  # decoders fed with hostile bytes raise anything, from OSError to IndexError
@@ -133,7 +132,9 @@ def _pillow_allows(pixels: int | None) -> Iterator[None]:
 
 
 def _opened(content: bytes, max_pixels: int) -> Image.Image:
-    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    image = opened(content)
+    if is_raw(image):
+        raise UnreadableError("is a camera's raw file; develop it to JPEG, PNG or TIFF first")
     if image.width * image.height > max_pixels:
         raise TooLargeError("is", image.width, image.height, max_pixels)
     return image

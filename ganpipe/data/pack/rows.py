@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,11 @@ from PIL import Image
 
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
-from ganpipe.data.catalogue.dataset import Dataset, SideBySide
+from ganpipe.data.catalogue.dataset import Dataset, SideBySide, UserFolders
+from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, decoded
 from ganpipe.data.pack.hints import Seen
-from ganpipe.data.pack.images import SUFFIXES, Transform, UnreadableError
+from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item
 from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
@@ -71,6 +72,9 @@ def ready_set(
     if is_table(dataset):
         yield _from_table(dataset, data, raw)
         return
+    if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
+        yield _from_arrays(dataset, data, path, bad)
+        return
     transform = transform_of(dataset, data)
     with ExitStack() as stack:
         files = {}
@@ -114,6 +118,23 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
     return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text, seen.hints())
 
 
+def _from_arrays(dataset: Dataset, data: Data, path: Path, bad: Quarantine) -> ReadySet:
+    """Take the user's arrays as they are, unless the params ask for another crop or size."""
+    table, classes = read_arrays(path, bad)
+    images = table.columns["image"]
+    channels = 1 if images.shape[-1] == 1 else 3
+    transform, seen = Transform(data.crop, data.size, data.channels or channels), Seen()
+    as_stored = data.crop is None and data.size is None and images.shape[-1] == transform.channels
+    columns = {**table.columns, "image": images if as_stored else _transformed(images, transform, path, seen)}
+
+    def take(rows: Int64[np.ndarray, " n"]) -> Block:
+        return {name: values[rows] for name, values in columns.items()}
+
+    rows = OrderedRows(length(columns), table.splits, take)
+    fields = _fields(dataset, rows, {"label": classes})
+    return ReadySet(fields, {"items": rows}, "none" if as_stored else str(transform), seen.hints())
+
+
 def _transformed(
     images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path, seen: Seen
 ) -> UInt8[np.ndarray, "n y x d"]:
@@ -141,7 +162,7 @@ def _from_images(
     images, seen = {name: _Images(bad) for name in files}, Seen()
     with (
         progress(f"Decoding {dataset.name}", dataset.count, "img") as bar,
-        closing(decoded(read_items(dataset, raw), files, workers, seen)) as results,
+        closing(decoded(read_items(dataset, raw, bad), files, workers, seen)) as results,
     ):
         for item, problem in results:
             images[item.field].add(item, problem)
@@ -209,7 +230,9 @@ def _in_order(
     first, order = next((images[name], order) for name, order in orders.items())
     if not len(order):
         what = "image" if len(images) == 1 else "pair of images"
-        raise DataError(f"{raw}: holds no {what} that can be used; their names should end in {', '.join(SUFFIXES)}")
+        raise DataError(f"{raw}: holds no {what} that can be used{first.bad.summary()}")
+    if isinstance(dataset.layout, UserFolders):
+        _require_every_folder(raw, first)
     classes = dataset.names("label") or tuple(sorted({folder for row in order if (folder := first.folders[row])}))
     small = _small_columns(first, classes, order)
     pixels = {name: _mapped(file, orders[name]) for name, file in files.items()}
@@ -219,6 +242,18 @@ def _in_order(
         return _halves(found) | {name: values[wanted] for name, values in small.items()}
 
     return classes, OrderedRows(len(order), _ranges(dataset, raw, [first.splits[row] for row in order]), take)
+
+
+def _require_every_folder(raw: Path, images: _Images) -> None:
+    """Raise `DataError` naming a folder of a split or class of whose pictures none can be used."""
+
+    def folders(rows: Iterable[int]) -> set[tuple[str, str]]:
+        return {(images.splits[row], folder) for row in rows for folder in ("", images.folders[row] or "")}
+
+    if lost := sorted(folders(range(len(images.names))) - folders(images.kept)):
+        split, folder = lost[0]
+        where = f"the folder {folder!r} of the split {split}" if folder else f"the split {split}"
+        raise DataError(f"{raw}: no picture in {where} can be used{images.bad.summary()}; repair or remove it")
 
 
 def _paired(images: Mapping[str, _Images]) -> dict[str, Int64[np.ndarray, " n"]]:
