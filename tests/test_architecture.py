@@ -55,8 +55,8 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "command": "errors params",
     "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight recipes report tracking",
-    "stages": "command data.download data.pack data.packed files history identity metrics paths sampling sampling.stage tracking "
-    "training",
+    "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
+    "sampling.stage tracking training",
 }
 
 

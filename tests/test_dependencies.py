@@ -147,9 +147,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         **_ORDER,
         **_PACKED,
         **_WEIGHTS,
-        "ganpipe/data/pack/archives.py": "reads the pictures of `ganpipe score`",
-        "ganpipe/data/pack/images.py": "reads the pictures of `ganpipe score`",
-        "ganpipe/data/pack/recognise.py": "reads the pictures of `ganpipe score`",
+        "ganpipe/data/pack": "reads the pictures of `ganpipe score`",
         "ganpipe/metrics/images.py": "reads the pictures of `ganpipe score`",
     },
 }

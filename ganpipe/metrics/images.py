@@ -31,8 +31,7 @@ from ganpipe.errors import ConfigError, DataError, MetricError
 from ganpipe.paths import MANIFEST, PACKED_FILE
 from ganpipe.progress import progress
 
-_KINDS = "a folder, zip or tar of images, an .npy or .npz of them, or a packed .h5 file"
-_ADVICE = f"give {_KINDS}, as the data.h5 of `dvc repro pack` or the samples.h5 of `dvc repro sample`"
+_ADVICE = f"give a folder, zip or tar of images, an .npy or .npz of them, or a packed file such as {PACKED_FILE}"
 _ONE_SIZE = "give --size N to bring all to N x N pixels, as packing does"
 _NO_PICTURES = "no pictures in a format that is read"
 
@@ -68,14 +67,14 @@ def open_images(path: Path, size: int | None = None) -> ImageSet:
     if not path.exists():  # shards are opened by the name of the file that they make up
         if path.suffix == ".h5":
             return _packed(path, transform)
-        raise MetricError(f"{path}: there is no such folder or file; give {_KINDS}")
+        raise MetricError(f"{path}: there is no such folder or file; {_ADVICE}")
     kind = _kind(path)
     if kind in ARCHIVES:
         return _archive(path, transform)
     if kind in ARRAYS:
         return _arrays(path, transform)
     if _is_picture(path, path.name):
-        raise MetricError(f"{path}: is one image; give {_KINDS}")
+        raise MetricError(f"{path}: is one image; {_ADVICE}")
     return _packed(path, transform)
 
 
@@ -173,7 +172,7 @@ def _is_picture(file: Path, name: str) -> bool:
 
 def _require_some(path: Path, pictures: Sequence[object], kinds: Counter[str]) -> None:
     if not pictures:
-        raise MetricError(f"{path}: holds no images{f', only {_told(kinds)}' if kinds else ''}; give {_KINDS}")
+        raise MetricError(f"{path}: holds no images{f', only {_told(kinds)}' if kinds else ''}; {_ADVICE}")
 
 
 def _told(kinds: Counter[str]) -> str:

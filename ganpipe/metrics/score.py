@@ -111,7 +111,7 @@ def score_images(
     other = shown["real"].others(network, f"Features of other real images ({name})")
     scores = compare(found["real"].features, found["fake"], neighbours, other)
     scores["duplicate_share"] = shown["fake"].duplicate_share
-    remarks = [f"Note: {one.path}: left out {one.left_out}" for one in sets.values() if one.left_out]
+    remarks: list[str | None] = [f"Note: {one.path}: left out {one.left_out}" for one in sets.values() if one.left_out]
     remarks += [unequal_counts(counts, n), few_samples(name, n, found["real"].features.shape[1])]
     content = {f"{role}_sha256": images.sha256 for role, images in shown.items()}
     resized = {} if size is None else {"size": size}
