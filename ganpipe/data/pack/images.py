@@ -4,6 +4,10 @@ First frame of an animation or of several pages. Turned upright as its EXIF orie
 is ignored, as are colour profiles. Transparent parts lie over white. Palettes are looked up; CMYK becomes RGB by the
 plain formula of Pillow; of 16 bits the upper 8 are kept; grey becomes colour by repetition, colour becomes grey by
 ITU-R 601 luma. 32-bit integers beyond 16 bits and floating-point pixels have no agreed black and white: refused.
+
+JPEGs are decoded whole. Decoding at 1/2 or 1/4 of the size (Pillow's `draft`) before the resize gives other pixels: of
+three photographs (640 x 427, 640 x 427, 512 x 600) packed at 64 pixels, 27 to 54 % of the values differ at 1/2, by up to
+29 grey levels (0.3 to 1.2 in the mean), and 49 to 61 % at 1/4, by up to 39 (0.9 to 1.6 in the mean).
 """
 
 from __future__ import annotations
