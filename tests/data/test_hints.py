@@ -72,7 +72,7 @@ def test_cameras_of_twelve_bits(
         f"fewer bits: the upper 8 bits are packed, {DARK} {factor} and pack again"
     )
     assert f"Hint: {line}\n" in capfd.readouterr().err
-    assert found.slice("image")[1:].max() == largest >> 8, "it is packed all the same"
+    assert 0 < found.slice("image")[1:].max() <= largest >> 8, "they are packed all the same"
     assert largest * factor <= 0xFFFF
 
 
@@ -91,8 +91,8 @@ def test_enlarged_pictures_are_counted(tmp_path: Path, capfd: pytest.CaptureFixt
     found = packed(tmp_path, [png(15, 90), png(16, 90), png(90, 14), png(20, 13), png()])
     (line,) = found.hints
     assert line == (
-        "3 of 5 pictures have less than half of data.size = 32 and were enlarged, the smallest from 20 x 13 pixels: they "
-        "are blurred; lower data.size, or take them out"
+        "3 of 5 pictures have less than half of data.size = 32 and were enlarged, the smallest from 20 x 13 pixels: "
+        "they are blurred; lower data.size, or take them out"
     )
     assert capfd.readouterr().err.count("Hint: ") == 1
 
@@ -129,11 +129,11 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
 
 
 def test_any_number_of_processes_says_the_same(tmp_path: Path) -> None:
-    pictures = [[png(15, 40 + n % 7), png(40, 40), grey16(4095 - n)][n % 3] for n in range(300)]
-    found = [packed(tmp_path / str(workers), pictures, workers).hints for workers in (1, 2, 3)]
-    assert found[0] == found[1] == found[2] and len(found[0]) == 2
-    assert "100 of 300 pictures have 16 bits" in found[0][0] and "is 4093 of" in found[0][0]
-    assert "100 of 300 pictures have less than half" in found[0][1] and "from 15 x 40" in found[0][1]
+    pictures = [[png(15, 40 + n % 7), png(40, 40), grey16(4095 - n)][n % 3] for n in range(180)]
+    found = [packed(tmp_path / str(workers), pictures, workers).hints for workers in (1, 3)]
+    assert found[0] == found[1] and len(found[0]) == 2
+    assert "60 of 180 pictures have 16 bits" in found[0][0] and "is 4093 of" in found[0][0]
+    assert "60 of 180 pictures have less than half" in found[0][1] and "from 15 x 40" in found[0][1]
 
 
 def test_parts_add_up_in_any_order() -> None:

@@ -6,8 +6,8 @@ plain formula of Pillow; of 16 bits the upper 8 are kept; grey becomes colour by
 ITU-R 601 luma. 32-bit integers beyond 16 bits and floating-point pixels have no agreed black and white: refused.
 
 JPEGs are decoded whole. Decoding at 1/2 or 1/4 of the size (Pillow's `draft`) before the resize gives other pixels: of
-three photographs (640 x 427, 640 x 427, 512 x 600) packed at 64 pixels, 27 to 54 % of the values differ at 1/2, by up to
-29 grey levels (0.3 to 1.2 in the mean), and 49 to 61 % at 1/4, by up to 39 (0.9 to 1.6 in the mean).
+three photographs (640 x 427, 640 x 427, 512 x 600) packed at 64 pixels, 27 to 54 % of the values differ at 1/2, by up
+to 29 grey levels (0.3 to 1.2 in the mean), and 49 to 61 % at 1/4, by up to 39 (0.9 to 1.6 in the mean).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.recognise import MISSING_HEIC, is_heic, is_raw, opened
@@ -162,7 +162,8 @@ def _loses_bits(image: Image.Image) -> bool:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
+        return ImageOps.exif_transpose(image) if turned else image  # it would copy the others
     except Exception:  # broken EXIF is common, and no reason to lose a good picture
         return image
 
