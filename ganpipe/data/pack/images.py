@@ -148,9 +148,9 @@ def _decoded(image: Image.Image, seen: Seen | None) -> Image.Image:
     cut = _loses_bits(image)
     image.load()
     if cut and seen is not None:
-        colours = image.getextrema() if len(image.getbands()) > 1 else (image.getextrema(),)
-        upper = max(high for band, (_, high) in zip(image.getbands(), colours, strict=True) if band != "A")
-        seen.note_deep(int(upper) << 8 | 0xFF)
+        highest = np.asarray(image.getextrema()).reshape(-1, 2)[:, 1].tolist()
+        upper = max(high for band, high in zip(image.getbands(), highest, strict=True) if band != "A")
+        seen.note_deep(upper << 8 | 0xFF)
     return _upright(image)
 
 
