@@ -156,8 +156,8 @@ def _decoded(image: Image.Image, seen: Seen | None) -> Image.Image:
 
 def _loses_bits(image: Image.Image) -> bool:
     """Return whether Pillow reads 16 bits a channel and keeps the upper 8, as it does for colour."""
-    modes = {tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in getattr(image, "tile", ()) if tile[3]}
-    return not image.mode.startswith("I") and any(";16" in str(mode) for mode in modes)
+    stored = [str(tile[3]) for tile in getattr(image, "tile", ())]  # how the pixels lie in the file: "RGB;16B"
+    return not image.mode.startswith("I") and any(";16" in one for one in stored)
 
 
 def _upright(image: Image.Image) -> Image.Image:
