@@ -21,6 +21,7 @@ from ganpipe.data.catalogue.folders import ARCHIVES, ARRAYS
 from ganpipe.data.download.user_archive import raw_name
 from ganpipe.data.pack.archives import members
 from ganpipe.data.pack.arrays import read_arrays
+from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import TooLargeError, Transform, UnreadableError
 from ganpipe.data.pack.items import is_hidden
 from ganpipe.data.pack.left_out import Quarantine, counted
@@ -119,7 +120,7 @@ def _not_one_field(path: Path, packed: Packed, images: list[str]) -> str:
 def _arrays(path: Path, transform: Transform) -> ImageSet:
     beside = Quarantine(path, Data(name="folder"))
     try:
-        images = read_arrays(path, beside)[0].columns["image"]
+        images = read_arrays(path, beside, Seen())[0].columns["image"]
     except DataError as problem:
         raise MetricError(str(problem).removesuffix(f"; {ADVICE}")) from None
     left_out = f"{counted(beside.kinds)} of neither images nor labels" if beside else ""

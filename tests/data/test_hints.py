@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from raw_files import encoded, picture, write_folder, write_idx
+from raw_files import encoded, picture, write_folder, write_idx, write_source
 from typer.testing import CliRunner
 
 from ganpipe import paths
@@ -126,6 +126,16 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     assert (
         "40 of 40 pictures have less than half of data.size = 64" in Packed.open(tmp_path / "packed/data.h5").hints[0]
     )
+
+
+@pytest.mark.parametrize("size", [None, 90])
+def test_arrays_are_looked_at_too(size: int | None, tmp_path: Path) -> None:
+    write_source(tmp_path / "raw", "folder")
+    np.save(tmp_path / "raw" / "arrays.npy", RNG.integers(0, 4096, (5, 40, 40), np.uint16))
+    pack(Data(name="folder", size=size), tmp_path / "raw", tmp_path / "packed", 1)
+    found = Packed.open(tmp_path / "packed/data.h5").hints
+    assert found[0].startswith("5 of 5 pictures have 16 bits a channel") and "multiply their values by 16" in found[0]
+    assert [line[:15] for line in found[1:]] == ["5 of 5 pictures"] * (size is not None)
 
 
 def test_any_number_of_processes_says_the_same(tmp_path: Path) -> None:

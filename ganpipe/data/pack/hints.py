@@ -31,9 +31,9 @@ class Seen:
             self.enlarged, self.size = self.enlarged + 1, shorter
             self._keep_smallest((width, height))
 
-    def note_deep(self, brightest: int) -> None:
-        """Note a picture of 16 bits a channel and its largest value."""
-        self.deep += 1
+    def note_deep(self, brightest: int, count: int = 1) -> None:
+        """Note `count` pictures of 16 bits a channel and their largest value."""
+        self.deep += count
         self.brightest = max(self.brightest, brightest)
 
     def add(self, other: Seen) -> None:

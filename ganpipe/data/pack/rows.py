@@ -120,10 +120,11 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
 
 def _from_arrays(dataset: Dataset, data: Data, path: Path, bad: Quarantine) -> ReadySet:
     """Take the user's arrays as they are, unless the params ask for another crop or size."""
-    table, classes = read_arrays(path, bad)
+    stored, seen = Seen(), Seen()
+    table, classes = read_arrays(path, bad, stored)
     images = table.columns["image"]
     channels = 1 if images.shape[-1] == 1 else 3
-    transform, seen = Transform(data.crop, data.size, data.channels or channels), Seen()
+    transform = Transform(data.crop, data.size, data.channels or channels)
     as_stored = data.crop is None and data.size is None and images.shape[-1] == transform.channels
     columns = {**table.columns, "image": images if as_stored else _transformed(images, transform, path, seen)}
 
@@ -132,7 +133,7 @@ def _from_arrays(dataset: Dataset, data: Data, path: Path, bad: Quarantine) -> R
 
     rows = OrderedRows(length(columns), table.splits, take)
     fields = _fields(dataset, rows, {"label": classes})
-    return ReadySet(fields, {"items": rows}, "none" if as_stored else str(transform), seen.hints())
+    return ReadySet(fields, {"items": rows}, "none" if as_stored else str(transform), stored.hints() + seen.hints())
 
 
 def _transformed(
