@@ -47,7 +47,7 @@ class Walk:
     def entries(self) -> list[Entry]:
         """Return all regular files and all folders without any, sorted by name."""
         found: list[Entry] = []
-        folders = [("", (_identity(self.root.stat()),))]
+        folders: list[tuple[str, _Around]] = [("", (_identity(self.root.stat()),))]
         while folders:
             prefix, around = folders.pop()
             files, inside = self._in(prefix, around)

@@ -31,6 +31,7 @@ FREE_BYTES = 1 << 30
 ADVICE = "run `dvc repro download`"
 
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_ENCRYPTED = 1  # a flag of members of a zip
 _LINK = "is a link"
 _BROKEN = (
     OSError,
@@ -140,6 +141,8 @@ def _zip_members(
 
 
 def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, read: Callable[[Any], bytes]) -> Member:
+    if info.flag_bits & _ENCRYPTED:
+        return Member(name, problem="is encrypted")
     try:
         with archive.open(info) as opened:
             return Member(name, read(opened))

@@ -88,7 +88,7 @@ def _loaded(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (MemoryError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) or "Python objects" in str(error):
             problem = "holds Python objects (a pickle), which run code when they are opened; save plain arrays instead"
         else:
             problem = f"cannot be read as NumPy arrays: {' '.join(str(error).split()) or type(error).__name__}"

@@ -70,10 +70,11 @@ class Quarantine:
         self._not_gathered.update(left_out.values())
 
     def write(self, path: Path) -> None:
-        """Write the columns name and reason as CSV in UTF-8."""
+        """Write the columns name and reason as CSV in UTF-8. A carriage return in a name becomes `\\r`."""
+        rows = ((name.replace("\r", "\\r"), reason) for name, reason in [*self._entries, *self._beside])
         with path.open("w", encoding="utf-8", newline="") as out:
-            table = csv.writer(out, lineterminator="\n")
-            table.writerows([("name", "reason"), *self._entries, *self._beside])
+            table = csv.writer(out, lineterminator="\n")  # it quotes line feeds, and no other line ends
+            table.writerows([("name", "reason"), *rows])
 
     def tell(self, path: Path) -> None:
         """Print one line about images that cannot be used and one about other files; they are listed at `path`."""

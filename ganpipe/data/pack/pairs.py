@@ -88,8 +88,7 @@ def _place(name: str) -> _Place | None:
         return None
     first, *rest = folders
     if named := split_and_side_of(first):
-        split, side = named
-        return _Place(side, split, "/".join([*rest, stem]))
+        return _Place(named[1], named[0], "/".join([*rest, stem]))
     split = split_of(first)
     if split is not None:
         if not rest:

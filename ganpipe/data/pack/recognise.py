@@ -15,6 +15,7 @@ that of a picture: it was meant to be one, and is reported as a picture that can
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import PurePosixPath
 
 from PIL import Image
@@ -30,7 +31,7 @@ MISSING_HEIC = "is a HEIC picture, which needs `pip install 'ganpipe[heic]'`"
 """The problem of a HEIC picture where the extra is not installed."""
 
 BEGINNING = 64
-"""Bytes of a file that `begins_like_picture` looks at."""
+"""Bytes of a file that `begins_like_picture` and `begins_otherwise` look at."""
 
 _NAMED = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".ppm"),
@@ -58,25 +59,48 @@ _MARKS = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51", b"8BPS\0\1"),
 )
+_OTHER_MARKS = (
+    *(
+        b"%PDF",
+        b"PK\3\4",
+        b"\x1f\x8b",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"7z\xbc\xaf",
+        b"Rar!",
+        b"\x89HDF",
+        b"ID3",
+        b"OggS",
+        b"fLaC",
+    ),
+    *(b"\x1aE\xdf\xa3", b"\x7fELF", b"SQLite format 3"),
+)
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _AVIF_BRANDS = {b"avif", b"avis"}
+_CONTAINER_BRANDS = {b"mif1", b"msf1"}  # of pictures whose other brands may come late
 _KIND_LENGTH = 12  # characters of a suffix that is worth showing
 
 
 def is_picture(name: str, content: bytes) -> bool:
     """Return whether a file is a picture, sound or damaged.
 
-    Where `begins_like_picture` says so, the first `BEGINNING` bytes of the content are enough.
+    Where `begins_like_picture` or `begins_otherwise` says so, the first `BEGINNING` bytes of the content are enough.
     """
     if begins_like_picture(content) or named_as_picture(name):
         return True
-    return bool(content) and _opens(name, content)
+    return bool(content) and not begins_otherwise(content) and _opens(name, content)
 
 
 def begins_like_picture(content: bytes) -> bool:
     """Return whether the first bytes are the mark of a common format, which no other file begins with."""
     webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
     return content.startswith(_MARKS) or webp or bool(_brands(content) & (_HEIC_BRANDS | _AVIF_BRANDS))
+
+
+def begins_otherwise(content: bytes) -> bool:
+    """Return whether the first bytes are the mark of films, sound, documents or archives, which may be large."""
+    film = bool(_brands(content)) and not _brands(content) & (_HEIC_BRANDS | _AVIF_BRANDS | _CONTAINER_BRANDS)
+    return content.startswith(_OTHER_MARKS) or (content[:4] == b"RIFF" and content[8:12] != b"WEBP") or film
 
 
 def named_as_picture(name: str) -> bool:
@@ -133,8 +157,9 @@ def _brands(content: bytes) -> set[bytes]:
 def _opens(name: str, content: bytes) -> bool:
     """Return whether Pillow takes the header for that of a picture, which is worth believing for this name."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            found = image.format or ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd headers
+            found = Image.open(io.BytesIO(content), formats=FORMATS).format or ""
     except Exception:  # readers of formats fed with other bytes raise anything
         return False
     signed = found == "TGA" and content.endswith(_TGA_END)

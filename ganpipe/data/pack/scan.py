@@ -21,6 +21,7 @@ from ganpipe.data.pack.recognise import (
     BEGINNING,
     MISSING_HEIC,
     begins_like_picture,
+    begins_otherwise,
     can_read_heic,
     is_heic,
     is_picture,
@@ -91,7 +92,7 @@ def _archive(raw: Path, folder_tar: str) -> Path:
 def _enough(opened: Any) -> bytes:
     """Read so much of a file that `is_picture` can tell."""
     content = opened.read(BEGINNING)
-    return content if begins_like_picture(content) else content + opened.read()
+    return content if begins_like_picture(content) or begins_otherwise(content) else content + opened.read()
 
 
 def _note(found: Scan, member: Member, bad: Quarantine) -> None:
