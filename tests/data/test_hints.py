@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from miniatures import changed
 from PIL import Image
 from raw_files import encoded, picture, write_folder, write_idx, write_source
 from typer.testing import CliRunner
 
-from ganpipe import paths
+from ganpipe import paths, recipes
 from ganpipe.cli import app
-from ganpipe.config import Data
+from ganpipe.config import Data, load_params
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.stage import pack
 from ganpipe.data.packed.file import Packed
+from ganpipe.preflight.checks import preflight
 
 RNG = np.random.default_rng(0)
 DARK = "so they are nearly black; multiply their values by"
@@ -173,3 +175,5 @@ def test_hints_are_no_part_of_the_content_and_stand_in_the_preview_and_the_check
     Path("packed").rename(paths.PACKED)
     shown = CliRunner().invoke(app, ["data", "preview"])
     assert shown.exit_code == 0 and f"hint: {found.hints[0]}" in shown.stdout.splitlines()
+    params = changed(load_params(recipes.path_of("photos-dcgan")), data={"name": "folder", "source": "mine"})
+    assert next(preflight(changed(params, evaluate={"extractors": ["pixel"]}))) == f"hint: {found.hints[0]}"
