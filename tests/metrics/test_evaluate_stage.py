@@ -16,7 +16,7 @@ from miniatures import changed, smaller
 from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.data.packed.file import Packed
-from ganpipe.errors import MetricError
+from ganpipe.errors import ConfigError, MetricError
 from ganpipe.metrics import reference, stage
 from ganpipe.metrics.reference import Reference, load_reference
 from ganpipe.metrics.score import rounded
@@ -146,7 +146,7 @@ def test_constant_or_wrong_samples_are_refused_and_nothing_is_written(digits: Pa
 def test_the_domain_extractor_asks_for_labels(workspace: Callable[[str], Params]) -> None:
     params = changed(workspace("pattern-1010"), evaluate={"extractors": ["domain"]})
     with pytest.raises(
-        MetricError,
+        ConfigError,
         match="domain cannot look at pattern: it looks at images, but `vector` holds vectors of 4; use pattern, values",
     ):
         prepare_reference(params)

@@ -321,6 +321,25 @@ class Dataset:
         """(channels, height, width) of the published images; None: many shapes, or no images."""
         return self.fields[self.images[0]].shape if self.images else None
 
+    def packed_size(self, crop: int | str | None, size: int | None) -> tuple[int, int] | None:
+        """Return height and width of the packed images for these `data.crop` and `data.size`.
+
+        None where only the pictures tell, and for sets without images.
+        """
+        published = self.image_shape[1:] if self.image_shape else None
+        size = size if size is not None or crop is not None else self.size
+        crop = crop if crop is not None else self.crop
+        if not self.images or (crop == "whole" and not published):
+            return None
+        if crop == "whole" and published:
+            short, long = sorted(published)
+            longer, shorter = (long, short) if size is None else (int(size * long / short), size)
+            return (shorter, longer) if published[0] <= published[1] else (longer, shorter)
+        side = size if size is not None else crop
+        if side is not None:
+            return int(side), int(side)
+        return (published[0], published[1]) if published else None
+
     def names(self, field: str) -> tuple[str, ...]:
         """Return the names of the classes or attributes of a field; empty where they are not known or there is none."""
         return self.fields[field].names if field in self.fields else ()

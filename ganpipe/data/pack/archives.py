@@ -64,7 +64,7 @@ def members(
     """
     try:
         guard = _Guard(path, advice)
-        each = _zip_members if path.suffix == ".zip" else _tar_members
+        each = _zip_members if path.suffix == ".zip" or _begins(path, b"PK\3\4") else _tar_members
         yield from each(path, wanted, read or _everything, guard)
     except _BROKEN as error:
         reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or type(error).__name__
@@ -74,6 +74,11 @@ def members(
 def leads_out(name: str) -> bool:
     """Return whether a member's name leads out of the archive, so that its folder means nothing."""
     return name.startswith("/") or ".." in name.replace("\\", "/").split("/")
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as opened:
+        return opened.read(len(mark)) == mark
 
 
 def _everything(opened: Any) -> bytes:

@@ -32,6 +32,7 @@ from jaxtyping import Int64, Shaped, UInt8
 
 from ganpipe.data.catalogue.folders import ARRAYS
 from ganpipe.data.pack.archives import FREE_BYTES, MAX_EXPANSION
+from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.items import SPLITS, TRAIN
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.scan import ADVICE
@@ -47,6 +48,7 @@ _UNNAMED = {"arr_0": "images", "arr_1": "labels"}
 _SHAPES = "(n, height, width), (n, height, width, channels) or (n, channels, height, width) with 1, 3 or 4 channels"
 _CHANNELS = (1, 3, 4)
 _SLACK = 0.001
+_DEEP = 65_535  # white of 16 bits
 _LEAST_OF_BYTES = 16  # floating-point numbers whose highest is less are hardly meant as 0..255
 
 _Arrays = dict[tuple[str, str], tuple[str, Any]]  # by split and role: the name of the array, and the array
@@ -57,10 +59,11 @@ def arrays_in(raw: Path) -> Path | None:
     return next((raw / name for name in ARRAYS if (raw / name).is_file()), None)
 
 
-def read_arrays(path: Path, bad: Quarantine) -> tuple[Table, tuple[str, ...]]:
+def read_arrays(path: Path, bad: Quarantine, seen: Seen) -> tuple[Table, tuple[str, ...]]:
     """Return images (n, h, w, c) uint8 with the numbers of their classes, if they have any, and the names of these.
 
-    Arrays that are neither images nor labels go to `bad`. Raises `DataError` naming the array that will not do.
+    Arrays that are neither images nor labels go to `bad`, what is odd about the images to `seen`. Raises `DataError`
+    naming the array that will not do.
     """
     loaded = _loaded(path)
     arrays = _sorted_out(loaded, path, bad)
@@ -68,7 +71,7 @@ def read_arrays(path: Path, bad: Quarantine) -> tuple[Table, tuple[str, ...]]:
     if TRAIN not in splits:
         held = ", ".join(loaded) or "nothing"
         raise DataError(f"{path}: has no images to learn from, such as images or x_train; it holds {held}; {ADVICE}")
-    images = _images([arrays[split, "images"] for split in splits], path)
+    images = _images([arrays[split, "images"] for split in splits], path, seen)
     columns: dict[str, Any] = {"image": np.concatenate(images) if len(images) > 1 else images[0]}
     ends = np.cumsum([0, *map(len, images)]).tolist()
     ranges = {split: (ends[at], ends[at + 1]) for at, split in enumerate(splits)}
@@ -79,7 +82,7 @@ def read_arrays(path: Path, bad: Quarantine) -> tuple[Table, tuple[str, ...]]:
 def _loaded(path: Path) -> dict[str, Any]:
     """Return the arrays of the file by name; that of an .npy file has the name of the file."""
     try:
-        if path.suffix == ".npy":
+        if not zipfile.is_zipfile(path):
             return {path.name: np.load(path, mmap_mode="r", allow_pickle=False)}
         _refuse_bomb(path)
         with np.load(path, allow_pickle=False) as archive:
@@ -127,14 +130,14 @@ def _place(name: str) -> tuple[str, str] | None:
     return splits[0] if splits else TRAIN, roles[0]
 
 
-def _images(named: list[tuple[str, Any]], path: Path) -> list[UInt8[np.ndarray, "_ h w c"]]:
+def _images(named: list[tuple[str, Any]], path: Path, seen: Seen) -> list[UInt8[np.ndarray, "_ h w c"]]:
     """Return arrays of images as bytes, all on the same scale and of one shape."""
     last = [_channels_last(array, name, path) for name, array in named]
     for (name, _), images in zip(named, last, strict=True):
         if images.shape[1:] != last[0].shape[1:]:
             shapes = f"{images.shape[1:]} where {named[0][0]} has {last[0].shape[1:]}"
             raise DataError(f"{path}: {name} has images of height, width and channels {shapes}; {ADVICE}")
-    return _as_bytes(last, ", ".join(name for name, _ in named), path)
+    return _as_bytes(last, ", ".join(name for name, _ in named), path, seen)
 
 
 def _channels_last(array: Any, name: str, path: Path) -> Shaped[np.ndarray, "n h w c"]:
@@ -152,7 +155,7 @@ def _channels_last(array: Any, name: str, path: Path) -> Shaped[np.ndarray, "n h
     raise DataError(f"{path}: {name} has the shape {shape}, not {_SHAPES}; {ADVICE}")
 
 
-def _as_bytes(arrays: list[Any], names: str, path: Path) -> list[Any]:
+def _as_bytes(arrays: list[Any], names: str, path: Path, seen: Seen) -> list[Any]:
     """Convert arrays to bytes on one scale, and say which."""
     kinds = {array.dtype.kind for array in arrays}
     if kinds <= {"b"}:
@@ -171,12 +174,15 @@ def _as_bytes(arrays: list[Any], names: str, path: Path) -> list[Any]:
             f"give 0..255, 0..1 or -1..1 without NaN; {ADVICE}"
         )
     black, white = scale
+    seen.pictures += sum(map(len, arrays))
+    if white == _DEEP:
+        seen.note_deep(int(high), seen.pictures)
     print(f"{path}: {names}: values {low:g}..{high:g} are taken as {black} (black) .. {white} (white)", file=sys.stderr)
     return [_scaled(array, black, white) for array in arrays]
 
 
 def _whole_scale(low: float, high: float) -> tuple[int, int] | None:
-    return (0, 255) if low >= 0 and high <= 255 else (0, 65_535) if low >= 0 and high <= 65_535 else None
+    return (0, 255) if low >= 0 and high <= 255 else (0, _DEEP) if low >= 0 and high <= _DEEP else None
 
 
 def _real_scale(low: float, high: float) -> tuple[int, int] | None:
@@ -192,7 +198,7 @@ def _scaled(array: Any, black: int, white: int) -> UInt8[np.ndarray, "n h w c"]:
     """Return bytes 0..255 for values black..white, rounded; of 16 bits the upper 8. One image at a time in memory."""
     out = np.empty(array.shape, np.uint8)
     for row, image in enumerate(array):
-        if white == 65_535:
+        if white == _DEEP:
             out[row] = image.astype(np.int64) >> 8
         else:
             out[row] = np.rint((image.astype(np.float64) - black) * (255 / (white - black))).clip(0, 255)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
+from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.errors import DataError
 
@@ -25,7 +26,7 @@ class Drawing:
     def __str__(self) -> str:
         return f"drawn at {self.size} x {self.size} by resvg, over white, {'grey' if self.channels == 1 else 'RGB'}"
 
-    def of_bytes(self, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+    def of_bytes(self, content: bytes, seen: Seen | None = None) -> UInt8[np.ndarray, "h w c"]:
         """Draw a square SVG. Raises `UnreadableError` where it is not one."""
         import resvg_py  # only sets of drawings need the extra
 
@@ -35,7 +36,7 @@ class Drawing:
             )
         except ValueError as error:
             raise UnreadableError(f"cannot be drawn: {' '.join(str(error).split())[:200]}") from None
-        return Transform(crop=None, size=None, channels=self.channels).of_bytes(bytes(png))
+        return Transform(crop=None, size=None, channels=self.channels).of_bytes(bytes(png), seen)
 
 
 def require_resvg(name: str) -> None:

@@ -20,6 +20,7 @@ from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, decoded
 from ganpipe.data.pack.drawing import Drawing, require_resvg
+from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item, Value
 from ganpipe.data.pack.layouts import read_items
@@ -51,11 +52,15 @@ class OrderedRows:
 
 @dataclass(frozen=True)
 class ReadySet:
-    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform."""
+    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform.
+
+    `hints` are lines about what looks wrong, see `pack.hints`.
+    """
 
     fields: Mapping[str, Field]
     spaces: Mapping[str, OrderedRows]
     transform: str
+    hints: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -92,6 +97,7 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
         size=data.size if data.size is not None else own_size,
         channels=data.channels or (dataset.image_shape[0] if dataset.image_shape else 3),
         halves=isinstance(dataset.layout, SideBySide),
+        max_pixels=data.max_pixels,
     )
 
 
@@ -115,38 +121,42 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
     table = read_table(dataset, raw)
     columns = dict(table.columns)
+    transform, seen = transform_of(dataset, data), Seen()
     if asked:
-        columns["image"] = _transformed(columns["image"], transform_of(dataset, data), raw)
-    text = str(transform_of(dataset, data)) if asked else dataset.transform
+        columns["image"] = _transformed(columns["image"], transform, raw, seen)
+    text = str(transform) if asked else dataset.transform
 
     def take(rows: Int64[np.ndarray, " n"]) -> Block:
         return {name: values[rows] for name, values in columns.items()}
 
     rows = OrderedRows(length(columns), table.splits, take)
-    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text)
+    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text, seen.hints())
 
 
 def _from_arrays(dataset: Dataset, data: Data, path: Path, bad: Quarantine) -> ReadySet:
     """Take the user's arrays as they are, unless the params ask for another crop or size."""
-    table, classes = read_arrays(path, bad)
+    stored, seen = Seen(), Seen()
+    table, classes = read_arrays(path, bad, stored)
     images = table.columns["image"]
     channels = 1 if images.shape[-1] == 1 else 3
     transform = Transform(data.crop, data.size, data.channels or channels)
     as_stored = data.crop is None and data.size is None and images.shape[-1] == transform.channels
-    columns = {**table.columns, "image": images if as_stored else _transformed(images, transform, path)}
+    columns = {**table.columns, "image": images if as_stored else _transformed(images, transform, path, seen)}
 
     def take(rows: Int64[np.ndarray, " n"]) -> Block:
         return {name: values[rows] for name, values in columns.items()}
 
     rows = OrderedRows(length(columns), table.splits, take)
     fields = _fields(dataset, rows, {"label": classes})
-    return ReadySet(fields, {"items": rows}, "none" if as_stored else str(transform))
+    return ReadySet(fields, {"items": rows}, "none" if as_stored else str(transform), stored.hints() + seen.hints())
 
 
-def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path) -> UInt8[np.ndarray, "n y x d"]:
+def _transformed(
+    images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path, seen: Seen
+) -> UInt8[np.ndarray, "n y x d"]:
     pictures = (Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in images)
     try:
-        return np.stack([transform.of_image(picture) for picture in pictures])
+        return np.stack([transform.of_image(picture, seen) for picture in pictures])
     except UnreadableError as problem:
         raise DataError(f"{raw}: an image {problem}; lower data.crop in {PARAMS}") from None
 
@@ -168,9 +178,10 @@ def _from_images(
     spaces_of = {name: one.space for name, one in dataset.fields.items()}
     images = {name: _Images(bad, _no_values(dataset, spaces_of.get(name))) for name in files}
     total = None if dataset.count is None else dataset.count * len(files) // len(set(spaces_of.values()))
+    seen = Seen()
     with (
         progress(f"Decoding {dataset.name}", total, "img") as bar,
-        closing(decoded(read_items(dataset, raw, bad), files, workers)) as results,
+        closing(decoded(read_items(dataset, raw, bad), files, workers, seen)) as results,
     ):
         for item, problem in results:
             images[item.field].add(item, problem)
@@ -183,7 +194,7 @@ def _from_images(
             dataset, raw, {name: files[name] for name in mine}, {name: images[name] for name in mine}
         )
         fields |= _fields(dataset, spaces[space], names)
-    return ReadySet(fields, spaces, str(next(iter(files.values())).transform))
+    return ReadySet(fields, spaces, str(next(iter(files.values())).transform), seen.hints())
 
 
 def _no_values(dataset: Dataset, space: str | None) -> dict[str, list[Value | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,8 +18,8 @@ from ganpipe.data.pack.archives import ADVICE
 from ganpipe.data.pack.items import TRAIN
 from ganpipe.data.pack.left_out import QUARANTINE, Quarantine
 from ganpipe.data.pack.rows import ReadySet, ready_set
-from ganpipe.data.packed.columns import Block, Fingerprint, ends, length
-from ganpipe.data.packed.file import About, Packed, SpaceRows, clipped, write_packed
+from ganpipe.data.packed.columns import Block, Fingerprint, canonical_json, ends, length
+from ganpipe.data.packed.file import HINTS, About, Packed, SpaceRows, clipped, write_packed
 from ganpipe.data.packed.preview import draw_preview
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import replacing, write_json
@@ -36,9 +37,10 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     The rows are in `data.h5`, or in `data.shards` files that the manifest names. Tables keep the published order;
     images are sorted by split and name. Images that cannot be used, or have another shape than the first one of the
     archive, are left out and listed in `quarantine.csv`, up to `data.max_bad` of them; so are files of the user's own
-    that are no images, in any number. All files get their final names, or none does. `workers` processes decode images
-    (None: one per core); the result is the same for any number. Raises `DataError` naming the file and the row where
-    the raw files are missing, of another set, or not as published, `ConfigError` where the params do not suit the set.
+    that are no images, in any number. All files get their final names, or none does. What looks wrong is printed in a
+    line each, and kept in the file, see `hints`. `workers` processes decode images (None: one per core); the result is
+    the same for any number. Raises `DataError` naming the file and the row where the raw files are missing, of another
+    set, or not as published, `ConfigError` where the params do not suit the set.
     """
     dataset = lookup(data.name)
     provenance = _provenance(dataset, raw)
@@ -53,6 +55,8 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
         written = _write(dataset, data, ready, json.dumps(provenance, sort_keys=True, ensure_ascii=False), into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
     bad.tell(into / QUARANTINE)
+    for hint in ready.hints:
+        print(f"Hint: {hint}", file=sys.stderr)
 
 
 def shard_names(count: int) -> list[str]:
@@ -142,7 +146,8 @@ def _require_published_rows(dataset: Dataset, ready: ReadySet, provenance: Mappi
 
 
 def _about(dataset: Dataset, ready: ReadySet, provenance: str) -> About:
-    return About(dataset.name, provenance, dataset.licence, dataset.citation, ready.transform)
+    extra = {HINTS: canonical_json(ready.hints)} if ready.hints else {}
+    return About(dataset.name, provenance, dataset.licence, dataset.citation, ready.transform, extra)
 
 
 def _manifest(packed: Packed, names: Sequence[str], bad: Quarantine) -> dict[str, Any]:
