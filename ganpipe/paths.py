@@ -11,6 +11,8 @@ LOCK = Path("dvc.lock")
 
 DATA = Path("data")
 PARAMS_CHECKED = DATA / "params.checked"
+START = Path("data/start")
+START_NOTE = START / "start.json"
 RAW = Path("data/raw")
 PACKED = Path("data/packed")
 PACKED_FILE = PACKED / "data.h5"
