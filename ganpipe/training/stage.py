@@ -91,8 +91,9 @@ def train(
         require_fitting_output(prepared.system, prepared.given)
         require_disk_space(trainer, checkpoints.folder)
         shown = Shown(prepared, params.train.seed)
-        same = params.train.lr_decay_from_kimg is None and family is not None
-        finished = Finished(state, named_after_frozen(family, prepared.system)) if same else None
+        finished = None
+        if family is not None and params.train.lr_decay_from_kimg is None:
+            finished = Finished(state, named_after_frozen(family, prepared.system))
         run = _Run(trainer, shown, checkpoints, finished, listeners, params.runtime.checkpoint_seconds, into)
         run.to_the_end(training, prepared.started_from)
 
