@@ -115,7 +115,7 @@ class Prepared:
     started_from: str | None  # sha256 of the published weights that it begins with; None: random ones
 
 
-def prepare(params: config.Params, packed: Packed, device: torch.device, start: Path) -> Prepared:
+def prepare(params: config.Params, packed: Packed, device: torch.device, start: Path = paths.START) -> Prepared:
     """Build the untrained system on its device, and the sampler of its batches.
 
     With `train.start_from` its generators have the weights in the folder `start`, where the stage `check` has put them.

@@ -245,7 +245,7 @@ def test_a_full_disk_is_found_before_the_training(
     params = miniature(workspace("digits-dcgan"))
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10_000))
-    with pytest.raises(DataError, match=r"1.3 MB are to be written and only 10 kB are free on this disk"):
+    with pytest.raises(DataError, match=r"1.7 MB are to be written and only 10 kB are free on this disk"):
         train(params, "fingerprint")
     assert not paths.MODEL.exists() and not paths.HISTORY.exists()
 
