@@ -32,32 +32,49 @@ class Identity:
     """Hexadecimal sha256 fingerprints; each contains the one before."""
 
     data: str  # content of the packed data
+    family: str  # data and all that decides the weights but `train.kimg`; a longer training continues a shorter one
     train: str  # data and all that decides the weights; the training stage adds the hashes of frozen networks
     experiment: str  # training, sampling and evaluation; MLflow runs are found by it
 
 
 def identify_workspace(params: Params) -> Identity:
     """Identify the experiment of the current folder: `params` on its packed data. Raises `DataError`, `ConfigError`."""
-    return identify(params, packed_sha256())
+    return identify(params, packed_sha256(), start_sha256() if params.train.start_from is not None else None)
 
 
-def identify(params: Params, data_sha256: str) -> Identity:
-    """Identify the experiment that `params` makes of packed data with this content hash. Raises `ConfigError`."""
+def identify(params: Params, data_sha256: str, start: str | None = None) -> Identity:
+    """Identify the experiment that `params` makes of packed data with this content hash. Raises `ConfigError`.
+
+    `start` is the sha256 of the weights that the training begins with, if these are not random. It stands for
+    `train.start_from`: the same weights from another place make the same training.
+    """
     content = params.model_dump(mode="json")
-    train = fingerprint(
-        {
-            "data": data_sha256,
-            "flip": content["data"]["flip"],
-            "jitter": content["data"]["jitter"],
-            "system": content["system"],
-            "train": content["train"],
-            "code": code_digest("train", content),
-            "networks": networks_digest(content["system"]["name"]),
-            "torch": version("torch"),
-        }
-    )
+    schedule = {key: value for key, value in content["train"].items() if key != "start_from"}
+    decides = {
+        "data": data_sha256,
+        "flip": content["data"]["flip"],
+        "jitter": content["data"]["jitter"],
+        "system": content["system"],
+        "train": schedule,
+        "code": code_digest("train", content),
+        "networks": networks_digest(content["system"]["name"]),
+        "torch": version("torch"),
+    } | ({"start": start} if start is not None else {})
+    train = fingerprint(decides)
+    family = fingerprint({**decides, "train": {key: schedule[key] for key in schedule if key != "kimg"}})
     sections = {name: content[name] for name in ("data", "sample", "evaluate")}
-    return Identity(data=data_sha256, train=train, experiment=fingerprint({"train": train, **sections}))
+    return Identity(data_sha256, family, train, experiment=fingerprint({"train": train, **sections}))
+
+
+def start_sha256(note: Path = paths.START_NOTE) -> str:
+    """Return the sha256 of the weights to begin with, which the stage `check` has noted. Raises `DataError`."""
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if found is None:
+        raise DataError(f"{note}: names no weights, but train.start_from is set; run `dvc repro --force check`")
+    return str(found)
 
 
 def packed_sha256(manifest: Path = paths.MANIFEST) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,12 +14,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    check: Annotated[bool, typer.Option(help="Only check params.yaml, and write data/params.checked.")] = False,
+    check: Annotated[bool, typer.Option(help="Only check params.yaml, and write what the check leaves.")] = False,
 ) -> None:
     """Train the system of params.yaml on data/packed; an interrupted training is taken up where it was saved."""
     with stage_process() as params:
         if check:
-            _note_checked(params.system.name)
+            _note_checked(params.system.name, params.train.start_from)
             return
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
@@ -35,16 +36,24 @@ def main(
                 finding=lambda findings: run.findings(as_json(findings)),
                 memory=lambda peak, nimg: run.metrics({f"memory/peak_{kind}_mib": peak[kind] for kind in peak}, nimg),
             )
-            train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
+            train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners, identity.family)
 
 
-def _note_checked(system: str) -> None:
-    """Write the file that says which networks and losses the system has: others retrain nothing."""
+def _note_checked(system: str, start_from: str | None) -> None:
+    """Write which networks and losses the system has, so that others retrain nothing, and the weights to begin with."""
     from ganpipe import files, paths
     from ganpipe.identity import networks_digest
+    from ganpipe.training.start import take_start
 
     text = f"params.yaml has been checked.\nnetworks and losses of {system}: {networks_digest(system)}\n"
     files.write_bytes(paths.PARAMS_CHECKED, text.encode())
+    take_start(start_from, paths.START, _copied_from_run)
+
+
+def _copied_from_run(name: str, into: Path) -> Path | None:
+    from ganpipe.tracking.api import copy_generator  # MLflow takes seconds to import
+
+    return copy_generator(name, into)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ganpipe import paths
-from ganpipe.config import Params
+from ganpipe import paths, recipes
+from ganpipe.config import Params, load_params
 from ganpipe.sampling import stage as sampling
 from ganpipe.training import stage as training
 from ganpipe.training.stage import Listeners
@@ -64,9 +64,19 @@ def miniature(params: Params) -> Params:
     return changed(params, system=system, train=train, sample={"count": 40}, evaluate=evaluate, runtime=runtime)
 
 
-def train(params: Params, fingerprint: str, listeners: Listeners = Listeners()) -> None:
-    """Train in the current folder, as the stage does."""
-    training.train(params, fingerprint, paths.PACKED, paths.DATA, paths.state_dir(), listeners)
+def one_recipe_per(*options: str) -> list[str]:
+    """Return one recipe for each combination of values that these options of systems have, of small images if any."""
+    found: dict[str, str] = {}
+    for name in sorted(recipes.names(), key=lambda name: not name.startswith("digits-")):
+        system = load_params(recipes.path_of(name)).system
+        values = {"name": system.name, **system.options}
+        found.setdefault(str([values.get(option) for option in options]), name)
+    return list(found.values())
+
+
+def train(params: Params, fingerprint: str, listeners: Listeners = Listeners(), family: str | None = None) -> None:
+    """Train in the current folder, as the stage does; without a family it neither continues nor is continued."""
+    training.train(params, fingerprint, paths.PACKED, paths.DATA, paths.state_dir(), listeners, family)
 
 
 def sample(params: Params) -> None:
@@ -76,8 +86,8 @@ def sample(params: Params) -> None:
 
 _TRAIN = """
 import sys
-from ganpipe import paths
-from ganpipe.config import Params
+from ganpipe import paths, recipes
+from ganpipe.config import Params, load_params
 from ganpipe.training.stage import train
 params = Params.model_validate_json(sys.argv[1])
 train(params, sys.argv[2], paths.PACKED, paths.DATA, paths.state_dir())

@@ -55,6 +55,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "`dvc repro -f -s STAGE` draws it anew",
     "ganpipe/progress.py": "lines on the terminal",
     "ganpipe/sampling/needs.py": "checks sample.pictures",
+    "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",
     "ganpipe/systems/__init__.py": "the table of systems, which every new one changes; what it does for a training, "
     "seeding the first weights, is in core/seed.py",
     "ganpipe/systems/configs/__init__.py": "the base class of options, which has none",
@@ -227,7 +228,7 @@ def test_the_packed_data_is_a_dependency_by_its_content_hash_and_the_samples_wit
         "source": [],
         "download": ["data/source.json"],
         "pack": ["data/raw"],
-        "train": ["data/packed/manifest.json", "data/params.checked"],
+        "train": ["data/packed/manifest.json", "data/params.checked", "data/start"],
         "sample": [
             "data/model/generator.json",
             "data/model/generator.safetensors",
@@ -247,7 +248,7 @@ def test_jitter_is_tracked_wherever_flip_is() -> None:
 
 def test_all_params_are_checked_first() -> None:
     assert STAGES["check"]["params"] == ["data", "evaluate", "sample", "system", "train"]
-    assert STAGES["check"]["outs"] == ["data/params.checked"]
+    assert STAGES["check"]["outs"] == ["data/params.checked", "data/start"]
     assert STAGES["check"]["deps"] == ["ganpipe/losses", "ganpipe/nets"]
 
 

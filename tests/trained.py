@@ -47,3 +47,9 @@ def _train(params: Params, packed: Path, folder: Path) -> None:
     with contextlib.chdir(folder):
         train(params, FINGERPRINT)
     (folder / paths.PACKED).unlink()
+
+
+def published() -> dict[str, str]:
+    """The hash of every file that training leaves behind."""
+    files = [*paths.MODEL.iterdir(), *paths.PREVIEWS.iterdir(), paths.HISTORY, paths.FINDINGS, paths.CURVES]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

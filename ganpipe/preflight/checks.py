@@ -59,7 +59,7 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
     require_rows(params, packed)
     yield from (f"hint: {hint}" for hint in packed.hints)
     with memory_explained(params.train):
-        prepared = prepare(params, packed, device)
+        prepared = prepare(params, packed, device, data.parent / paths.START.name)
         system, fetch = prepared.system, prepared.sampler.fetch
         batch = fetch(0, params.train.batch)
         require_sound_declarations(system)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import operator
 from collections.abc import Mapping
 from pathlib import Path
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -15,23 +14,24 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ganpipe import systems
-from ganpipe.config import SystemSection, parse
+from ganpipe.config import SystemSection, flatten, parse
 from ganpipe.core.batch import to_network
 from ganpipe.core.inputs import Choice
 from ganpipe.core.spec import STORED_TYPES, DataSpec, Field, Kind
 from ganpipe.core.system import System
-from ganpipe.errors import CheckpointError
+from ganpipe.errors import CheckpointError, ConfigError
 from ganpipe.files import write_bytes, write_json
 from ganpipe.sampling.draw import all_inputs, given_fields, render
+from ganpipe.sampling.publication import DESCRIPTION, FORMAT, WEIGHTS, folder_of, read_description, read_weights
 
-FORMAT = "ganpipe/generator/2"
-_KEYS = {"system", "data", "sha256", "frozen", "train_fingerprint"}
+_SHOWN = 3  # differences in a message
 
 
-def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
+def publish_generator(system: System, folder: Path, fingerprint: str, started_from: str | None = None) -> None:
     """Write the generators of `system` and its own buffers to `generator.safetensors`, with `generator.json` beside it.
 
-    The same weights give the same bytes: neither file holds a time or a machine's name.
+    The same weights give the same bytes: neither file holds a time or a machine's name. `started_from` is the sha256 of
+    the published weights with which the training began, if it did not begin with random ones.
     """
     weights = save({name: value.contiguous().cpu() for name, value in published_state(system).items()})
     options = system.cfg.model_dump(mode="json")
@@ -40,12 +40,13 @@ def publish_generator(system: System, folder: Path, fingerprint: str) -> None:
         "system": {"name": _name_of(system), **options},
         "data": system.data.model_dump(mode="json"),
         "train_fingerprint": fingerprint,
+        "started_from": started_from,
         "frozen": system.frozen_sha256,
         "ideal": dict(system.ideal),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    write_bytes(folder / "generator.safetensors", weights)
-    write_json(folder / "generator.json", description)
+    write_bytes(folder / WEIGHTS, weights)
+    write_json(folder / DESCRIPTION, description)
 
 
 class Generator:
@@ -154,10 +155,10 @@ def load_generator(path: str | Path) -> Generator:
     Raises `CheckpointError` if a file is missing, has another format or does not match its description, and if frozen
     networks of the system have other weights here.
     """
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    description = _read_description(folder / "generator.json")
-    weights = _read_weights(folder / "generator.safetensors", description["sha256"])
-    where = str(folder / "generator.json")
+    folder = folder_of(Path(path))
+    description = read_description(folder)
+    weights = read_weights(folder, description["sha256"])
+    where = str(folder / DESCRIPTION)
     spec = parse(DataSpec, description["data"], where, prefix="data.")
     system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
     for adversary in system.adversaries:
@@ -175,9 +176,40 @@ def load_generator(path: str | Path) -> Generator:
     return Generator(system)
 
 
+def begin_with(system: System, folder: Path) -> str:
+    """Give an untrained system the published weights and own buffers in a folder; return the sha256 of the weights.
+
+    The data may be another one. Raises `CheckpointError` if a file is damaged, and `ConfigError` if the weights are not
+    those of such a system: other names or shapes.
+    """
+    description = read_description(folder)
+    found, wanted = load(read_weights(folder, description["sha256"])), published_state(system)
+    odd = sorted(found.keys() ^ wanted.keys()) or [name for name in wanted if found[name].shape != wanted[name].shape]
+    if odd:
+        raise ConfigError(
+            f"train.start_from: these weights do not fit this training ({odd[0]} differs): "
+            f"{_differences(description, system) or 'the code of the system is another one'}"
+        )
+    system.load_state_dict(found, strict=False)
+    return str(description["sha256"])
+
+
+def _differences(description: Mapping[str, Any], system: System) -> str:
+    """Return in which options and fields a published generator and a system differ."""
+    theirs = flatten({"system": description["system"], "data": description["data"]["fields"]})
+    mine = flatten(
+        {
+            "system": {"name": _name_of(system), **system.cfg.model_dump(mode="json")},
+            "data": system.data.model_dump(mode="json")["fields"],
+        }
+    )
+    odd = [key for key in sorted(theirs.keys() | mine.keys()) if theirs.get(key) != mine.get(key)]
+    return ", ".join(f"{key} is {mine.get(key)}, theirs {theirs.get(key)}" for key in odd[:_SHOWN])
+
+
 def train_fingerprint(folder: Path) -> str:
     """Return the fingerprint of the training that published the generator in a folder. Raises `CheckpointError`."""
-    return str(_read_description(folder / "generator.json")["train_fingerprint"])
+    return str(read_description(folder)["train_fingerprint"])
 
 
 def published_state(system: System) -> dict[str, Tensor]:
@@ -193,29 +225,3 @@ def published_state(system: System) -> dict[str, Tensor]:
 
 def _name_of(system: System) -> str:
     return next(name for name, cls in systems.SYSTEMS.items() if cls == type(system).__name__)
-
-
-def _read_description(path: Path) -> dict:
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back"
-        ) from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not the description of a generator ({error}); run `dvc checkout`") from None
-    if not isinstance(description, dict) or description.get("format") != FORMAT or not description.keys() >= _KEYS:
-        raise CheckpointError(f"{path}: not of format {FORMAT!r}; run `dvc repro --force train` to write it anew")
-    return description
-
-
-def _read_weights(path: Path, sha256: str) -> bytes:
-    try:
-        weights = path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back"
-        ) from None
-    if hashlib.sha256(weights).hexdigest() != sha256:
-        raise CheckpointError(f"{path}: damaged, or not the weights that generator.json describes; run `dvc checkout`")
-    return weights

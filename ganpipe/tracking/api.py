@@ -97,6 +97,15 @@ def find_runs(names: Sequence[str], into: Path) -> dict[str, Experiment]:
         return {name: experiment for name, experiment in found.items() if experiment}
 
 
+def copy_generator(name: str, into: Path) -> Path | None:
+    """Copy the published generator of a run, given as in `find_runs`, to the folder `into`; return where it is.
+
+    None where there is no such run, or it holds no generator. Raises `GanpipeError` where the store is out of reach.
+    """
+    with _existing_store() as store:
+        return store.copy_generator(name, into) if store else None
+
+
 def run_names() -> list[str]:
     """Return the names of all runs, empty where there is no store. Raises `GanpipeError`."""
     with _existing_store() as store:

@@ -22,7 +22,7 @@ from PIL import Image
 
 from ganpipe.errors import DataError
 from ganpipe.history.table import write_csv
-from ganpipe.paths import HISTORY
+from ganpipe.paths import HISTORY, MODEL
 from ganpipe.tracking.entries import LONGEST_BATCH, File, Picture, Point, Text, now
 from ganpipe.tracking.experiment import Experiment, recorded_by
 from ganpipe.tracking.locations import EXPERIMENT, artifact_root, is_server, sqlite_file, store_lock
@@ -193,6 +193,14 @@ class Store:
             data_sha256=stored.tags.get("ganpipe.data_sha256", ""),
             run_id=stored.id,
         )
+
+    def copy_generator(self, name: str, into: Path) -> Path | None:
+        """Copy the published generator of a run to a folder, and return where it is; None if there is none."""
+        run = self._named(name)
+        if run is None or not self._client.list_artifacts(run.info.run_id, MODEL.name):
+            return None
+        into.mkdir(parents=True, exist_ok=True)
+        return Path(self._client.download_artifacts(run.info.run_id, MODEL.name, str(into)))
 
     def set_status(self, run_id: str, status: str) -> None:
         """Set RUNNING, FINISHED, FAILED or KILLED."""

@@ -20,7 +20,7 @@ from ganpipe.pictures import DRAWN
 from ganpipe.sampling.draw import BLOCK, GivenSource, all_inputs
 from ganpipe.training.loop import Trainer
 
-_CHECKPOINTS = 3  # on the disk at once: two are kept while a third is written
+_CHECKPOINTS = 4  # on the disk at once: two are kept while a third is written, and the state of the finished training
 _BEYOND = 1e-3  # tolerance for rounding at the ends of [-1, 1]
 
 

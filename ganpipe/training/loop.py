@@ -164,7 +164,8 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return everything a resume needs. Raises `TrainingDiverged` rather than save broken weights."""
         self.read_losses()
-        for name, value in self.system.state_dict().items():
+        system = self.system.state_dict()
+        for name, value in system.items():
             if name not in self._infinite and torch.is_tensor(value) and not torch.isfinite(value).all():
                 raise TrainingDiverged(
                     f"weights {name} are not finite after {self.nimg / 1000:g} kimg",
@@ -172,7 +173,7 @@ class Trainer:
                 )
         return {
             "nimg": self.nimg,
-            "system": self.system.state_dict(),
+            "system": system,
             "ema": self.ema.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self._optimizers.items()},
             "history": self.history.state_dict(),

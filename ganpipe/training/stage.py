@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,24 +25,26 @@ from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import write_json
 from ganpipe.history.diagnosis import Finding, as_json
 from ganpipe.history.panels import draw_curves
-from ganpipe.history.table import Row
+from ganpipe.history.table import History, Row
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items, most_items
 from ganpipe.sampling.pictures import preview
-from ganpipe.sampling.published import publish_generator
+from ganpipe.sampling.published import begin_with, publish_generator
 from ganpipe.training import distributed
 from ganpipe.training.checkpoint import BestGenerator, Checkpoints
 from ganpipe.training.checks import require_disk_space, require_fitting_output, require_sound_declarations
 from ganpipe.training.diversity import Diversity
 from ganpipe.training.failures import FailureMonitor
+from ganpipe.training.finished import Finished, restore_previews
 from ganpipe.training.forecast import Forecast
 from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
 
 PREVIEW_ITEMS = 64
+_PREVIEW = "kimg-{:09.3f}.png"
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,19 @@ def train(
     into: Path,
     state: Path,
     listeners: Listeners = Listeners(),
+    family: str | None = None,
 ) -> None:
     """Train the system of `params` on the data in the folder `packed`.
 
     Publishes generator, previews, history, curves and findings in the folder `into`. Checkpoints lie in the folder
     `state`, under `fingerprint` and the hashes of frozen networks. The training continues from its newest checkpoint,
-    and its files are the same as those of an uninterrupted training, byte for byte. Raises `ConfigError` if system and
-    data do not fit, `PreflightError` if the outputs do not fit the data, `DataError` for damaged data or a full disk,
-    `TrainingDiverged` (also for a finding if `train.on_failure` is `stop`), `CheckpointError` and `OutOfMemory`.
+    and its files are the same as those of an uninterrupted training, byte for byte. Without a checkpoint it continues
+    from the end of a shorter training of the same `family`, the fingerprint without `train.kimg` (None: of no one). Not
+    so with `train.lr_decay_from_kimg`: there the learning rate of all images depends on `train.kimg`. With
+    `train.start_from` the weights to begin with are those in the folder `start` of `into`. Raises `ConfigError` if
+    system and data do not fit, `PreflightError` if the outputs do not fit the data, `DataError` for damaged data or a
+    full disk, `TrainingDiverged` (also for a finding if `train.on_failure` is `stop`), `CheckpointError` and
+    `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
     with distributed.process_group(device), memory_explained(params.train):
@@ -77,7 +85,7 @@ def train(
         if not distributed.same_everywhere(data.content_sha256):
             raise DataError(f"{data.path}: other data than on the other machines; copy one data/packed to all")
         require_rows(params, data)
-        prepared = prepare(params, data, device)
+        prepared = prepare(params, data, device, into / paths.START.name)
         training = named_after_frozen(fingerprint, prepared.system)
         trainer = Trainer(prepared.system, params.train, prepared.sampler.fetch)
         checkpoints = Checkpoints(state, training)
@@ -85,8 +93,11 @@ def train(
         require_fitting_output(prepared.system, prepared.given)
         require_disk_space(trainer, checkpoints.folder)
         shown = Shown(prepared, params.train.seed)
-        run = _Run(trainer, shown, checkpoints, listeners, params.runtime.checkpoint_seconds, into)
-        run.to_the_end(training)
+        finished = None
+        if family is not None and params.train.lr_decay_from_kimg is None:
+            finished = Finished(state, named_after_frozen(family, prepared.system))
+        run = _Run(trainer, shown, checkpoints, finished, listeners, params.runtime.checkpoint_seconds, into)
+        run.to_the_end(training, prepared.started_from)
 
 
 def named_after_frozen(fingerprint: str, system: System) -> str:
@@ -103,15 +114,19 @@ class Prepared:
     packed: Packed
     sampler: Sampler
     given: GivenRows  # held-out rows, from which previews and samples are made
+    started_from: str | None  # sha256 of the published weights that it begins with; None: random ones
 
 
-def prepare(params: config.Params, packed: Packed, device: torch.device) -> Prepared:
+def prepare(params: config.Params, packed: Packed, device: torch.device, start: Path = paths.START) -> Prepared:
     """Build the untrained system on its device, and the sampler of its batches.
 
+    With `train.start_from` its generators have the weights in the folder `start`, where the stage `check` has put them.
     The rows that the generator is given in previews and samples are held out of the training. Raises `ConfigError` if
     system and data do not fit, or for a batch that the system or the processes cannot share.
     """
-    system = systems.build(params.system, packed.spec, params.train.seed).to(device)
+    system = systems.build(params.system, packed.spec, params.train.seed)
+    started_from = begin_with(system, start) if params.train.start_from is not None else None
+    system.to(device)
     for values in (*system.parameters(), *system.buffers()):
         if values.dim() == 4:  # convolutions are a tenth to a fifth faster with channels last
             values.data = values.data.to(device, memory_format=torch.channels_last)
@@ -126,7 +141,7 @@ def prepare(params: config.Params, packed: Packed, device: torch.device) -> Prep
         jitter=params.data.jitter,
         ram_limit=params.runtime.ram_limit,
     )
-    return Prepared(system, packed, sampler, GivenRows(packed))
+    return Prepared(system, packed, sampler, GivenRows(packed), started_from)
 
 
 def _require_fitting_batch(train: config.Train, smallest: int) -> None:
@@ -194,6 +209,7 @@ class _Run:
     trainer: Trainer
     shown: Shown
     checkpoints: Checkpoints
+    finished: Finished | None
     listeners: Listeners
     checkpoint_seconds: float
     into: Path
@@ -204,7 +220,7 @@ class _Run:
         told = self.listeners if distributed.rank() == 0 else Listeners()
         self.failures = FailureMonitor(self.trainer.history, self.trainer.train.on_failure, told.finding)
 
-    def to_the_end(self, fingerprint: str) -> None:
+    def to_the_end(self, fingerprint: str, started_from: str | None) -> None:
         """Resume if possible, iterate until `train.kimg` images are shown, save the last checkpoint and publish."""
         with self.checkpoints.lock() if distributed.rank() == 0 else contextlib.nullcontext():
             self._resume()
@@ -212,13 +228,13 @@ class _Run:
                 self._iterate()
             if distributed.rank() == 0:
                 self._save()
-                self._publish(fingerprint)
+                self._publish(fingerprint, started_from)
         distributed.barrier()
 
     def _save(self) -> None:
         self.checkpoints.save({**self.trainer.state(), "best": self.best.state_dict()})
 
-    def _publish(self, fingerprint: str) -> None:
+    def _publish(self, fingerprint: str, started_from: str | None) -> None:
         """Write previews, history, curves, findings and the generator to the folder `into`."""
         history, found = self.trainer.history, self.failures.findings
         previews, model = self.into / paths.PREVIEWS.name, self.into / paths.MODEL.name
@@ -232,7 +248,7 @@ class _Run:
         with self.trainer.ema.applied(self.trainer.system) as system:
             if self.trainer.train.publish == "best":
                 self.best.put_into(system)
-            publish_generator(system, model, fingerprint)
+            publish_generator(system, model, fingerprint, started_from)
         self.checkpoints.note_published(model / "generator.safetensors")
         self._report()
 
@@ -248,36 +264,92 @@ class _Run:
             self.checkpoints.start_afresh()
         state = distributed.from_rank_0(self.checkpoints.load)  # other machines may have an older one, or no file
         if state is not None:
-            self.trainer.restore(state)
-            self.best.load_state_dict(state["best"])
-            self.failures.restore()
-            if distributed.rank() == 0:
-                print(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.", flush=True)
+            self._restore(state)
+            self._say(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.")
+        elif self.finished is not None:
+            self._continue_shorter(self.finished)
+
+    def _continue_shorter(self, finished: Finished) -> None:
+        """Continue from the end of a shorter training, if there is one, and tell the listeners what it told."""
+        state = distributed.from_rank_0(lambda: finished.shorter_than(self.trainer.total_nimg))
+        if state is None:
+            return
+        self._restore(state)
+        kimg = f"{self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg"
+        self._say(f"Continuing at {kimg}, where a training with a lower train.kimg ended.")
+        if distributed.rank() == 0:
+            for path in restore_previews(state, self.checkpoints.previews):
+                self.listeners.preview(path, round(1000 * float(path.stem.removeprefix("kimg-"))))
+            for row in self.trainer.history.rows:
+                self.listeners.row(row, round(1000 * row["kimg"]))
+            if self.failures.findings:
+                self.listeners.finding(self.failures.findings)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.trainer.restore(state)
+        self.best.load_state_dict(state["best"])
+        self.failures.restore()
+
+    def _say(self, line: str) -> None:
+        if distributed.rank() == 0:
+            print(line, flush=True)
 
     def _iterate(self) -> None:
-        trainer, cfg = self.trainer, self.trainer.train
+        trainer = self.trainer
         scorer = self._scorer() if trainer.nimg < trainer.total_nimg else None  # early, because it may fail
         with progress("Training", total=trainer.total_nimg, unit="img", initial=trainer.nimg) as bar:
             losses: dict[str, float] = {}
             forecast = Forecast(trainer)
             if trainer.nimg == 0:
-                self._preview()
+                self._preview()  # the diversity of an untrained generator, all of whose samples are grey, says nothing
             while trainer.nimg < trainer.total_nimg:
                 before = trainer.nimg
                 bar.advance(trainer.iterate(), **losses)
                 forecast.tell_once()
-                if self._passed(cfg.preview_kimg, before):
-                    self._preview()  # before the row is closed: it adds the diversity
-                if scorer and cfg.evaluate_kimg and self._passed(cfg.evaluate_kimg, before):
-                    self._evaluate(scorer)
-                if self._passed(cfg.log_kimg, before):
-                    losses = self._close_row()
+                losses = self._mark(before, scorer) or losses
                 self._checkpoint_when_due()
 
-    def _passed(self, every_kimg: float, before: int) -> bool:
-        """Whether the last iteration crossed a multiple of `every_kimg`, or ended the training."""
-        every = every_kimg * 1000
-        return self.trainer.nimg // every > before // every or self.trainer.nimg >= self.trainer.total_nimg
+    def _mark(self, before: int, scorer: Scorer | None) -> dict[str, float]:
+        """Preview, score and close a row of the history when it is time, and do all three at the end of the training.
+
+        The last iteration began after `before` images. Returns the losses for the progress bar if a row was closed.
+        """
+        ended = self.trainer.nimg >= self.trainer.total_nimg
+        due = self._due(before)
+        now = {"preview", "score", "row"} if ended else due
+        best = self.best.state_dict()
+        observed = {}
+        if "preview" in now:
+            observed["preview"] = self._preview()  # before the row is closed: it adds the diversity
+        if "score" in now and scorer is not None:
+            observed["score"] = self._evaluate(scorer)
+        if ended and distributed.rank() == 0 and self.finished is not None:
+            self._keep_finished(self.finished, due, observed, self.best.state_dict() if "score" in due else best)
+        for values in observed.values():
+            self.trainer.history.add(values)
+        return self._close_row() if "row" in now else {}
+
+    def _due(self, before: int) -> set[str]:
+        """Return for what it is time: the last iteration crossed a multiple of its interval."""
+        cfg = self.trainer.train
+        every = {"preview": cfg.preview_kimg, "score": cfg.evaluate_kimg, "row": cfg.log_kimg}
+        shown = self.trainer.nimg
+        return {what for what, kimg in every.items() if kimg and shown // (kimg * 1000) > before // (kimg * 1000)}
+
+    def _keep_finished(
+        self, finished: Finished, due: set[str], observed: Mapping[str, Mapping[str, float]], best: Mapping[str, Any]
+    ) -> None:
+        """Keep the state in which a longer training would be now: with what is `due`, without what the end adds."""
+        self.trainer.read_losses()
+        history = History()
+        history.load_state_dict(self.trainer.history.state_dict())
+        for what, values in observed.items():
+            history.add(values if what in due else {})
+        if "row" in due:
+            history.close_row(self.trainer.nimg / 1000)
+        previews = sorted(self.checkpoints.previews.iterdir())
+        state = {**self.trainer.state(), "history": history.state_dict(), "best": best}
+        finished.keep(state, previews if "preview" in due else previews[:-1])
 
     def _close_row(self) -> dict[str, float]:
         """Close a row of the history, pass it to the listeners and return the losses for the progress bar."""
@@ -289,21 +361,17 @@ class _Run:
         losses = ("loss_generator", "loss_discriminator")
         return {name.removeprefix("loss_"): row[name] for name in losses if name in row}
 
-    def _preview(self) -> None:
-        """Draw the items of all previews with the averaged generator, and add their diversity to the history.
-
-        The diversity of an untrained generator is left out, because all its samples are the same grey.
-        """
+    def _preview(self) -> dict[str, float]:
+        """Draw the items of all previews with the averaged generator; return their diversity for the history."""
         if distributed.rank() != 0:
-            return
+            return {}
         nimg = self.trainer.nimg
         with self.trainer.ema.applied(self.trainer.system) as system:
             picture, diversity = self.shown.preview(system)
-        if nimg:
-            self.trainer.history.add(diversity)
-        path = self.checkpoints.previews / f"kimg-{nimg / 1000:09.3f}.png"
+        path = self.checkpoints.previews / _PREVIEW.format(nimg / 1000)
         save_png(picture, path)
         self.listeners.preview(path, nimg)
+        return diversity
 
     def _scorer(self) -> Scorer | None:
         """Return the scorer of `train.evaluate_kimg`; None if it is blank, and in all ranks but 0."""
@@ -311,15 +379,15 @@ class _Run:
             return None
         return self.shown.scorer(self.checkpoints.folder)
 
-    def _evaluate(self, scorer: Scorer) -> None:
+    def _evaluate(self, scorer: Scorer) -> dict[str, float]:
         """Score the averaged generator. With `train.publish` = `best`, keep a copy of the one with the lowest score."""
         with self.trainer.ema.applied(self.trainer.system) as system:
             score = self.shown.score(system, scorer)
             if score is None:
-                return
+                return {}
             if self.trainer.train.publish == "best":
                 self.best.offer(score, system)
-        self.trainer.history.add({"fd": score})
+        return {"fd": score}
 
     def _checkpoint_when_due(self) -> None:
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds

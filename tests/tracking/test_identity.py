@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ganpipe import identity
+from ganpipe import identity, paths
 from ganpipe.config import Params, load_params
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import write_json
 from ganpipe.identity import Identity, code_digest, identify, identify_workspace, networks_digest
 
 PARAMS = {"system": {"name": "dcgan"}}
@@ -46,11 +47,13 @@ def test_what_trains_changes_both_fingerprints(checkout, change) -> None:
     other = identify_workspace(checkout.params(**dict([change])))
     assert other.data == base(checkout).data
     assert other.train != base(checkout).train and other.experiment != base(checkout).experiment
+    assert (other.family == base(checkout).family) == (change[0] == "train__kimg")
 
 
 @pytest.mark.parametrize("change", REPORTS.items(), ids=REPORTS)
 def test_what_samples_and_evaluates_leaves_the_training_alone(checkout, change) -> None:
     other = identify_workspace(checkout.params(**dict([change])))
+    assert other.family == base(checkout).family
     assert other.train == base(checkout).train and other.experiment != base(checkout).experiment
 
 
@@ -63,6 +66,20 @@ def test_other_data_changes_everything(checkout) -> None:
     other = identify(checkout.params(), "e" * 64)
     assert other.data == "e" * 64
     assert other.train != base(checkout).train and other.experiment != base(checkout).experiment
+
+
+def test_weights_to_begin_with_count_by_their_content(checkout) -> None:
+    plain = base(checkout)
+    with pytest.raises(DataError, match=r"start\.json: names no weights.*run `dvc repro --force check`"):
+        identify_workspace(checkout.params(train__start_from="models/one"))
+    found = {}
+    for path, sha256 in (("models/one", "a" * 64), ("models/same", "a" * 64), ("models/other", "b" * 64)):
+        write_json(paths.START_NOTE, {"sha256": sha256})
+        found[path] = identify_workspace(checkout.params(train__start_from=path))
+    assert found["models/one"] == found["models/same"]
+    assert len({plain.train, found["models/one"].train, found["models/other"].train}) == 3
+    assert len({plain.family, found["models/one"].family, found["models/other"].family}) == 3
+    assert base(checkout) == plain
 
 
 def test_another_torch_is_another_training(checkout, monkeypatch) -> None:

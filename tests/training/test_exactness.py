@@ -6,7 +6,6 @@ training, and the next one goes on from the checkpoint.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 from children import kill_when, started, wait_for
-from miniatures import changed, miniature, train
-from trained import FINGERPRINT
+from miniatures import changed, miniature, one_recipe_per, train
+from trained import FINGERPRINT, published
 
 from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
@@ -32,24 +31,8 @@ Workspace = Callable[[str], Params]
 Trained = Callable[[Params], None]
 
 
-def one_recipe_per(*options: str) -> list[str]:
-    """Return one recipe for each combination of values that these options of systems have, of small images if any."""
-    found: dict[str, str] = {}
-    for name in sorted(recipes.names(), key=lambda name: not name.startswith("digits-")):
-        system = load_params(recipes.path_of(name)).system
-        values = {"name": system.name, **system.options}
-        found.setdefault(str([values.get(option) for option in options]), name)
-    return list(found.values())
-
-
 ONE_PER_SYSTEM = one_recipe_per("name")
 OTHERS = [recipe for recipe in one_recipe_per(*PARTS) if recipe not in ONE_PER_SYSTEM]
-
-
-def published() -> dict[str, str]:
-    """The hash of every file that training leaves behind."""
-    files = [*paths.MODEL.iterdir(), *paths.PREVIEWS.iterdir(), paths.HISTORY, paths.FINDINGS, paths.CURVES]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def uninterrupted(params: Params, trained: Trained) -> dict[str, str]:

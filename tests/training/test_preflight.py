@@ -245,7 +245,7 @@ def test_a_full_disk_is_found_before_the_training(
     params = miniature(workspace("digits-dcgan"))
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10_000))
-    with pytest.raises(DataError, match=r"1.3 MB are to be written and only 10 kB are free on this disk"):
+    with pytest.raises(DataError, match=r"1.7 MB are to be written and only 10 kB are free on this disk"):
         train(params, "fingerprint")
     assert not paths.MODEL.exists() and not paths.HISTORY.exists()
 
@@ -259,7 +259,7 @@ def test_a_resumed_training_needs_no_room_for_what_is_there(tmp_path: Path, monk
     checks.require_disk_space(trainer, tmp_path / "none" / "yet")
     (tmp_path / "last.pt").write_bytes(bytes(size))
     (tmp_path / "previous.pt").write_bytes(bytes(size))
-    assert checks.require_disk_space(trainer, tmp_path).startswith("checkpoints of 16 bytes, 3 at a time, ")
+    assert checks.require_disk_space(trainer, tmp_path).startswith("checkpoints of 16 bytes, 4 at a time, ")
     assert asked == [3 * size, size]
 
 

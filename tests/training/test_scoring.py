@@ -197,11 +197,11 @@ def test_a_training_that_stops_and_goes_on_publishes_the_same(digits: Params, mo
     evaluations = []
     plain = run._Run._evaluate
 
-    def interrupted(self: run._Run, scorer: Scorer) -> None:
+    def interrupted(self: run._Run, scorer: Scorer) -> dict[str, float]:
         evaluations.append(1)
         if len(evaluations) == 3:
             raise KeyboardInterrupt
-        plain(self, scorer)
+        return plain(self, scorer)
 
     monkeypatch.setattr(run._Run, "_evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):

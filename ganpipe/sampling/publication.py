@@ -1,0 +1,51 @@
+"""The two files of a published generator, read and verified without torch: its weights and what describes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ganpipe.errors import CheckpointError
+
+FORMAT = "ganpipe/generator/2"
+DESCRIPTION = "generator.json"
+WEIGHTS = "generator.safetensors"
+
+_KEYS = {"system", "data", "sha256", "frozen", "train_fingerprint"}
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder of a published generator, given it or one of its two files."""
+    return path if path.is_dir() else path.parent
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return the description of the generator in a folder. Raises `CheckpointError` where there is none."""
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back"
+        ) from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not the description of a generator ({error}); run `dvc checkout`") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT or not description.keys() >= _KEYS:
+        raise CheckpointError(f"{path}: not of format {FORMAT!r}; run `dvc repro --force train` to write it anew")
+    return description
+
+
+def read_weights(folder: Path, sha256: str) -> bytes:
+    """Return the weights in a folder as safetensors. Raises `CheckpointError` where they are not those of `sha256`."""
+    path = folder / WEIGHTS
+    try:
+        weights = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: no such file; run `dvc repro train`, or `dvc checkout` to bring it back"
+        ) from None
+    if hashlib.sha256(weights).hexdigest() != sha256:
+        raise CheckpointError(f"{path}: damaged, or not the weights that generator.json describes; run `dvc checkout`")
+    return weights
