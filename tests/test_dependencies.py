@@ -83,6 +83,10 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/core/spec.py": _PARAMS_ONLY,
         "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
+        **{
+            f"ganpipe/data/catalogue/{name}.py": "the stage looks at the user's own pictures alone"
+            for name in ("drawings", "emoji", "translation")
+        },
         "ganpipe/data/download/locate.py": "finds the path that data.source means",
         "ganpipe/data/download/user_archive.py": "for the download",
     },

@@ -222,7 +222,8 @@ class PairedFolders:
     """An archive of two folders of images, in which images of the same name are a pair: A/1.png and B/1.jpg.
 
     The folders are A and B, any two others, or trainA, trainB, testA and so on; the first in alphabetical order is the
-    field a. Splits are folders too, beside or inside: trainA, train/A and A/train mean the same.
+    field a. Splits are folders too, beside or inside: trainA, train/A and A/train mean the same. A side at the end of
+    the name does not count: A/1_A.png and B/1_B.png are a pair.
     """
 
     archive: str

@@ -22,7 +22,9 @@ ARCHIVES = ("archive.zip", "archive.tar")
 ARRAYS = ("arrays.npy", "arrays.npz")
 """Names of the copy of NumPy arrays."""
 
-_FOLDER_TAR = "folder.tar"
+FOLDER_TAR = "folder.tar"
+"""Name of the tar that is made of a folder."""
+
 _PAIR = {name: RawField("image", None) for name in ("a", "b")}
 _PAIR_SIZE = 256  # pixels, that of pix2pix and CycleGAN
 
@@ -38,7 +40,7 @@ def _folder(name: str, title: str, fields: dict[str, RawField], layout: Layout, 
         licence="that of the pictures",
         citation="none",
         transform=f"largest centre square, resized to {size} with antialiasing",
-        files=(RawFile(_FOLDER_TAR, UserFolder(), size=None, sha256=None),),
+        files=(RawFile(FOLDER_TAR, UserFolder(), size=None, sha256=None),),
         layout=layout,
         terms="your own",
         size=size,
@@ -49,7 +51,7 @@ FOLDER = _folder(
     "folder",
     "pictures of your own in data.source, subfolders as classes",
     {"image": RawField("image", None), "label": RawField("label")},
-    UserFolders(_FOLDER_TAR),
+    UserFolders(FOLDER_TAR),
     size=64,
 )
 
@@ -57,7 +59,7 @@ PAIRED_FOLDERS = _folder(
     "paired_folders",
     "pairs of pictures of your own, of the same name in two folders",
     _PAIR,
-    PairedFolders(_FOLDER_TAR),
+    PairedFolders(FOLDER_TAR),
     _PAIR_SIZE,
 )
 
@@ -65,7 +67,7 @@ SIDE_BY_SIDE = _folder(
     "side_by_side",
     "pairs of pictures of your own, left and right half of one file",
     _PAIR,
-    SideBySide(_FOLDER_TAR),
+    SideBySide(FOLDER_TAR),
     _PAIR_SIZE,
 )
 
@@ -73,7 +75,7 @@ UNPAIRED_FOLDERS = _folder(
     "unpaired_folders",
     "two folders of pictures of your own that are no pairs",
     {name: RawField("image", None, space=name) for name in ("a", "b")},
-    UnpairedFolders(_FOLDER_TAR),
+    UnpairedFolders(FOLDER_TAR),
     _PAIR_SIZE,
 )
 

@@ -88,7 +88,7 @@ def _place(name: str) -> _Place | None:
         return None
     first, *rest = folders
     if named := split_and_side_of(first):
-        return _Place(named[1], named[0], "/".join([*rest, stem]))
+        return _Place(named[1], named[0], "/".join([*rest, _without_side(stem, named[1])]))
     split = split_of(first)
     if split is not None:
         if not rest:
@@ -97,4 +97,9 @@ def _place(name: str) -> _Place | None:
     elif rest and (split := split_of(rest[0])) is not None:
         rest = rest[1:]
     side = first.lower() if first.lower() in ("a", "b") else first
-    return _Place(side, split or TRAIN, "/".join([*rest, stem]))
+    return _Place(side, split or TRAIN, "/".join([*rest, _without_side(stem, side) if side in ("a", "b") else stem]))
+
+
+def _without_side(stem: str, side: str) -> str:
+    """Return the name of a picture without a side at its end: 12_A and 12_B are a pair."""
+    return stem[:-2] if stem.lower().endswith((f"_{side}", f"-{side}")) and len(stem) > 2 else stem

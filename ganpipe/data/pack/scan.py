@@ -1,7 +1,7 @@
-"""A first look at the user's own pictures: which files of the archive are pictures, and in which folders they lie.
+"""A first look at an archive: which of its files are pictures, and in which folders they lie.
 
-The archive is the tar file that `download` made of a folder, or a zip or tar of the user's own. In the latter, one
-folder at the top that wraps everything is looked through, unless its name is that of a split.
+The archive is the tar file that `download` made of a folder, a zip or tar of the user's own, or a published one. In the
+latter two, one folder at the top that wraps everything is looked through, unless its name is that of a split.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganpipe.data.catalogue.folders import ARCHIVES
+from ganpipe.data.catalogue.folders import ARCHIVES, FOLDER_TAR
 from ganpipe.data.download.user_folder import HIDDEN
 from ganpipe.data.pack.archives import Member, leads_out, members
 from ganpipe.data.pack.items import is_hidden
@@ -65,28 +65,28 @@ class Scan:
         return f"it holds {counted(found)}" if found else "it is empty"
 
 
-def scan(raw: Path, folder_tar: str, bad: Quarantine) -> Scan:
-    """Look at every file of the archive in `raw`, of which `folder_tar` is one made of a folder.
+def scan(raw: Path, archive: str, bad: Quarantine) -> Scan:
+    """Look at every file of the archive in `raw` of this name, or of the user's own archive in its place.
 
     Reports to `bad` what is no picture.
 
     Raises `DataError` where there is no archive or none that can be read, and where a picture needs an extra that is
     not installed: what is packed must not depend on the machine.
     """
-    found = Scan(_archive(raw, folder_tar))
+    found = Scan(_archive(raw, archive))
     with progress("Looking at", None, "files") as bar:
         for member in members(found.path, lambda name: name != "./", _enough, ADVICE):
             _note(found, member, bad)
             bar.advance()
-    if found.path.name != folder_tar and (top := _wrapper(found)):
+    if found.path.name != FOLDER_TAR and (top := _wrapper(found)):
         found.wrapper = f"{top}/"
         found.folders.discard(top)
     return found
 
 
-def _archive(raw: Path, folder_tar: str) -> Path:
+def _archive(raw: Path, archive: str) -> Path:
     """Return the archive that is there."""
-    return next((raw / name for name in ARCHIVES if (raw / name).is_file()), raw / folder_tar)
+    return next((raw / name for name in ARCHIVES if (raw / name).is_file()), raw / archive)
 
 
 def _enough(opened: Any) -> bytes:
