@@ -246,6 +246,18 @@ class UnpairedFolders:
     archive: str
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """Photographs of any size, each cut into tiles that stand side by side, with a small version of each tile.
+
+    `archives` are archives with the split of their photographs. None: folders called train, val and test in the archive
+    are splits, as in `UserFolders`; without such folders every eighth photograph by name is of the split test.
+    """
+
+    archives: tuple[tuple[str | None, str], ...]  # split, archive
+    scale: int = 4  # side of a tile / side of its small version; 1: no small version
+
+
 Layout = (
     Crops
     | Csv
@@ -261,6 +273,7 @@ Layout = (
     | SideBySide
     | UnpairedFolders
     | Drawings
+    | Tiles
 )
 
 

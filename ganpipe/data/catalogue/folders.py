@@ -5,6 +5,8 @@ Each has one raw file: a tar made of the folder `data.source`, or a copy of the 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ganpipe.data.catalogue.dataset import (
     Dataset,
     Layout,
@@ -12,6 +14,7 @@ from ganpipe.data.catalogue.dataset import (
     RawField,
     RawFile,
     SideBySide,
+    Tiles,
     UnpairedFolders,
     UserFolder,
     UserFolders,
@@ -24,6 +27,10 @@ ARRAYS = ("arrays.npy", "arrays.npz")
 
 FOLDER_TAR = "folder.tar"
 """Name of the tar that is made of a folder."""
+
+TILES = {"image": RawField("image", None), "low": RawField("image", None), "photo": RawField("label")}
+"""The fields of tiles: the tile, its small version unless data.scale is 1, the name of the photograph."""
+TILES_TRANSFORM = "tiles of 96 pixels side by side, and each 4 times smaller (bicubic, antialiased)"
 
 _PAIR = {name: RawField("image", None) for name in ("a", "b")}
 _PAIR_SIZE = 256  # pixels, that of pix2pix and CycleGAN
@@ -79,4 +86,15 @@ UNPAIRED_FOLDERS = _folder(
     _PAIR_SIZE,
 )
 
-FOLDERS = (FOLDER, PAIRED_FOLDERS, SIDE_BY_SIDE, UNPAIRED_FOLDERS)
+PHOTO_TILES = replace(
+    _folder(
+        "photo_tiles",
+        "photographs of your own in tiles, with a small version of each",
+        TILES,
+        Tiles(((None, FOLDER_TAR),)),
+        size=96,
+    ),
+    transform=TILES_TRANSFORM,
+)
+
+FOLDERS = (FOLDER, PAIRED_FOLDERS, SIDE_BY_SIDE, UNPAIRED_FOLDERS, PHOTO_TILES)

@@ -59,7 +59,7 @@ def _row(dataset: Dataset) -> tuple[str, str, str, str, str]:
 
 def _rows(dataset: Dataset) -> str:
     if dataset.count is None:
-        return "as many as the folder holds"
+        return "as many as the raw files give"
     splits = ", ".join(f"{name} {length:,}" for name, length in dataset.splits)
     return f"{dataset.count:,}" + (f": {splits}" if splits else "")
 

@@ -26,6 +26,7 @@ from ganpipe.data.catalogue.dataset import (
 from ganpipe.data.catalogue.emoji import EMOJI_SETS
 from ganpipe.data.catalogue.folders import FOLDERS
 from ganpipe.data.catalogue.names import CELEBA_ATTRIBUTES, FASHION_MNIST_CLASSES, FLOWERS102_CLASSES
+from ganpipe.data.catalogue.photographs import DIV2K
 from ganpipe.data.catalogue.translation import TRANSLATION
 from ganpipe.paths import PARAMS
 
@@ -356,6 +357,7 @@ DATASETS: dict[str, Dataset] = {
         SYNTHETIC,
         *EMOJI_SETS,
         *TRANSLATION,
+        DIV2K,
         *FOLDERS,
     )
 }

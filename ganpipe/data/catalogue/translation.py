@@ -33,12 +33,12 @@ def _set(
 ) -> Dataset:
     train_a, train_b, test_a, test_b = lengths
     train, test = (train_a, test_a) if paired else (train_a + train_b, test_a + test_b)
-    spaces = {"a": {}, "b": {}} if paired else {"a": {"space": "a"}, "b": {"space": "b"}}
+    spaces = dict.fromkeys("ab", "items") if paired else {"a": "a", "b": "b"}
     archive = f"{name}.zip"
     return Dataset(
         name=name,
         title=title,
-        fields={field: RawField("image", None, **space) for field, space in spaces.items()},
+        fields={field: RawField("image", None, space=space) for field, space in spaces.items()},
         count=train + test,
         source=f"{archive} of the authors of CycleGAN, https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix",
         licence=licence,
@@ -54,7 +54,7 @@ def _set(
 
 FACADES = _set(
     "facades",
-    "506 pairs: a photograph of a facade (a) and its labels in colours (b); pix2pix makes a from b",
+    "506 pairs of facades: photograph (a), labels in colours (b)",
     (400, 400, 106, 106),
     35_135_868,
     "9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0",
@@ -67,7 +67,7 @@ FACADES = _set(
 
 MAPS = _set(
     "maps",
-    "2,194 pairs: an aerial photograph (a) and the map of the same place (b), of New York",
+    "2,194 pairs of places: aerial photograph (a), map (b)",
     (1096, 1096, 1098, 1098),
     1_476_754_427,
     "639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e",
@@ -79,7 +79,7 @@ MAPS = _set(
 
 HORSE2ZEBRA = _set(
     "horse2zebra",
-    "1,187 photographs of horses (a), 1,474 of zebras (b), no pairs",
+    "1,187 photographs of horses, 1,474 of zebras, no pairs",
     (1067, 1334, 120, 140),
     116_867_962,
     "a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1",
@@ -91,7 +91,7 @@ HORSE2ZEBRA = _set(
 
 APPLE2ORANGE = _set(
     "apple2orange",
-    "1,261 photographs of apples (a), 1,267 of oranges (b), no pairs",
+    "1,261 photographs of apples, 1,267 of oranges, no pairs",
     (995, 1019, 266, 248),
     78_456_409,
     "845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8",
@@ -103,7 +103,7 @@ APPLE2ORANGE = _set(
 
 SUMMER2WINTER = _set(
     "summer2winter_yosemite",
-    "1,540 photographs of Yosemite in summer (a), 1,200 in winter (b), no pairs",
+    "1,540 photographs of Yosemite in summer, 1,200 in winter",
     (1231, 962, 309, 238),
     132_640_856,
     "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9",
@@ -115,7 +115,7 @@ SUMMER2WINTER = _set(
 
 MONET2PHOTO = _set(
     "monet2photo",
-    "1,193 paintings by Monet (a), 7,038 photographs of landscapes (b), no pairs",
+    "1,193 paintings by Monet, 7,038 photographs, no pairs",
     (1072, 6287, 121, 751),
     305_231_073,
     "88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04",
@@ -127,7 +127,7 @@ MONET2PHOTO = _set(
 
 VANGOGH2PHOTO = _set(
     "vangogh2photo",
-    "400 paintings by van Gogh (a), 7,038 photographs of landscapes (b), no pairs; the test has the same 400 paintings",
+    "400 paintings by van Gogh, for the test too, 7,038 photographs",
     (400, 6287, 400, 751),
     306_590_349,
     "362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff",

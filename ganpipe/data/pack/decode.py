@@ -35,17 +35,20 @@ _AHEAD = 3  # chunks per other process that are waiting or being decoded; as man
 
 @runtime_checkable
 class ToPixels(Protocol):
-    """Turns the bytes of one image into pixels: decodes a picture (`images.Transform`) or draws one (`drawing`)."""
+    """Turns the bytes of one image into pixels: decodes it (`images.Transform`), draws it or cuts it into tiles."""
 
-    def of_bytes(self, content: bytes, seen: Seen | None = None) -> UInt8[np.ndarray, "h w c"]:
-        """Return the pixels, and note in `seen` what may look wrong. Raises `UnreadableError`, and no other error."""
+    def of_bytes(self, content: bytes, seen: Seen | None = None) -> UInt8[np.ndarray, "*rows h w c"]:
+        """Return the pixels of one row, or of several, and note in `seen` what may look wrong.
+
+        Raises `UnreadableError`, and no other error.
+        """
 
 
 @dataclass
 class PixelFile:
     """A file of decoded images, one after the other, all of the shape (height, width, channels) of the first.
 
-    Row number n is the n-th image of this file. An image that cannot be used leaves a gap.
+    Row number n is the n-th image of this file, or a part of it. An image that cannot be used leaves a gap.
     """
 
     path: Path
@@ -55,11 +58,11 @@ class PixelFile:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Images to be decoded, each with its pixel file and its row there; `start` counts the images before."""
+    """Images to be decoded, each with its pixel file and its rows there; `start` counts the images before."""
 
     start: int
     items: list[Item]
-    rows: list[tuple[str, int]]
+    rows: list[tuple[str, range]]
 
     @property
     def contents(self) -> list[bytes | str]:
@@ -134,8 +137,8 @@ def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
     counts: Counter[str] = Counter()
     for item in items:
         chunk.items.append(item)
-        chunk.rows.append((item.field, counts[item.field]))
-        counts[item.field] += 1
+        chunk.rows.append((item.field, range(counts[item.field], counts[item.field] + item.rows)))
+        counts[item.field] += item.rows
         size += len(item.content)
         if len(chunk.items) == _CHUNK_IMAGES or size >= _CHUNK_BYTES:
             yield chunk
@@ -145,20 +148,20 @@ def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
 
 
 def _decode(
-    files: Mapping[str, PixelFile], rows: list[tuple[str, int]], contents: list[bytes | str]
+    files: Mapping[str, PixelFile], rows: list[tuple[str, range]], contents: list[bytes | str]
 ) -> tuple[_Problems, Seen]:
     """Decode images into their rows; return for each the reason why it cannot be used, or None, and what is odd."""
     seen = Seen()
     with ExitStack() as stack:
         opened = {name: stack.enter_context(files[name].path.open("r+b")) for name in {name for name, _ in rows}}
         problems = [
-            _written(files[name], opened[name], row, content, seen)
-            for (name, row), content in zip(rows, contents, strict=True)
+            _written(files[name], opened[name], mine, content, seen)
+            for (name, mine), content in zip(rows, contents, strict=True)
         ]
     return problems, seen
 
 
-def _written(pixel_file: PixelFile, file: BinaryIO, row: int, content: bytes | str, seen: Seen) -> str | None:
+def _written(pixel_file: PixelFile, file: BinaryIO, rows: range, content: bytes | str, seen: Seen) -> str | None:
     if isinstance(content, str):
         return content
     noted = Seen()
@@ -166,14 +169,18 @@ def _written(pixel_file: PixelFile, file: BinaryIO, row: int, content: bytes | s
         pixels = pixel_file.transform.of_bytes(content, noted)
     except UnreadableError as problem:
         return str(problem)
+    images = pixels.reshape(-1, *pixels.shape[-3:])
+    if len(images) != len(rows):
+        return f"has {len(images)} tiles where its header says {len(rows)}"
+    height, width, channels = images.shape[1:]
     if pixel_file.shape is None:
-        pixel_file.shape = pixels.shape
-    if pixels.shape != pixel_file.shape:
-        (height, width, _), (first_height, first_width, _) = pixels.shape, pixel_file.shape
+        pixel_file.shape = height, width, channels
+    if images.shape[1:] != pixel_file.shape:
+        first_height, first_width, _ = pixel_file.shape
         return f"would be {width} x {height} pixels where the first image is {first_width} x {first_height}"
     seen.add(noted)
-    file.seek(row * pixels.nbytes)
-    file.write(np.ascontiguousarray(pixels).data)
+    file.seek(rows.start * images[0].nbytes)
+    file.write(np.ascontiguousarray(images).data)
     return None
 
 

@@ -37,6 +37,7 @@ class Item:
     columns: Mapping[str, Value] = dataclasses.field(default_factory=dict)  # by field
     field: str = "image"  # the name of the pixel file that it goes to, see `decode.decoded`
     key: str = ""  # images of one key and split are one row; empty: it is a row of its own
+    rows: int = 1  # that are made of the image, one after the other
 
 
 def is_image(name: str) -> bool:

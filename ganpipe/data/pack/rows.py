@@ -15,10 +15,10 @@ from PIL import Image
 
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
-from ganpipe.data.catalogue.dataset import Dataset, SideBySide, UserFolders
+from ganpipe.data.catalogue.dataset import Dataset, SideBySide, Tiles, UserFolders
 from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.pack.arrays import arrays_in, read_arrays
-from ganpipe.data.pack.decode import PixelFile, decoded
+from ganpipe.data.pack.decode import PixelFile, ToPixels, decoded
 from ganpipe.data.pack.drawing import Drawing, require_resvg
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
@@ -28,6 +28,7 @@ from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.numbers import names_in, numbered
 from ganpipe.data.pack.pairs import PAIR
 from ganpipe.data.pack.tables import Splits, is_table, read_table
+from ganpipe.data.pack.tiles import cutters, photographs
 from ganpipe.data.packed.columns import Block, length, piece_rows
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
@@ -77,13 +78,26 @@ def ready_set(
     if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
         yield _from_arrays(dataset, data, path, bad)
         return
-    transform = drawing_of(dataset, data) if isinstance(dataset.layout, Drawings) else transform_of(dataset, data)
+    transforms, items = _images_of(dataset, data, raw, bad)
     with ExitStack() as stack:
         files = {}
-        for name in (PAIR,) if isinstance(dataset.layout, SideBySide) else dataset.images:
+        for name, transform in transforms.items():
             file = stack.enter_context(NamedTemporaryFile(dir=scratch, prefix=".rows-", suffix=".part"))
             files[name] = PixelFile(Path(file.name), transform)
-        yield _from_images(dataset, raw, files, workers, bad)
+        yield _from_images(dataset, raw, items, files, workers, bad)
+
+
+def _images_of(
+    dataset: Dataset, data: Data, raw: Path, bad: Quarantine
+) -> tuple[Mapping[str, ToPixels], Iterator[Item]]:
+    """Return how the images of each pixel file become pixels, and the images."""
+    if isinstance(dataset.layout, Tiles):
+        tiles = cutters(dataset, data)
+        return tiles, photographs(dataset, raw, tiles, bad)
+    drawn = isinstance(dataset.layout, Drawings)
+    transform = drawing_of(dataset, data) if drawn else transform_of(dataset, data)
+    names = (PAIR,) if isinstance(dataset.layout, SideBySide) else dataset.images
+    return dict.fromkeys(names, transform), read_items(dataset, raw, bad)
 
 
 def transform_of(dataset: Dataset, data: Data) -> Transform:
@@ -172,7 +186,12 @@ def _fields(dataset: Dataset, rows: OrderedRows, names: Mapping[str, tuple[str, 
 
 
 def _from_images(
-    dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], workers: int | None, bad: Quarantine
+    dataset: Dataset,
+    raw: Path,
+    items: Iterator[Item],
+    files: Mapping[str, PixelFile],
+    workers: int | None,
+    bad: Quarantine,
 ) -> ReadySet:
     """Decode all images into their pixel files, then put the rows of every space in order."""
     spaces_of = {name: one.space for name, one in dataset.fields.items()}
@@ -181,7 +200,7 @@ def _from_images(
     seen = Seen()
     with (
         progress(f"Decoding {dataset.name}", total, "img") as bar,
-        closing(decoded(read_items(dataset, raw, bad), files, workers, seen)) as results,
+        closing(decoded(items, files, workers, seen)) as results,
     ):
         for item, problem in results:
             images[item.field].add(item, problem)
@@ -219,14 +238,18 @@ class _Images:
         return [row for row in range(len(self.names)) if row not in self.left_out]
 
     def add(self, item: Item, problem: str | None) -> None:
-        self.names.append(item.name)
-        self.keys.append(item.key or item.name)
-        self.splits.append(sys.intern(item.split))
+        start = len(self.names)
+        self.names += [item.name] * item.rows
+        key = item.key or item.name
+        self.keys += [key] if item.rows == 1 else [f"{key}\0{number:09d}" for number in range(item.rows)]
+        self.splits += [sys.intern(item.split)] * item.rows
         for name, values in self.columns.items():
             value = item.columns.get(name)
-            values.append(sys.intern(value) if isinstance(value, str) else value)  # a few for millions of images
+            known = sys.intern(value) if isinstance(value, str) else value  # a few for millions of images
+            values += [known] * item.rows
         if problem is not None:
-            self.leave_out(len(self.names) - 1, problem)
+            self.left_out |= set(range(start, len(self.names)))
+            self.bad.add(item.name, problem)
 
     def keep_classed(self) -> None:
         """Leave out images beside the folders of classes, if there are such folders."""

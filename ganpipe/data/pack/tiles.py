@@ -1,0 +1,155 @@
+"""Photographs of any size cut into tiles, with a small version of each tile beside it.
+
+The tiles stand side by side from the upper left corner on; what fills no tile at the right and below is not used. The
+small version is cut from the reduced photograph, not made of the tile: so no tile has a border that the photograph does
+not have. The photograph is reduced by Pillow's bicubic filter, widened by the scale against aliasing (a = -0.5), as
+MATLAB's imresize does, which made the published small sides. Deviations from MATLAB: the weights are rounded to whole
+numbers of 22 bits, and at the borders the weights inside count for all, where MATLAB mirrors the photograph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image
+
+from ganpipe.config import Data
+from ganpipe.data.catalogue.dataset import Dataset, Tiles
+from ganpipe.data.pack.archives import members
+from ganpipe.data.pack.hints import Seen
+from ganpipe.data.pack.images import Transform, UnreadableError
+from ganpipe.data.pack.items import TEST, TRAIN, Item, is_image
+from ganpipe.data.pack.left_out import Quarantine
+from ganpipe.data.pack.recognise import opened
+from ganpipe.data.pack.scan import scan
+from ganpipe.data.pack.split_folders import split_of
+from ganpipe.errors import ConfigError
+from ganpipe.paths import PARAMS
+
+IMAGE, LOW = "image", "low"
+"""The fields of a tile and of its small version."""
+
+_EVERY = 8  # of the photographs without folders of splits, by name, one is for the test
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Cuts a photograph into tiles of `size` x `size` pixels, or into the small versions of these."""
+
+    size: int
+    channels: int  # 1 or 3
+    max_pixels: int
+    scale: int  # side of a tile / side of its small version
+    reduced: bool = False
+
+    def __str__(self) -> str:
+        low = f", reduced {self.scale} times beside (bicubic, antialiased)" if self.scale > 1 else ""
+        return f"tiles of {self.size} pixels{low}, {'grey' if self.channels == 1 else 'RGB'}"
+
+    def of_bytes(self, content: bytes, seen: Seen | None = None) -> UInt8[np.ndarray, "n h w c"]:
+        """Return the tiles of an encoded photograph, row by row. Raises `UnreadableError`, and no other error."""
+        whole = Transform("whole", None, self.channels, max_pixels=self.max_pixels).of_bytes(content, seen)
+        if min(whole.shape[:2]) < self.size:
+            raise UnreadableError(too_small(whole.shape[1], whole.shape[0], self.size))
+        if not self.reduced:
+            return _cut(whole, self.size)
+        return _cut(_reduced(whole, self.scale), self.size // self.scale)
+
+    def count(self, content: bytes) -> int:
+        """Return how many tiles the photograph has by its header, or 1 where `of_bytes` will refuse it."""
+        try:
+            image = opened(content)
+            turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+            width, height = image.size[::-1] if turned else image.size
+        except Exception:  # of hostile bytes; `of_bytes` finds the reason
+            return 1
+        return max(1, (width // self.size) * (height // self.size))
+
+
+def too_small(width: int, height: int, size: int) -> str:
+    """Return why a photograph has no tile, as the end of a sentence."""
+    return f"is {width} x {height} pixels, smaller than a tile: data.size = {size}"
+
+
+def cutters(dataset: Dataset, data: Data) -> dict[str, Cutter]:
+    """Return how the tiles of each field are cut: `image`, and `low` unless the scale is 1. Raises `ConfigError`."""
+    layout = dataset.layout
+    assert isinstance(layout, Tiles) and dataset.size is not None
+    if data.crop is not None:
+        raise ConfigError(
+            f"{PARAMS}: data.crop = {data.crop!r} cuts pictures, but data.name = {dataset.name!r} cuts tiles of "
+            "data.size; leave it blank"
+        )
+    size, scale = data.size or dataset.size, data.scale or layout.scale
+    if size % scale:
+        raise ConfigError(
+            f"{PARAMS}: data.size = {size} is no multiple of data.scale = {scale}, so that no small tile belongs to it"
+        )
+    plain = Cutter(size, data.channels or 3, data.max_pixels, scale)
+    small = Cutter(size, data.channels or 3, data.max_pixels, scale, reduced=True)
+    return {IMAGE: plain} | ({LOW: small} if scale > 1 else {})
+
+
+def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Quarantine) -> Iterator[Item]:
+    """Yield every photograph once for each field, with its number of tiles.
+
+    The split is that of its archive, or the folder at the top of the user's own archive. Without such folders every
+    eighth photograph by name is of the split test: all tiles of a photograph are of one split.
+    """
+    layout = dataset.layout
+    assert isinstance(layout, Tiles)
+    for photograph in _photographs(raw, layout, bad):
+        rows = fields[IMAGE].count(photograph.content) if photograph.problem is None else 1
+        columns = {"photo": PurePosixPath(photograph.name).stem}
+        for field in fields:
+            yield Item(
+                photograph.name,
+                photograph.content,
+                photograph.problem,
+                photograph.split,
+                columns,
+                field,
+                photograph.name,
+                rows,
+            )
+
+
+def _photographs(raw: Path, layout: Tiles, bad: Quarantine) -> Iterator[Item]:
+    for split, archive in layout.archives:
+        if split is None:
+            yield from _own(raw, archive, bad)
+        else:
+            for member in members(raw / archive, is_image):
+                yield Item(member.name, member.content, member.problem, split)
+
+
+def _own(raw: Path, archive: str, bad: Quarantine) -> Iterator[Item]:
+    found = scan(raw, archive, bad)
+    inside = {name: found.inside(name) for name in found.pictures}
+    named = {name: split_of(path.split("/")[0]) if "/" in path else None for name, path in inside.items()}
+    places = {name: place for place, name in enumerate(sorted(inside))}
+    for member in found.read():
+        split = named[member.name] or TRAIN
+        if not any(named.values()):
+            split = TEST if places[member.name] % _EVERY == _EVERY - 1 else TRAIN
+        yield Item(member.name, member.content, member.problem, split)
+
+
+def _cut(pixels: UInt8[np.ndarray, "h w c"], side: int) -> UInt8[np.ndarray, "n side side c"]:
+    down, across = pixels.shape[0] // side, pixels.shape[1] // side
+    used = pixels[: down * side, : across * side].reshape(down, side, across, side, -1)
+    return used.swapaxes(1, 2).reshape(down * across, side, side, -1)
+
+
+def _reduced(pixels: UInt8[np.ndarray, "h w c"], scale: int) -> UInt8[np.ndarray, "y x c"]:
+    """Reduce a photograph; what does not fill a pixel at the right and below falls away first."""
+    height, width = (side // scale * scale for side in pixels.shape[:2])
+    used = np.ascontiguousarray(pixels[:height, :width])
+    image = Image.fromarray(used[..., 0] if used.shape[-1] == 1 else used)
+    small = np.asarray(image.resize((width // scale, height // scale), Image.Resampling.BICUBIC))
+    return small if small.ndim == 3 else small[..., np.newaxis]
