@@ -49,7 +49,7 @@ _SHADED = "fluent-shaded-icons.json"
 _PACKAGE = "openmoji-17.0.0.tgz"
 
 _FILES = {
-    name: RawFile(name, NpmPackage(*spec.rsplit("@", 1), member), size, sha256)
+    name: RawFile(name, NpmPackage(spec.rpartition("@")[0], spec.rpartition("@")[2], member), size, sha256)
     for name, spec, member, size, sha256 in (
         (
             _TWEMOJI.icons, "@iconify-json/twemoji@1.2.5", "icons.json", 10_187_099,
