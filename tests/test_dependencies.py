@@ -85,7 +85,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
         **{
             f"ganpipe/data/catalogue/{name}.py": "the stage looks at the user's own pictures alone"
-            for name in ("drawings", "emoji", "photographs", "translation")
+            for name in ("carried", "drawings", "emoji", "photographs", "translation")
         },
         "ganpipe/data/download/locate.py": "finds the path that data.source means",
         "ganpipe/data/download/user_archive.py": "for the download",

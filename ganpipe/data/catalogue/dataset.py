@@ -26,6 +26,16 @@ class Embedded:
 
 
 @dataclass(frozen=True)
+class EmbeddedFolder:
+    """A tar file of the files that an installed Python package carries in a folder, the same for the same files."""
+
+    package: str
+    folder: str
+    pattern: str  # of the names in the folder
+    project: str  # the name by which people install the package
+
+
+@dataclass(frozen=True)
 class Generated:
     """A file that `ganpipe.data.download.generated` computes from a fixed seed, the same on every machine."""
 
@@ -76,7 +86,7 @@ class UserFolder:
     """
 
 
-Origin = Embedded | Generated | NpmPackage | Published | UserFolder
+Origin = Embedded | EmbeddedFolder | Generated | NpmPackage | Published | UserFolder
 
 
 @dataclass(frozen=True)
@@ -247,6 +257,36 @@ class UnpairedFolders:
 
 
 @dataclass(frozen=True)
+class Glyphs:
+    """Two fonts, whose common characters are drawn as pairs; every tenth by its number is of the split test."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True)
+class TwoDigits:
+    """Two gzip files with one row per digit: its pixels and last its label, of MNIST and of UCI.
+
+    The fields a and b are spaces of their own, each with labels; every tenth digit of each is of the split test.
+    """
+
+    mnist: str
+    uci: str
+
+
+@dataclass(frozen=True)
+class Chorales:
+    """A tar of compressed MusicXML files named by their numbers, bwv66.6.mxl; every tenth number is of the split test.
+
+    The field `notes` has windows of so many tones, `piece` is the file of each.
+    """
+
+    archive: str
+    window: int
+
+
+@dataclass(frozen=True)
 class Tiles:
     """Photographs of any size, each cut into tiles that stand side by side, with a small version of each tile.
 
@@ -274,6 +314,9 @@ Layout = (
     | UnpairedFolders
     | Drawings
     | Tiles
+    | Glyphs
+    | TwoDigits
+    | Chorales
 )
 
 

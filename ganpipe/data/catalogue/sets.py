@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ganpipe.config import choose
+from ganpipe.data.catalogue.carried import CARRIED
 from ganpipe.data.catalogue.dataset import (
     Celeba,
     CifarBatches,
@@ -355,6 +356,7 @@ DATASETS: dict[str, Dataset] = {
         PHOTOS,
         PATTERN,
         SYNTHETIC,
+        *CARRIED,
         *EMOJI_SETS,
         *TRANSLATION,
         DIV2K,

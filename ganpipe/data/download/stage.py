@@ -21,10 +21,10 @@ from ganpipe.data.catalogue.dataset import Embedded, Generated, NpmPackage, Publ
 from ganpipe.data.catalogue.folders import ARCHIVES, ARRAYS
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.generated import generate
-from ganpipe.data.download.locate import Archive, Folder, Local, Packaged, Web, locate
+from ganpipe.data.download.locate import Archive, Folder, Gathered, Local, Packaged, Web, locate
 from ganpipe.data.download.npm import NotPacked, npm_pack, unpack
 from ganpipe.data.download.partial import Part
-from ganpipe.data.download.user_folder import archive_folder
+from ganpipe.data.download.user_folder import archive_files, archive_folder
 from ganpipe.data.download.verify import Examined, examine
 from ganpipe.errors import DataError
 from ganpipe.files import replacing, require_space, write_json
@@ -127,14 +127,16 @@ def _archived(folder: Path, target: Path, file: RawFile, follow_links: bool) -> 
     return record | ({"left_out": left_out} if left_out else {})
 
 
-def _copied(place: Local | Generated | Packaged, target: Path, file: RawFile, data: Data) -> Examined:
-    """Copy, unpack or compute a file; raise `DataError` where it is not what it should be."""
+def _copied(place: Local | Gathered | Generated | Packaged, target: Path, file: RawFile, data: Data) -> Examined:
+    """Copy, unpack, gather or compute a file; raise `DataError` where it is not what it should be."""
     with replacing(target) as part:
         match place:
             case Local(found):
                 _copy(found, part)
             case Packaged(found, member):
                 unpack(found, member, part)
+            case Gathered(found, names):
+                archive_files(found, names, part)
             case Generated():
                 found = target
                 generate(place, part)

@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,3 +147,13 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 def _shown(name: str) -> str:
     """Return a name that JSON and a terminal can carry: bytes that are no UTF-8 and line ends are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace").replace("\n", "\\n")
+
+
+def archive_files(folder: Path, names: Sequence[str], tar: Path) -> None:
+    """Write files of a folder to `tar`, in this order; of each only its name and bytes are kept.
+
+    Raises `DataError` where one cannot be read.
+    """
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as out:
+        for name in names:
+            _add(out, folder, Entry(name, size=0, mtime_ns=0))

@@ -18,6 +18,7 @@ from ganpipe.data.catalogue.dataset import (
     MatLabels,
     PairedFolders,
     SideBySide,
+    TwoDigits,
     UnpairedFolders,
     UserFolders,
 )
@@ -29,6 +30,7 @@ from ganpipe.data.pack.items import SPLITS, Item, is_image
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.pairs import side_by_side, two_folders
 from ganpipe.data.pack.scan import scan
+from ganpipe.data.pack.two_digits import digits_of_both
 from ganpipe.errors import DataError
 
 
@@ -207,6 +209,7 @@ _READERS: dict[type, Callable[[Dataset, Path], Iterator[Item]]] = {
     ClassFolders: _class_folders,
     Celeba: _celeba,
     MatLabels: _mat_labels,
+    TwoDigits: digits_of_both,
     EmojiCaptions: captioned_emoji,
     EmojiTones: emoji_in_tones,
     EmojiStyles: emoji_in_styles,

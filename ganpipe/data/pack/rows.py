@@ -15,16 +15,18 @@ from PIL import Image
 
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
-from ganpipe.data.catalogue.dataset import Dataset, SideBySide, Tiles, UserFolders
+from ganpipe.data.catalogue.dataset import Chorales, Dataset, Glyphs, SideBySide, Tiles, UserFolders
 from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, ToPixels, decoded
 from ganpipe.data.pack.drawing import Drawing, require_resvg
+from ganpipe.data.pack.glyphs import Pen, characters
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item, Value
 from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
+from ganpipe.data.pack.music import read_chorales
 from ganpipe.data.pack.numbers import names_in, numbered
 from ganpipe.data.pack.pairs import PAIR
 from ganpipe.data.pack.tables import Splits, is_table, read_table
@@ -72,7 +74,7 @@ def ready_set(
 
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
     """
-    if is_table(dataset):
+    if is_table(dataset) or isinstance(dataset.layout, Chorales):
         yield _from_table(dataset, data, raw)
         return
     if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
@@ -94,6 +96,11 @@ def _images_of(
     if isinstance(dataset.layout, Tiles):
         tiles = cutters(dataset, data)
         return tiles, photographs(dataset, raw, tiles, bad)
+    if isinstance(dataset.layout, Glyphs):
+        size = _drawn_size(dataset, data)
+        fonts = {"a": dataset.layout.a, "b": dataset.layout.b}
+        pens = {name: Pen(raw / font, size, data.channels or 1) for name, font in fonts.items()}
+        return pens, characters(dataset, raw)
     drawn = isinstance(dataset.layout, Drawings)
     transform = drawing_of(dataset, data) if drawn else transform_of(dataset, data)
     names = (PAIR,) if isinstance(dataset.layout, SideBySide) else dataset.images
@@ -117,15 +124,21 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
 
 def drawing_of(dataset: Dataset, data: Data) -> Drawing:
     """Return how each drawing is drawn. Raises `ConfigError` and `DataError`."""
+    size = _drawn_size(dataset, data)
+    require_resvg(dataset.name)
+    return Drawing(size, data.channels or 3)
+
+
+def _drawn_size(dataset: Dataset, data: Data) -> int:
+    """Return the side at which a set is drawn. Raises `ConfigError` for a crop."""
     if isinstance(data.crop, int):
         raise ConfigError(
             f"{PARAMS}: data.crop = {data.crop} cuts pictures, but data.name = {dataset.name!r} is drawn at any size; "
             "leave it blank and set data.size"
         )
-    require_resvg(dataset.name)
     size = data.size or dataset.size
     assert size is not None  # sets of drawings have one
-    return Drawing(size, data.channels or 3)
+    return size
 
 
 def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
@@ -133,7 +146,7 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
     if asked and not dataset.images:
         held = ", ".join(VALUES[one.kind] for one in dataset.fields.values())
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
-    table = read_table(dataset, raw)
+    table = read_chorales(dataset, raw) if isinstance(dataset.layout, Chorales) else read_table(dataset, raw)
     columns = dict(table.columns)
     transform, seen = transform_of(dataset, data), Seen()
     if asked:
@@ -144,7 +157,7 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
         return {name: values[rows] for name, values in columns.items()}
 
     rows = OrderedRows(length(columns), table.splits, take)
-    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text, seen.hints())
+    return ReadySet(_fields(dataset, rows, table.names), {"items": rows}, text, seen.hints())
 
 
 def _from_arrays(dataset: Dataset, data: Data, path: Path, bad: Quarantine) -> ReadySet:

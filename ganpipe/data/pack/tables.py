@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from ganpipe.errors import DataError
 
 Splits = dict[str, tuple[int, int]]
 
-_PIXELS = 784
 _IDX_IMAGES, _IDX_LABELS = 2051, 2049  # magic numbers: uint8 of 3 and of 1 dimensions
 _IDX_LIMIT = 1 << 32  # bytes that a header may announce
 _CIFAR_RECORD = 1 + 3 * 32 * 32  # bytes: label, then red, green and blue planes
@@ -29,10 +28,11 @@ _CSV_LIMIT = 1 << 28  # bytes
 
 @dataclass(frozen=True)
 class Table:
-    """A whole set in memory: the rows of every field, and its splits as [start, stop) rows."""
+    """A whole set in memory: the rows of every field, its splits as [start, stop) rows, names only the files know."""
 
     columns: Block
     splits: Splits
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by field
 
 
 def read_table(dataset: Dataset, raw: Path) -> Table:
@@ -51,7 +51,7 @@ def is_table(dataset: Dataset) -> bool:
 def _csv(dataset: Dataset, raw: Path) -> Table:
     assert isinstance(dataset.layout, Csv)
     path = raw / dataset.layout.file
-    return _of_one_split(parse_digits(_expanded(path, at_most=_CSV_LIMIT), dataset, path))
+    return _of_one_split(parse_digits(expanded(path), dataset, path))
 
 
 def parse_digits(content: bytes, dataset: Dataset, path: Path) -> Block:
@@ -59,24 +59,36 @@ def parse_digits(content: bytes, dataset: Dataset, path: Path) -> Block:
 
     Raises `DataError` naming `path`, the row and what is wrong with it.
     """
-    lines = content.splitlines()
-    if len(lines) != dataset.count:
-        raise DataError(f"{path}: holds {len(lines)} rows instead of {dataset.count}; {ADVICE}")
+    images, labels = parse_rows(content, 28, 255, path, dataset.count)
+    _require_classes(labels, dataset, path)
+    return {"image": images[..., np.newaxis], "label": labels}
+
+
+def parse_rows(
+    content: bytes, side: int, white: int, path: Path, count: int | None = None
+) -> tuple[UInt8[np.ndarray, "n side side"], Int64[np.ndarray, " n"]]:
+    """Read CSV rows of `side` x `side` pixels 0..`white` and a number, `count` of them (None: any).
+
+    Raises `DataError` naming `path`, the row and what is wrong with it.
+    """
+    lines, pixels_of = content.splitlines(), side * side
+    if count is not None and len(lines) != count:
+        raise DataError(f"{path}: holds {len(lines)} rows instead of {count}; {ADVICE}")
     for number, columns in enumerate((line.count(b",") + 1 for line in lines), start=1):
-        if columns != _PIXELS + 1:
-            raise DataError(f"{path}: row {number} has {columns} columns instead of {_PIXELS + 1}; {ADVICE}")
+        if columns != pixels_of + 1:
+            raise DataError(f"{path}: row {number} has {columns} columns instead of {pixels_of + 1}; {ADVICE}")
     try:
-        table = np.loadtxt(lines, np.int64, comments=None, delimiter=",")
+        table = np.loadtxt(lines, np.int64, comments=None, delimiter=",", ndmin=2)
     except ValueError as error:
         raise DataError(f"{path}: {str(error).rstrip('.')} (rows are counted from 0); {ADVICE}") from None
     pixels, labels = table[:, :-1], table[:, -1].copy()
-    wrong = np.argwhere((pixels < 0) | (pixels > 255))
+    wrong = np.argwhere((pixels < 0) | (pixels > white))
     if len(wrong):
         row, column = wrong[0].tolist()
         value = pixels[row, column]
-        raise DataError(f"{path}: row {row + 1} has {value} in column {column + 1}, which is no pixel 0..255; {ADVICE}")
-    _require_classes(labels, dataset, path)
-    return {"image": pixels.astype(np.uint8).reshape(-1, 28, 28, 1), "label": labels}
+        known = f"which is no pixel 0..{white}"
+        raise DataError(f"{path}: row {row + 1} has {value} in column {column + 1}, {known}; {ADVICE}")
+    return pixels.astype(np.uint8).reshape(-1, side, side), labels
 
 
 def _vectors(dataset: Dataset, raw: Path) -> Table:
@@ -156,14 +168,14 @@ def _idx_part(part: IdxPart, dataset: Dataset, raw: Path) -> Block:
 
 
 def _idx_array(path: Path, magic: int, dimensions: int) -> UInt8[np.ndarray, "n ..."]:
-    header = _expanded(path, 4 + 4 * dimensions)
+    header = expanded(path, 4 + 4 * dimensions)
     numbers = np.frombuffer(header[: len(header) // 4 * 4], ">u4").tolist()
     if len(numbers) != 1 + dimensions or numbers[0] != magic:
         raise DataError(f"{path}: does not begin like an idx file of uint8 with {dimensions} dimensions; {ADVICE}")
     size = int(np.prod(numbers[1:], dtype=object))
     if size > _IDX_LIMIT:
         raise DataError(f"{path}: announces {numbers[1:]} pixels, more than {_IDX_LIMIT}; {ADVICE}")
-    content = _expanded(path, len(header) + size + 1)[len(header) :]
+    content = expanded(path, len(header) + size + 1)[len(header) :]
     if len(content) != size:
         more = "more" if len(content) > size else len(content)
         raise DataError(f"{path}: announces {numbers[1:]} numbers, but holds {more} instead of {size}; {ADVICE}")
@@ -220,7 +232,7 @@ def _of_parts(names: list[str], parts: list[Block]) -> Table:
     return Table(columns, splits)
 
 
-def _expanded(path: Path, at_most: int) -> bytes:
+def expanded(path: Path, at_most: int = _CSV_LIMIT) -> bytes:
     """Return the expanded content of a gzip file, cut off after `at_most` bytes: the file may be a bomb."""
     try:
         with gzip.open(path) as opened:
