@@ -180,13 +180,23 @@ def sample(
 
 @app.command()
 def score(
-    images: Annotated[Path, typer.Argument(help="Generated images: a folder of pictures or a packed .h5 file.")],
-    against: Annotated[Path, typer.Option(help="Real images: a folder of pictures or a packed .h5 file.")],
+    images: Annotated[
+        Path, typer.Argument(help="Generated images: a folder, zip or tar of pictures, or a packed .h5 file.")
+    ],
+    against: Annotated[Path, typer.Option(help="Real images: the same.")],
     extractor: Annotated[
         str | None, typer.Option(help="inception, lite0, dinov2 or pixel; default: lite0 for colour from 32 pixels on.")
     ] = None,
     n: Annotated[
         int | None, typer.Option(min=5, help="How many of each to compare; default: all that both have.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=8192,
+            help="Bring all images to so many pixels a side, as packing does: largest centre square, antialiased.",
+        ),
     ] = None,
     neighbours: Annotated[int, typer.Option(min=1, help="k of precision, recall, density and coverage.")] = 5,
     out: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the scores to this JSON file too.")] = None,
@@ -197,7 +207,7 @@ def score(
         from ganpipe.files import write_json
         from ganpipe.metrics.score import score_images
 
-        scores, remarks = score_images(against, images, extractor, n, neighbours)
+        scores, remarks = score_images(against, images, extractor, n, neighbours, size)
         for name, value in flatten(scores).items():
             typer.echo(f"{name:<24} {value}")
         for remark in remarks:

@@ -13,19 +13,37 @@ from ganpipe.data.catalogue import sets as catalogue
 from ganpipe.errors import ConfigError
 from ganpipe.metrics.extractors import EXTRACTORS, Entry, require_packages
 from ganpipe.sampling.needs import require_inputs
+from ganpipe.systems.configs import SystemConfig
 
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read a params file and check every key and name in it. Raises `ConfigError`; writes nothing."""
-    params, where = load_params(path), str(path)
+    return checked(load_params(path), str(path))
+
+
+def checked(params: Params, where: str) -> Params:
+    """Return the params that were read from `where`. Raises `ConfigError` where names or a size do not fit."""
     choose("data.name", params.data.name, catalogue.DATASETS, where)
     for extractor in params.evaluate.extractors:
         choose("evaluate.extractors", extractor, EXTRACTORS, where)
         _require_fit(extractor, catalogue.DATASETS[params.data.name], where)
         require_packages(extractor)
-    inputs = systems.configure(params.system, where).inputs
-    require_inputs(params.sample.pictures, inputs, params.system.name, where)
+    system = systems.configure(params.system, where)
+    require_inputs(params.sample.pictures, system.inputs, params.system.name, where)
+    _require_size(system, params, where)
     return params
+
+
+def _require_size(system: SystemConfig, params: Params, where: str) -> None:
+    """Refuse a size that the networks cannot make, before hours of packing, where the params tell the size."""
+    data = params.data
+    size = catalogue.DATASETS[data.name].packed_size(data.crop, data.size)
+    if size is not None:
+        try:
+            system.require_size(*size)
+        except ConfigError as problem:
+            asked = ", ".join(f"data.{key} = {value}" for key in ("crop", "size") if (value := getattr(data, key)))
+            raise ConfigError(f"{where}: {asked or f'data.name = {data.name!r}'}: {problem}") from None
 
 
 def _require_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None:

@@ -11,6 +11,7 @@ LOCK = Path("dvc.lock")
 
 DATA = Path("data")
 PARAMS_CHECKED = DATA / "params.checked"
+SOURCE_SEEN = DATA / "source.json"
 RAW = Path("data/raw")
 PACKED = Path("data/packed")
 PACKED_FILE = PACKED / "data.h5"

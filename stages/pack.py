@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from ganpipe.command import stage_process
@@ -15,8 +17,12 @@ def main() -> None:
     with stage_process() as params:
         from ganpipe import paths
         from ganpipe.data.pack.stage import pack
+        from ganpipe.data.packed.file import Packed
+        from ganpipe.metrics.rows_needed import missing_rows
 
         pack(params.data, paths.RAW, paths.PACKED, params.runtime.workers)
+        for sentence in missing_rows(params, Packed.open(paths.PACKED_FILE)):
+            print(f"Warning: {sentence}", file=sys.stderr)
 
 
 if __name__ == "__main__":

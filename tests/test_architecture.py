@@ -36,7 +36,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "identity": "config errors paths",
     "nets": "config errors",
     "losses": "config core",
-    "systems.configs": "config core errors",
+    "systems.configs": "config core errors nets",
     "systems": "config core errors losses nets systems.configs",
     "data": "",
     "data.catalogue": "config core errors files paths",
@@ -49,16 +49,16 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling",
     "sampling.to_folder": "core data.packed errors files paths pictures progress sampling sampling.stage",
     "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
-    "params": "config data.catalogue errors metrics paths sampling systems",
-    "preflight": "config core data.packed errors machine paths sampling training",
+    "params": "config data.catalogue errors metrics paths sampling systems systems.configs",
+    "preflight": "config core data.packed errors machine metrics paths sampling training",
     "tracking": "config errors files ganpipe history identity paths",
-    "recipes": "config core data.catalogue errors files metrics systems",
+    "recipes": "config core data.catalogue errors files metrics params",
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "command": "errors params",
     "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight recipes report "
     "sampling.to_folder tracking",
-    "stages": "command data.download data.pack files history identity metrics paths sampling sampling.stage tracking "
-    "training",
+    "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
+    "sampling.stage tracking training",
 }
 
 

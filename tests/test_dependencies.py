@@ -27,6 +27,7 @@ FOLDERS = {  # of code or weights, that are dependencies as a whole
 _SYSTEM = ["ganpipe.systems.{name}", "ganpipe.systems.configs.{name}"]
 _EXTRACTORS = [f"ganpipe.metrics.extractors.{entry.location.partition(':')[0]}" for entry in EXTRACTORS.values()]
 ROOTS: Mapping[str, list[str]] = {  # what a stage loads first, and what it loads by a {name} in params.yaml
+    "source": ["ganpipe.data.download.look"],
     "download": ["stages.download"],
     "pack": ["stages.pack"],
     "train": ["stages.train", *_SYSTEM],
@@ -41,11 +42,13 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/command.py": "checks params first, turns errors into lines last",
     "ganpipe/config": "reads params.yaml, whose values DVC tracks; a default of the schema takes effect where somebody "
     "has deleted a key of a recipe only, since recipes are complete (tests/test_config.py)",
+    "ganpipe/data/pack/hints.py": "notes what looks wrong with pictures, for lines on the terminal",
     "ganpipe/errors.py": "the kinds of errors; a stage that raised one left no result",
     "ganpipe/files.py": "writes the bytes that it is given",
     "ganpipe/identity.py": "names an experiment; the name changes no weight",
     "ganpipe/machine.py": "device and threads are `runtime`, which is not tracked; what makes a GPU reproducible is in "
     "core/reproducible.py",
+    "ganpipe/metrics/rows_needed.py": "warns, or refuses; a stage that refused left no result",
     "ganpipe/params.py": "checks params",
     "ganpipe/paths.py": "names of files, which dvc.yaml repeats: the outs would be missing under other names",
     "ganpipe/pictures.py": "lays out pictures. No stage is repeated for how a picture looks: "
@@ -71,9 +74,17 @@ _PACKED = {
 _ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
 _WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}
 _SEED = {"ganpipe/core/seed.py": "the first weights of a system whose published ones are loaded over them"}
+_ROWS = "asked by metrics/rows_needed.py, which warns or refuses"
 _CHECK = {"ganpipe/metrics/checks.py": "refuses; a stage that refused left no result"}
 
 IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "ganpipe/core/spec.py": _PARAMS_ONLY,
+        "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
+        "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
+        "ganpipe/data/download/locate.py": "finds the path that data.source means",
+        "ganpipe/data/download/user_archive.py": "for the download",
+    },
     "download": {
         **_EXTRACTOR_NAMES,
         "ganpipe/core/inputs.py": _PARAMS_ONLY,
@@ -81,18 +92,21 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/core/spec.py": _PARAMS_ONLY,
         "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
+        "ganpipe/data/download/look.py": "writes data/source.json in the stage `source`",
         **{
             f"ganpipe/data/download/{name}.py": "brings a published file, whose bytes the catalogue's sha256 decides"
             for name in ("http", "locate", "partial", "transfer", "verify")
         },
     },
     "pack": {
-        **_EXTRACTOR_NAMES,
+        "ganpipe/core/batch.py": _ROWS,
         "ganpipe/core/inputs.py": _PARAMS_ONLY,
         "ganpipe/core/reproducible.py": "for GPUs; packing uses none",
         "ganpipe/core/seed.py": _PARAMS_ONLY,
         "ganpipe/data/download": "names the folder of raw files, which are a dependency themselves",
         "ganpipe/data/packed/preview.py": "draws data/packed/preview.png, see ganpipe/pictures.py",
+        "ganpipe/data/packed/splits.py": _ROWS,
+        "ganpipe/metrics": _ROWS,
         **_ORDER,
     },
     "train": {
@@ -100,7 +114,9 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         **_EXTRACTOR_NAMES,
         **_PACKED,
         "ganpipe/history/panels.py": "draws data/curves.png, see ganpipe/pictures.py",
+        "ganpipe/metrics/extractors/committed.py": _ROWS,
         "ganpipe/metrics/extractors/interface.py": "a protocol, and the name of Inception with its published weights",
+        "ganpipe/metrics/extractors/weights": _ROWS,
         "ganpipe/sampling/latent_pictures.py": "for the pictures of the sample stage",
         "ganpipe/sampling/pictures.py": "lays out the previews, of items that sampling/draw.py decides; see "
         "ganpipe/pictures.py",
@@ -116,14 +132,22 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         **_SEED,
         "ganpipe/training/checkpoint.py": "deletes the checkpoints of a training that DVC has recorded",
     },
-    "reference": {**_CATALOGUE, **_CHECK, **_PACKED, **_WEIGHTS},
+    "reference": {
+        **_CATALOGUE,
+        **_CHECK,
+        **_PACKED,
+        **_WEIGHTS,
+        "ganpipe/core/inputs.py": _ROWS,
+        "ganpipe/core/seed.py": _ROWS,
+        "ganpipe/data/packed/splits.py": _ROWS,
+    },
     "evaluate": {
         **_CATALOGUE,
         **_HISTORY,
         **_ORDER,
         **_PACKED,
         **_WEIGHTS,
-        "ganpipe/data/pack/images.py": "reads the pictures of `ganpipe score`",
+        "ganpipe/data/pack": "reads the pictures of `ganpipe score`",
         "ganpipe/metrics/images.py": "reads the pictures of `ganpipe score`",
     },
 }
@@ -199,7 +223,8 @@ def test_dependencies_are_files_that_exist_and_few_folders_and_in_order(stage: s
 def test_the_packed_data_is_a_dependency_by_its_content_hash_and_the_samples_without_their_pictures() -> None:
     data = {stage: [dep for dep in STAGES[stage]["deps"] if dep.startswith("data/")] for stage in ROOTS}
     assert data == {
-        "download": [],
+        "source": [],
+        "download": ["data/source.json"],
         "pack": ["data/raw"],
         "train": ["data/packed/manifest.json", "data/params.checked"],
         "sample": [

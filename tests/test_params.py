@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -12,9 +13,11 @@ from typing import Any, get_args
 import pytest
 
 from ganpipe import params, paths, recipes, systems
-from ganpipe.config import read_yaml
+from ganpipe.config import Data, read_yaml
 from ganpipe.config.schema import Picture
 from ganpipe.core.inputs import Given, Input
+from ganpipe.data.catalogue import sets as catalogue
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError
 from ganpipe.metrics import extractors
 from ganpipe.sampling.needs import NEEDS
@@ -129,3 +132,74 @@ def test_an_extractor_without_its_package_names_the_command(monkeypatch: pytest.
     monkeypatch.setitem(extractors.EXTRACTORS, "pixel", missing)
     write("digits-dcgan", evaluate={"extractors": ["pixel"]})
     assert refusal().endswith("package a_package_that_is_not_there is missing; run `pip install 'ganpipe[telescope]'`")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "system", "told"),
+    [
+        (
+            "photos-dcgan",
+            {"size": 60},
+            {},
+            "data.size = 60: images of 60x60 do not halve evenly to a side of 4 to 7; set",
+        ),
+        ("digits-dcgan", {"crop": 26}, {}, "data.crop = 26: images of 26x26 do not halve evenly"),
+        (
+            "celeba-dcgan",
+            {"crop": 100, "size": 50},
+            {},
+            "data.crop = 100, data.size = 50: images of 50x50 do not halve",
+        ),
+        ("photos-dcgan", {"size": 60}, {"network": "flowers"}, "data.size: 56 or 64"),
+        ("photos-dcgan", {"size": 4}, {"network": "dense_start"}, "data.size: 8"),
+        ("photos-dcgan", {"size": 60}, {"network": "faces"}, "do not fit 8x8 convolutions; set data.size: 56, 64, 72"),
+        ("celeba-faces-conv", {"crop": "whole"}, {}, "data.crop = whole: images with a side of 218 do not fit"),
+        ("celeba-dcgan", {"crop": "whole", "size": None}, {}, "images of 218x178 do not halve evenly"),
+        (
+            "cifar10-wgan-gp",
+            {"size": 8},
+            {},
+            "images of 8x8 are too small to be halved twice; set data.size: 9 or more",
+        ),
+        ("cifar10-wgan-gp-resnet", {"size": 34}, {}, "images of 34x34 do not halve evenly"),
+        ("digits-wgan", {"size": 30}, {}, "data.size: 28 or 32"),
+        ("digits-cgan", {"size": 30}, {}, "data.size: 28 or 32"),
+    ],
+)
+def test_a_size_that_the_networks_cannot_make_is_refused_before_packing(
+    recipe: str, data: dict[str, Any], system: dict[str, Any], told: str
+) -> None:
+    write(recipe, data=data, system=read_yaml(recipes.path_of(recipe))["system"] | system)
+    found = refusal()
+    assert found.startswith("params.yaml: data.") and told in found and "\n" not in found
+    for side in [side for sides in re.findall(r"data.size: (\d+)(?: or (\d+))?", found) for side in sides if side]:
+        write(recipe, data=data | {"crop": None, "size": int(side)})
+        assert params.load()
+
+
+def test_sizes_of_fully_connected_networks_and_of_unknown_pictures_are_free() -> None:
+    write("digits-mlp", data={"size": 30})
+    assert params.load()
+    write("photos-dcgan", data={"name": "folder", "source": "mine", "crop": "whole", "size": None})
+    assert params.load(), "only the pictures tell"
+    write("pattern-1010")
+    assert params.load()
+
+
+@pytest.mark.parametrize("data", [{}, {"size": 20}, {"crop": 24}, {"crop": 24, "size": 12}, {"crop": "whole"}])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "celeba", "flowers"])
+def test_the_size_is_known_before_packing(
+    name: str, data: dict[str, Any], packed_folder: Callable[[Data], Path]
+) -> None:
+    wanted = catalogue.DATASETS[name].packed_size(data.get("crop"), data.get("size"))
+    if (name, data) == ("flowers", {"crop": "whole"}):
+        assert wanted is None, "photographs of many shapes"
+        return
+    packed = Packed.open(packed_folder(Data(name=name, **data)) / "data.h5")
+    assert packed.fields["image"].shape[1:] == wanted
+
+
+def test_a_whole_picture_is_measured_by_its_shorter_side(packed_folder: Callable[[Data], Path]) -> None:
+    packed = Packed.open(packed_folder(Data(name="celeba", crop="whole", size=32)) / "data.h5")
+    assert packed.fields["image"].shape[1:] == (39, 32) == catalogue.DATASETS["celeba"].packed_size("whole", 32)
+    assert catalogue.DATASETS["pattern"].packed_size(None, None) is None

@@ -145,6 +145,14 @@ class Evaluate(Closed):
     extractor_epochs: PositiveInt = 10  # of the `domain` classifier
     extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.97  # on held-out data, or the stage fails
 
+    @property
+    def fewest(self) -> int:
+        """The smallest number of items that the scores by nearest neighbours can compare with as many others.
+
+        precision_k3 and recall_k3 are always among them, and the ball to the farthest of all says nothing.
+        """
+        return max(self.neighbours, 3) + 2
+
     @model_validator(mode="after")
     def _names_each_once(self) -> Evaluate:
         if len(set(self.extractors)) < len(self.extractors):
@@ -174,7 +182,8 @@ class Params(Closed):
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Params:
-        needed = max(self.evaluate.neighbours, 3) + 2  # 3: precision_k3 and recall_k3 are always among the scores
-        if self.sample.count < needed:
-            raise ValueError(f"sample.count {self.sample.count} is below the {needed} that precision and recall need")
+        if self.sample.count < self.evaluate.fewest:
+            raise ValueError(
+                f"sample.count {self.sample.count} is below the {self.evaluate.fewest} that precision and recall need"
+            )
         return self

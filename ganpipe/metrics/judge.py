@@ -19,6 +19,7 @@ from ganpipe.metrics.classes import (
     total_variation,
 )
 from ganpipe.metrics.classification import can_be_learned, classification_accuracy
+from ganpipe.metrics.extractors import EXTRACTORS
 from ganpipe.metrics.extractors.domain import DomainExtractor
 from ganpipe.metrics.extractors.interface import Extracted, Extractor
 from ganpipe.metrics.extractors.pattern import PatternExtractor, valid_pattern_share
@@ -50,10 +51,9 @@ class Judge:
         fake = self.fake.extracted(extractor, f"Features of samples ({name})")
         if remark := few_samples(name, n, real.shape[1]):
             print(remark, flush=True)
-        is_pattern = isinstance(extractor, PatternExtractor)
-        scores = compare(real, fake, None if is_pattern else self.cfg.neighbours, other)
+        scores = compare(real, fake, self.cfg.neighbours if EXTRACTORS[name].neighbours else None, other)
         scores |= self.copies
-        if is_pattern:
+        if isinstance(extractor, PatternExtractor):
             scores["valid_share"] = valid_pattern_share(self.fake.items)
         if isinstance(extractor, DomainExtractor) and fake.probabilities is not None:
             scores |= self._class_scores(fake.probabilities)

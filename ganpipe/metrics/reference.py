@@ -24,11 +24,12 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
 from ganpipe.errors import MetricError
 from ganpipe.files import write_bytes
-from ganpipe.metrics.extractors import EXTRACTORS, comparable_fields, fitting_fields, load_extractor_class, unmet_need
+from ganpipe.metrics.extractors import fitting_fields, load_extractor_class, required_fields
 from ganpipe.metrics.extractors.committed import committed_folder
 from ganpipe.metrics.extractors.domain import DomainExtractor
 from ganpipe.metrics.extractors.extraction import advancing, extract
 from ganpipe.metrics.extractors.interface import Extractor
+from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.progress import progress
 
 FEATURES = "features.safetensors"
@@ -54,12 +55,14 @@ def prepare_reference(params: Params, packed_folder: Path, into: Path) -> None:
     """Write the features of both halves of every field that an extractor can look at, below the folder `into`.
 
     Extractors that have no weights yet are trained first. Depends on the packed data and `evaluate` only, so that all
-    experiments on the same data share it. Raises `MetricError` where an extractor can look at no field of the data.
+    experiments on the same data share it. Raises `ConfigError` where an extractor can look at no field of the data, or
+    there are too few rows, see `rows_needed`.
     """
     torch.set_num_threads(1)  # more of them change the last bits of the extractor
     packed = Packed.open(packed_folder / paths.PACKED_FILE.name)
+    require_rows(params, packed)
     packed.verify()
-    wanted = [(name, field) for name in params.evaluate.extractors for field in _required_fields(name, packed.spec)]
+    wanted = [(name, field) for name in params.evaluate.extractors for field in required_fields(name, packed.spec)]
     for name, field in wanted:
         folder = reference_folder(into, name, packed.spec, field)
         extractor = _made(name, packed, field, params.evaluate, folder)
@@ -110,15 +113,6 @@ def load_reference(root: Path, name: str, packed: Packed, field: str, seed: int)
 def _made_from(packed: Packed, extractor: Extractor, seed: int) -> dict[str, str]:
     """Return everything that the features of the real data depend on."""
     return {"extractor": extractor.identity, "data": packed.content_sha256, "evaluate.seed": str(seed)}
-
-
-def _required_fields(name: str, spec: DataSpec) -> tuple[str, ...]:
-    fields = fitting_fields(name, spec)
-    if not fields:
-        reasons = "; ".join(f"it {unmet_need(name, spec, field)}" for field in comparable_fields(spec))
-        able = ", ".join(other for other in EXTRACTORS if fitting_fields(other, spec))
-        raise MetricError(f"evaluate.extractors: {name} cannot look at {spec.name}: {reasons}; use {able}")
-    return fields
 
 
 def _made(name: str, packed: Packed, field: str, cfg: Evaluate, folder: Path) -> Extractor:

@@ -87,17 +87,18 @@ def rounded(scores: Scores) -> Scores:
 
 
 def score_images(
-    real: Path, fake: Path, extractor: str | None, at_most: int | None, neighbours: int
+    real: Path, fake: Path, extractor: str | None, at_most: int | None, neighbours: int, size: int | None = None
 ) -> tuple[Scores, list[str]]:
-    """Score equally many images of `fake` and `real`, each a folder or a packed HDF5 file.
+    """Score equally many images of `fake` and `real`, each a folder, an archive or a packed HDF5 file.
 
-    Returns a content like that of `metrics.json`, with the sha256 of the pixels compared, and remarks for a person.
-    Where the real images are at least twice as many as those compared, others of them give the floor. `extractor` None:
-    lite0 for colour images of at least 32 pixels, else pixel. Raises `MetricError`, `ConfigError`.
+    `size` is that of `open_images`; the result records it. Returns a content like that of `metrics.json`, with the
+    sha256 of the pixels compared, and remarks for a person. Where the real images are at least twice as many as those
+    compared, others of them give the floor. `extractor` None: lite0 for colour images of at least 32 pixels, else
+    pixel. Raises `MetricError`, `ConfigError`.
     """
     if extractor is not None:
         _check_extractor(extractor)
-    sets = {"real": open_images(real), "fake": open_images(fake)}
+    sets = {"real": open_images(real, size), "fake": open_images(fake, size)}
     counts = {f"{name} ({found.path})": len(found) for name, found in sets.items()}
     n = min(*counts.values(), at_most or max(counts.values()))
     shown = {role: ComparedImages(found, f"{role} ({found.path})", n) for role, found in sets.items()}
@@ -110,9 +111,12 @@ def score_images(
     other = shown["real"].others(network, f"Features of other real images ({name})")
     scores = compare(found["real"].features, found["fake"], neighbours, other)
     scores["duplicate_share"] = shown["fake"].duplicate_share
-    remarks = [unequal_counts(counts, n), few_samples(name, n, found["real"].features.shape[1])]
+    remarks: list[str | None] = [f"Note: {one.path}: left out {one.left_out}" for one in sets.values() if one.left_out]
+    remarks += [unequal_counts(counts, n), few_samples(name, n, found["real"].features.shape[1])]
     content = {f"{role}_sha256": images.sha256 for role, images in shown.items()}
-    result = {"schema": 1, "n_fake": n, "n_real": n, **content, name: rounded(named(network.identity, scores))}
+    resized = {} if size is None else {"size": size}
+    result = {"schema": 1, "n_fake": n, "n_real": n, **resized, **content}
+    result[name] = rounded(named(network.identity, scores))
     return result, [remark for remark in remarks if remark]
 
 
@@ -219,8 +223,8 @@ def _check_sizes(sets: Mapping[str, ImageSet]) -> None:
     sizes = [f"{found.shape[1]} x {found.shape[0]}" for found in sets.values()]
     if sizes[0] != sizes[1]:
         raise MetricError(
-            f"real and fake images are of {sizes[0]} and {sizes[1]} pixels: bring both to one size, as data.name: "
-            "folder with data.size does, because resizing changes every score"
+            f"real and fake images are of {sizes[0]} and {sizes[1]} pixels: give --size N to bring both to N x N "
+            "pixels, as packing does; resizing changes every score, so compare scores of one size only"
         )
 
 

@@ -7,24 +7,8 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.errors import ConfigError
 from ganpipe.nets.layers import MinibatchStd
-
-
-def halvings(height: int, width: int) -> int:
-    """Return how often an image is halved until its shorter side is below 8: 4 times for 64x64, twice for 28x28.
-
-    Raises `ConfigError` when a side does not halve evenly that often, or not even once.
-    """
-    times = 0
-    while min(height, width) >> times >= 8:
-        times += 1
-    if times == 0 or height % (1 << times) or width % (1 << times):
-        raise ConfigError(
-            f"images of {height}x{width} do not halve evenly to a side of 4 to 7; "
-            "resize to a multiple such as 28, 32, 64 or 128"
-        )
-    return times
+from ganpipe.nets.sizes import halvings
 
 
 class Generator(nn.Module):

@@ -7,24 +7,13 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.errors import ConfigError
 from ganpipe.nets.layers import signed_sigmoid
+from ganpipe.nets.sizes import start_of
 
 
 def leaky_relu() -> nn.Module:
     """Return the activation of notebook 14."""
     return nn.LeakyReLU(0.2)
-
-
-def start_of(side: int) -> int:
-    """Return the side from which the generator's three transposed convolutions grow to `side`: 11 for 128.
-
-    Raises `ConfigError` for a side that they cannot reach, or that is too small for the discriminator.
-    """
-    start, rest = divmod(side - 40, 8)
-    if rest or side < 56:
-        raise ConfigError(f"images with a side of {side} do not fit 8x8 convolutions; use 56, 64, 72, ... 128")
-    return start
 
 
 class Generator(nn.Module):

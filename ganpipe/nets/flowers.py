@@ -5,7 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.nets.dcgan import DenseStart, halvings
+from ganpipe.nets.dcgan import DenseStart
+from ganpipe.nets.sizes import halvings
 
 
 class Generator(nn.Module):

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from ganpipe.nets.dcgan import DenseStart, halvings
+from ganpipe.nets.dcgan import DenseStart
+from ganpipe.nets.sizes import halvings
 from ganpipe.nets.wgan_gp import init_convolution
 
 _HE, _GLOROT = 4.0, 2.0  # variance of the first weights times (fan in + fan out)

@@ -11,22 +11,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.errors import ConfigError
-
-_COARSEST = 4  # pixels: a shorter side is halved, rounded up, until it is at most this
-
-
-def levels(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes of the maps from the image down to the coarsest, halved and rounded up: 28, 14, 7, 4.
-
-    Raises `ConfigError` for an image too small to be halved twice.
-    """
-    sizes = [(height, width)]
-    while min(sizes[-1]) > _COARSEST:
-        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-    if len(sizes) < 3:
-        raise ConfigError(f"images of {height}x{width} are too small to be halved twice; use a side of 9 or more")
-    return sizes
+from ganpipe.nets.sizes import levels
 
 
 class Generator(nn.Module):

@@ -18,6 +18,7 @@ from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, PreflightError
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
+from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.preflight.one_sided import Fetch, Rehearsal, Side, UniformNoise, Verdict, inputs_from, ranked
 from ganpipe.sampling.draw import GivenSource, given_spaces
 from ganpipe.training.checks import (
@@ -55,6 +56,8 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
             f"{packed.path} holds {packed.name!r}, but params.yaml: data.name = {params.data.name!r}: "
             "run `dvc repro pack`"
         )
+    require_rows(params, packed)
+    yield from (f"hint: {hint}" for hint in packed.hints)
     with memory_explained(params.train):
         prepared = prepare(params, packed, device)
         system, fetch = prepared.system, prepared.sampler.fetch

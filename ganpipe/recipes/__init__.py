@@ -9,10 +9,12 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from ganpipe.config import choose, flatten, load_params, read_yaml
+from ganpipe.config import Params, choose, flatten, load_params, parse, read_yaml
+from ganpipe.data.catalogue.sets import DATASETS
 from ganpipe.errors import ConfigError
 from ganpipe.files import write_bytes
 from ganpipe.metrics.extractors import require_packages
+from ganpipe.params import checked
 from ganpipe.recipes import own_data
 
 _FOLDER = Path(__file__).parent
@@ -43,11 +45,13 @@ def use(name: str, params: Path, force: bool = False, source: str | None = None,
     is only replaced with `force`, and is kept as `params.yaml.bak`. Raises `ConfigError` where it is not replaced, and
     for a source or a size that will not do.
     """
-    recipe = load_params(path_of(name))
+    data = load_params(path_of(name)).data
     if source is not None:
-        source = own_data.checked_source(source, recipe.data, params)
-    if size is not None:
-        own_data.require_size(size, recipe, f"recipe {name}")
+        source = own_data.checked_source(source, data, params)
+    if size is not None and not DATASETS[data.name].images:
+        raise ConfigError(f"--size {size}: data.name = {data.name!r} holds no pictures")
+    content = _filled(name, source, size)
+    checked(parse(Params, YAML(typ="safe").load(content), f"recipe {name}"), f"recipe {name}")
     before = _command_for(params) if params.exists() else None
     if params.exists() and before is None and not _is_committed(params):
         if not force:
@@ -56,7 +60,7 @@ def use(name: str, params: Path, force: bool = False, source: str | None = None,
                 f"(a copy stays in {params}.bak)"
             )
         write_bytes(params.with_name(params.name + ".bak"), params.read_bytes())
-    write_bytes(params, _filled(name, source, size))
+    write_bytes(params, content)
     replaced = f"It replaces what `{before}` wrote." if before and " --" in before else None
     return [*_told(name, params), *([replaced] if replaced else [])]
 

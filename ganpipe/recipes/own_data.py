@@ -1,18 +1,15 @@
-"""A recipe on data of the user's own: where it lies, and how large its pictures are packed."""
+"""Where a recipe may take its data from: what `--source` names is looked at before params.yaml is written."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ganpipe.config import Data, Params
-from ganpipe.core.spec import VALUES, DataSpec, Field
+from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Dataset, Generated, UserFolder
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.errors import ConfigError
-from ganpipe.systems import build
 
 OWN = "for pictures of your own there is folder-dcgan"
-_SOME_NAMES = ("a", "b")  # of classes that only the raw files know; how many there are decides nothing about a size
 
 
 def needs_source(data: Data) -> bool:
@@ -39,36 +36,6 @@ def checked_source(source: str, data: Data, params: Path) -> str:
     else:
         _require_published(path, dataset, where)
     return str(path if params.parent.resolve() == Path.cwd() else path.resolve())
-
-
-def require_size(size: int, recipe: Params, where: str) -> None:
-    """Raise `ConfigError` where the system of a recipe cannot learn pictures of `size` x `size` pixels.
-
-    The system is built for them without memory for its weights: a size that no machine can train is no danger here.
-    """
-    import torch
-
-    dataset = lookup(recipe.data.name)
-    if not dataset.images:
-        held = ", ".join(VALUES[field.kind] for field in dataset.fields.values())
-        raise ConfigError(f"{where}: --size is for pictures, and data.name = {dataset.name!r} holds {held}")
-    if recipe.data.crop == "whole":
-        raise ConfigError(f"{where}: --size makes squares, and this recipe keeps whole pictures (data.crop: whole)")
-    channels = recipe.data.channels or (dataset.image_shape[0] if dataset.image_shape else 3)
-    fields = {
-        name: Field(
-            kind=raw.kind,
-            shape=(channels, size, size) if raw.kind == "image" else raw.shape or (),
-            names=raw.names or (_SOME_NAMES if raw.kind == "label" else ()),
-            space=raw.space,
-        )
-        for name, raw in dataset.fields.items()
-    }
-    with torch.device("meta"):
-        try:
-            build(recipe.system, DataSpec(name=dataset.name, fields=fields), seed=0, where=where)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: --size {size}: {error}") from None
 
 
 def _is_own(dataset: Dataset) -> bool:

@@ -26,6 +26,7 @@ from ganpipe.history.diagnosis import Finding, as_json
 from ganpipe.history.panels import draw_curves
 from ganpipe.history.table import Row
 from ganpipe.machine import memory_explained, peak_memory, prepare_device
+from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items, most_items
@@ -75,6 +76,7 @@ def train(
         distributed.once_per_machine(data.verify)
         if not distributed.same_everywhere(data.content_sha256):
             raise DataError(f"{data.path}: other data than on the other machines; copy one data/packed to all")
+        require_rows(params, data)
         prepared = prepare(params, data, device)
         training = named_after_frozen(fingerprint, prepared.system)
         trainer = Trainer(prepared.system, params.train, prepared.sampler.fetch)

@@ -1,12 +1,14 @@
 """CelebA from an HTTP server through the whole pipeline, Flowers to the packed data: small archives like the real ones.
 
-The stages behind are the same for both; tests/acts/test_recipes.py has them for recipes with either.
+The stages behind are the same for both; tests/acts/test_recipes.py has them for recipes with either. And a folder of
+one's own that changes.
 """
 
 from __future__ import annotations
 
 import functools
 import http.server
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout, copy_working_tree
-from raw_files import write_celeba, write_flowers
+from raw_files import jpeg, write_celeba, write_flowers
 
 from ganpipe.data.packed.file import Packed
 from ganpipe.sampling.published import load_generator
@@ -77,3 +79,28 @@ def test_flowers(checkout: Checkout, server: str) -> None:
     assert packed.count("items") == 40
     assert packed.spec.names("label") == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
     assert packed.class_counts("label") == [8] * 5
+
+
+def test_a_folder_that_has_changed_is_packed_again_and_nothing_else_is_run(checkout: Checkout, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for number in range(3):
+        (mine / f"{number}.jpg").write_bytes(jpeg(seed=number))
+    checkout.use("fashion-dcgan", source=str(mine))
+    params = checkout.folder / "params.yaml"
+    params.write_text(params.read_text().replace("name: fashion-mnist", "name: folder"))
+
+    def stages() -> list[str]:
+        return re.findall("Running stage '(.*)'", checkout.run("dvc repro pack"))
+
+    assert stages() == ["source", "download", "pack"]
+    assert stages() == ["source"]
+    (mine / "1.jpg").touch()
+    assert stages() == ["source", "download"]  # the raw file has the same bytes
+    (mine / ".DS_Store").touch()
+    assert stages() == ["source"]
+    (mine / "3.jpg").write_bytes(jpeg(seed=3))
+    assert stages() == ["source", "download", "pack"]
+    assert Packed.open(checkout.folder / "data/packed/data.h5").count("items") == 4
+    mine.rename(tmp_path / "away")
+    assert stages() == ["source"]  # on another machine, what was packed remains valid

@@ -55,8 +55,11 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def stale(checkout: Checkout) -> set[str]:
-    """The stages that DVC would run now. Those behind a stale one are not among them before it has run."""
-    return set(json.loads(checkout.run("dvc status --json")))
+    """The stages that DVC would run now, without `source`, which looks at the user's files each time.
+
+    Those behind a stale one are not among them before it has run.
+    """
+    return set(json.loads(checkout.run("dvc status --json"))) - {"source"}
 
 
 def add_system(root: Path) -> None:

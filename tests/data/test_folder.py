@@ -56,7 +56,6 @@ def test_the_same_pictures_give_the_same_bytes() -> None:
     second = filled("yours", list(PICTURES)[::-1])
     os.utime(second / "dogs/4.png", (1, 1))
     (second / "cats/1.png").chmod(0o600)
-    (second / "empty").mkdir()
     assert gathered(str(first)) == gathered(str(second))
     record = (RAW / fetch.SOURCE).read_text()
     assert "mine" not in record and "yours" not in record
@@ -64,21 +63,77 @@ def test_the_same_pictures_give_the_same_bytes() -> None:
     assert gathered(str(first)) != gathered(str(second))
 
 
-def test_odd_entries_are_left_out_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_files_is_kept_for_it_may_be_a_class() -> None:
+    mine = filled("mine", ["cats/1.png"])
+    (mine / "birds/all").mkdir(parents=True)
+    gathered("mine")
+    with tarfile.open(RAW / "folder.tar") as tar:
+        assert [(member.name, member.isdir()) for member in tar] == [("birds/all", True), ("cats/1.png", False)]
+
+
+def odd_entries() -> None:
+    """Write a picture to the folder `mine`, and beside it whatever is no file."""
     mine = filled("mine", ["cats/1.png"])
     (mine / "cats/link.png").symlink_to("1.png")
     (mine / "cats/dangling\n.png").symlink_to("nowhere")
+    (mine / "cats/self").symlink_to("self")
     (mine / "loop").symlink_to(".")
     (mine / ".DS_Store").write_bytes(b"?")
     filled("mine/.git", ["cats/1.png"])
     os.mkfifo(mine / "pipe")
+
+
+def left_out() -> dict[str, str]:
+    return json.loads((RAW / fetch.SOURCE).read_text())["files"]["folder.tar"]["left_out"]
+
+
+def test_odd_entries_are_left_out_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    odd_entries()
     gathered("mine")
-    assert list(members()) == ["cats/1.png"]
-    expected = {"cats/link.png": "a link", "cats/dangling\\n.png": "a link", "loop": "a link", ".DS_Store": "hidden"}
-    expected |= {".git": "hidden", "pipe": "not a file"}
-    assert json.loads((RAW / fetch.SOURCE).read_text())["files"]["folder.tar"]["left_out"] == expected
+    assert members() == dict.fromkeys(("cats/1.png", "cats/link.png"), PICTURES["cats/1.png"])
+    nowhere = dict.fromkeys(("cats/dangling\\n.png", "cats/self"), "a link that leads nowhere")
+    others = {".DS_Store": "hidden", ".git": "hidden", "pipe": "not a file"}
+    assert left_out() == {**nowhere, **others, "loop": "a link to a folder that it lies in"}
     report = capsys.readouterr().err
-    assert "left out .DS_Store (hidden), .git (hidden), cats/dangling\\n.png (a link)" in report and "1 more" in report
+    assert (
+        "left out .DS_Store (hidden), .git (hidden), cats/dangling\\n.png (a link that" in report and "1 more" in report
+    )
+
+
+def test_links_are_left_out_where_the_params_say_so() -> None:
+    odd_entries()
+    fetch.download(Data(name="folder", source="mine", follow_links=False), RAW)
+    assert list(members()) == ["cats/1.png"]
+    links = ("cats/link.png", "cats/dangling\\n.png", "cats/self", "loop")
+    link = "a link, and data.follow_links is false"
+    assert left_out() == {**dict.fromkeys(links, link), ".DS_Store": "hidden", ".git": "hidden", "pipe": "not a file"}
+
+
+def test_folders_that_link_to_each_other_end() -> None:
+    elsewhere = filled("elsewhere", ["dogs/4.png"])
+    mine = filled("mine", ["cats/1.png"])
+    (mine / "more").symlink_to(elsewhere.resolve())
+    (elsewhere / "back").symlink_to(mine.resolve())
+    (elsewhere / "again").symlink_to("dogs")
+    gathered("mine")
+    assert list(members()) == ["cats/1.png", "more/again/4.png", "more/dogs/4.png"]
+    assert left_out() == {"more/back": "a link to a folder that it lies in"}
+
+
+@pytest.mark.parametrize(
+    ("follow_links", "reason"),
+    [(False, "a.png (a link, and data.follow_links is false)"), (True, "b.png (a link that leads nowhere)")],
+)
+def test_a_folder_of_links_says_so(follow_links: bool, reason: str) -> None:
+    mine = filled("mine", [])
+    mine.mkdir()
+    (mine / "b.png").symlink_to("nowhere")
+    if not follow_links:
+        filled("elsewhere", ["cats/1.png"])
+        (mine / "a.png").symlink_to("../elsewhere/cats/1.png")
+    with pytest.raises(ConfigError, match="data.source = 'mine': there is nothing to take.*left out ") as caught:
+        fetch.download(Data(name="folder", source="mine", follow_links=follow_links), RAW)
+    assert reason in str(caught.value) and "\n" not in str(caught.value) and list(RAW.iterdir()) == []
 
 
 def test_a_name_that_is_no_text_is_kept() -> None:
@@ -101,7 +156,7 @@ def test_the_source_itself_may_be_a_link() -> None:
     [
         (None, "data.source = None: is missing"),
         ("nowhere", "no such folder"),
-        ("a file", "no such folder"),
+        ("a file", "'a file': is no zip, tar, .npy or .npz file that can be read; data.name = 'folder' needs"),
         ("empty", "no files in this folder"),
         ("https://example.org/", "no such folder"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from raw_files import encoded, jpeg, picture
 
-from ganpipe.data.pack.images import MAX_PIXELS, Transform, UnreadableError
+from ganpipe.data.pack.images import MAX_PIXELS, TooLargeError, Transform, UnreadableError
 
 
 def folder_of(package: str) -> Path:
@@ -161,7 +162,7 @@ def test_a_crop_never_pads_but_a_size_enlarges() -> None:
 def test_a_sliver_would_become_a_bomb() -> None:
     sliver = encoded(Image.new("L", (1, 30_000)), "PNG")
     assert RGB.of_bytes(sliver).shape == (30_000, 1, 3)
-    with pytest.raises(UnreadableError, match=f"would become 128 x 3840000 pixels, more than {MAX_PIXELS}"):
+    with pytest.raises(UnreadableError, match=rf"128 x 3840000 = \d+ pixels, more than data.max_pixels = {MAX_PIXELS}"):
         Transform(None, 128, 3).of_bytes(sliver)
 
 
@@ -184,3 +185,54 @@ def test_the_transform_says_what_it_does() -> None:
     assert str(RGB) == "RGB"
     assert str(Transform("whole", None, 3)) == "whole picture, RGB"
     assert str(Transform("whole", 64, 1)) == ("whole picture, shorter side resized to 64 (bilinear, antialiased), grey")
+
+
+def test_a_refused_giant_names_its_size_the_limit_and_the_param() -> None:
+    content = jpeg(40, 48)
+    with pytest.raises(TooLargeError) as refused:
+        Transform(None, 16, 3, max_pixels=1919).of_bytes(content)
+    assert str(refused.value) == "is 40 x 48 = 1920 pixels, more than data.max_pixels = 1919"
+    assert Transform(None, 16, 3, max_pixels=1920).of_bytes(content).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "GIF", "WEBP", "BMP"])
+@pytest.mark.parametrize(("crop", "size"), [(None, 16), (30, None), ("whole", None)])
+def test_only_our_own_limit_counts(
+    format: str, crop: int | None, size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow refuses pictures of more than twice its own limit, when they are opened and again when they are cut."""
+    content = encoded(picture(), format)
+    wanted = Transform(crop, size, 3).of_bytes(content)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert np.array_equal(Transform(crop, size, 3).of_bytes(content), wanted)
+    assert Image.MAX_IMAGE_PIXELS == 100, "the limit of others is as it was"
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(content))
+    for broken in (b"no picture", content[: len(content) // 2]):
+        with contextlib.suppress(UnreadableError):
+            Transform(crop, size, 3).of_bytes(broken)
+        assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_picture_larger_than_its_header_says_is_refused() -> None:
+    """An icon whose picture has another size than the table of the icon announces."""
+    content = bytearray(encoded(picture(64, 64), "ICO", sizes=[(64, 64)]))
+    content[6] = content[7] = 8
+    with pytest.raises(UnreadableError, match=r"more than data.max_pixels = 900$|cannot be decoded"):
+        Transform(None, 8, 3, max_pixels=900).of_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda path: path.stem)
+def test_jpegs_decoded_at_reduced_scale_are_other_pixels(photograph: Path) -> None:
+    """Why they are decoded whole: the module says by how much they differ."""
+    content = photograph.read_bytes()
+    whole = Transform("whole", 64, 3).of_bytes(content).astype(int)
+    differences = []
+    for scale in (2, 4):
+        reduced = Image.open(io.BytesIO(content))
+        reduced.draft("RGB", (reduced.width // scale, reduced.height // scale))
+        pixels = np.asarray(reduced.resize(whole.shape[1::-1], Image.Resampling.BILINEAR)).astype(int)
+        assert reduced.width < Image.open(io.BytesIO(content)).width
+        differences.append(abs(pixels - whole))
+    assert [0.25 < (one > 0).mean() < 0.65 for one in differences] == [True, True]
+    assert 0.2 < differences[0].mean() < differences[1].mean() < 2 and 4 <= differences[0].max() <= 30

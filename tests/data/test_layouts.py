@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import shutil
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -451,6 +450,5 @@ def test_the_manifest_tells_what_was_packed(raw: Path, tmp_path: Path) -> None:
 
 def test_a_tar_of_another_kind_of_compression_is_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "folder", {})
-    with tarfile.open(folder / "folder.tar", "w:xz"):
-        pass
+    (folder / "folder.tar").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(99))  # zstd
     refused(folder, tmp_path / "packed", "folder.tar: cannot be read as an archive")

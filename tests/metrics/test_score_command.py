@@ -9,42 +9,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from metrics.scored import SIDE, images, png, save_npy, score, write_folder, write_h5, write_zip
 from metrics.sets import column, write_set
 from PIL import Image
-from typer.testing import CliRunner
+from raw_files import write_tar
 
 import ganpipe.metrics.score
-from ganpipe.cli import app
 from ganpipe.data.packed.file import About, SpaceRows, write_packed
 from ganpipe.metrics.classifier_score import classifier_score
 from ganpipe.metrics.extractors import extraction
 from ganpipe.metrics.extractors.interface import Extracted
 from ganpipe.metrics.images import open_images
 from ganpipe.metrics.score import ComparedImages, _default_extractor
-
-SIDE = 16
-
-
-def images(seed: int, n: int, channels: int = 3, side: int = SIDE) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
-
-
-def write_folder(folder: Path, pixels: np.ndarray) -> Path:
-    for number, picture in enumerate(pixels):
-        path = folder / f"part{number % 2}" / f"{number:04d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0]).save(path)
-    return folder
-
-
-def write_h5(path: Path, pixels: np.ndarray) -> Path:
-    write_set(path, {"picture": column(pixels)})
-    return path
-
-
-def score(fake: Path, real: Path, *options: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["score", str(fake), "--against", str(real), *options])
-    return result.exit_code, result.stdout, result.stderr
 
 
 def test_a_folder_against_a_packed_file(tmp_path: Path) -> None:
@@ -182,26 +158,91 @@ def damaged_rows(path: Path) -> None:
     path.write_bytes(content)
 
 
+def texts(path: Path) -> None:
+    path.mkdir()
+    for name in ("a.txt", "b.TXT"):
+        (path / name).write_text("no picture")
+
+
+def two_packed(path: Path) -> None:
+    for name in ("data.h5", "samples.h5"):
+        write_h5(path / name, images(0, 9))
+
+
+def other_hdf5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["images"] = images(0, 9)
+
+
+def truncated(path: Path) -> None:
+    write_h5(path, images(0, 9))
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def zip_of_texts(path: Path) -> None:
+    write_zip(path, {"readme.txt": b"no picture"})
+
+
+def cut_tar(path: Path) -> None:
+    write_tar(path, {f"{n}.png": png(picture) for n, picture in enumerate(images(0, 9))}, "w:")
+    path.write_bytes(path.read_bytes()[:4000])
+
+
+def broken_in_tar(path: Path) -> None:
+    write_tar(path, {"a/a.png": png(images(0, 1)[0]), "a/b.png": png(images(0, 1)[0])[:60]}, "w:gz")
+
+
+def ragged_zip(path: Path) -> None:
+    write_zip(path, {"a.png": png(images(0, 1)[0]), "b.png": png(images(0, 1, side=17)[0])})
+
+
+def giant(path: Path) -> None:
+    path.mkdir()
+    Image.new("1", (11_000, 9_000)).save(path / "a.png")
+
+
 BAD = {
-    "missing": (lambda path: None, 1, "fake: there is no such folder or file; give a folder of images or a packed"),
-    "empty folder": (lambda path: path.mkdir(), 1, "fake: holds no images; their names should end in .jpg"),
-    "folder of a packed set": (
-        lambda path: write_h5(path / "data.h5", images(0, 9)),
+    "missing": (lambda path: None, 1, "fake: there is no such folder or file; give a folder, zip or tar of images"),
+    "empty folder": (lambda path: path.mkdir(), 1, "fake: holds no images; give a folder"),
+    "folder of texts": (texts, 1, "fake: holds no images, only 2 .txt, no pictures in a format that is read; give a"),
+    "two packed files": (two_packed, 1, "fake: holds packed sets, give one of these files: .*data.h5, .*samples.h5$"),
+    "the folder above": (
+        lambda path: write_h5(path / "packed" / "data.h5", images(0, 9)),
         1,
-        "fake: holds a packed set, name its file: .*fake/data.h5",
+        "fake: holds packed sets, give one of these files: .*fake/packed/data.h5$",
     ),
-    "no packed file": (
-        lambda path: path.write_bytes(b"junk"),
+    "no packed file": (lambda path: path.write_bytes(b"junk"), 1, "fake: is no HDF5 file; give a folder, zip or tar"),
+    "an empty file": (lambda path: path.write_bytes(b""), 1, "fake: is no HDF5 file; give a folder, zip or tar"),
+    "another HDF5 file": (other_hdf5, 1, "fake: schema None is not 'ganpipe/2'; give a folder, zip or tar of images"),
+    "truncated packed file": (truncated, 1, r"fake: truncated or damaged \(.*\); give a folder, zip or tar of images"),
+    "damaged rows": (damaged_rows, 1, r"fake: damaged .*; give a folder, zip or tar of images"),
+    "one picture": (lambda path: path.write_bytes(png(images(0, 1)[0])), 1, "fake: is one image; give a folder"),
+    "damaged zip": (lambda path: path.write_bytes(b"PK\3\4" + bytes(50)), 1, "fake: is a damaged zip file: "),
+    "zip of texts": (zip_of_texts, 1, "fake: holds no images, only 1 .txt, no pictures in a format that is read; give"),
+    "cut tar": (cut_tar, 1, "fake: cannot be read as an archive: .*; give a folder, zip or tar of images"),
+    "broken picture in a tar": (broken_in_tar, 1, "fake: 'a/b.png': cannot be decoded"),
+    "ragged zip": (ragged_zip, 1, "fake: 'b.png': is 17 x 17 pixels, but .*'a.png' 16 x 16: give --size N to bring"),
+    "array of numbers": (
+        lambda path: save_npy(path, np.zeros((9, 4))),
         1,
-        r"fake: truncated or damaged \(.*\); give a folder of images, or the data.h5",
+        r"fake: fake has the shape \(9, 4\), not \(n, height, width\)[^;]*$",
     ),
-    "damaged rows": (damaged_rows, 1, r"fake: damaged \(.*\); give a folder of images, or the data.h5"),
+    "array of no range": (
+        lambda path: save_npy(path, images(0, 9) * 1e3),
+        1,
+        "fake: fake hold values .*, of which nothing says what is black and white",
+    ),
+    "giant": (giant, 1, "a.png: is 11000 x 9000 = 99000000 pixels, more than data.max_pixels = 89478485; pack it with"),
     "vectors": (vectors, 1, r"fake: holds numbers \(vectors of 4\), no images"),
     "two fields": (two_fields, 1, "fake: holds images in a, b; give a folder of images or a file with one field of"),
     "corrupt png": (broken_png, 1, "0000.png: is no image in a known format"),
-    "ragged": (ragged, 1, "zzzz.png: is 17 x 17 pixels, but 0000.png 16 x 16: bring all to one size"),
+    "ragged": (ragged, 1, "zzzz.png: is 17 x 17 pixels, but 0000.png 16 x 16: give --size N to bring"),
     "constant": (lambda path: write_h5(path, np.zeros((9, SIDE, SIDE, 3), np.uint8)), 1, "fake.*: all 9 images are"),
-    "other size": (lambda path: write_h5(path, images(0, 9, side=8)), 1, "are of 16 x 16 and 8 x 8 pixels: bring both"),
+    "other size": (
+        lambda path: write_h5(path, images(0, 9, side=8)),
+        1,
+        "16 x 16 and 8 x 8 pixels: give --size N to bring",
+    ),
     "one image": (lambda path: write_h5(path, images(0, 1)), 1, "holds 1 samples, at least 2 are needed"),
     "few": (lambda path: write_h5(path, images(0, 6)), 1, "holds 6 samples, at least 7 are needed"),
 }

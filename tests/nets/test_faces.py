@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ganpipe.errors import ConfigError
-from ganpipe.nets.faces import Discriminator, Generator, leaky_relu, start_of
+from ganpipe.nets.faces import Discriminator, Generator, leaky_relu
+from ganpipe.nets.sizes import start_of
 
 FACES = (3, 128, 128)
 

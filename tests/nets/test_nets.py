@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from ganpipe.errors import ConfigError
-from ganpipe.nets.dcgan import Discriminator, Generator, halvings, init_dcgan
+from ganpipe.nets.dcgan import Discriminator, Generator, init_dcgan
 from ganpipe.nets.mlp import mlp
+from ganpipe.nets.sizes import halvings
 
 
 def count(module: nn.Module) -> int:

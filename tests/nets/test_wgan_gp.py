@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ganpipe.errors import ConfigError
-from ganpipe.nets.wgan_gp import Critic, Generator, init_wgan_gp, levels
+from ganpipe.nets.sizes import levels
+from ganpipe.nets.wgan_gp import Critic, Generator, init_wgan_gp
 
 
 def count(module: nn.Module) -> int:

@@ -42,7 +42,10 @@ class Published:
 
 @dataclass(frozen=True)
 class UserFolder:
-    """A tar file that `download` makes of the user's own folder, the same for the same names and contents."""
+    """A tar file that `download` makes of the user's own folder, the same for the same names and contents.
+
+    If `data.source` is no folder but an archive, it is copied instead, to a name of `catalogue.folders`.
+    """
 
 
 Origin = Embedded | Generated | Published | UserFolder
@@ -126,11 +129,9 @@ class CifarBatches:
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """An archive of images in folders named by their classes.
+    """An archive of images in folders named by their classes: `root`/<class>/.../<image>.
 
-    `root`/<class>/.../<image>; `root` is "" where the class folders stand at the top. What lies beside them has no
-    class. Where the data set names no classes, the sorted folder names are the classes; where there is no folder
-    at all, the images are unlabelled. `skipped` are members known to be no images.
+    `skipped` are members known to be no images.
     """
 
     archive: str
@@ -179,6 +180,16 @@ class Crops:
 
 
 @dataclass(frozen=True)
+class UserFolders:
+    """Pictures of the user's own in folders that are splits, classes or both; or NumPy arrays of them.
+
+    The sorted names of the folders are the classes. Without such folders the pictures have none.
+    """
+
+    archive: str  # of a folder; an archive or arrays of the user's own have other names, see `folders`
+
+
+@dataclass(frozen=True)
 class PairedFolders:
     """An archive of two folders of images, in which images of the same name are a pair: A/1.png and B/1.jpg.
 
@@ -216,6 +227,7 @@ Layout = (
     | ClassFolders
     | Celeba
     | MatLabels
+    | UserFolders
     | PairedFolders
     | SideBySide
     | UnpairedFolders
@@ -279,6 +291,25 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...] | None:
         """(channels, height, width) of the published images; None: many shapes, or no images."""
         return self.fields[self.images[0]].shape if self.images else None
+
+    def packed_size(self, crop: int | str | None, size: int | None) -> tuple[int, int] | None:
+        """Return height and width of the packed images for these `data.crop` and `data.size`.
+
+        None where only the pictures tell, and for sets without images.
+        """
+        published = self.image_shape[1:] if self.image_shape else None
+        size = size if size is not None or crop is not None else self.size
+        crop = crop if crop is not None else self.crop
+        if not self.images or (crop == "whole" and not published):
+            return None
+        if crop == "whole" and published:
+            short, long = sorted(published)
+            longer, shorter = (long, short) if size is None else (int(size * long / short), size)
+            return (shorter, longer) if published[0] <= published[1] else (longer, shorter)
+        side = size if size is not None else crop
+        if side is not None:
+            return int(side), int(side)
+        return (published[0], published[1]) if published else None
 
     def names(self, field: str) -> tuple[str, ...]:
         """Return the names of the classes or attributes of a field; empty where they are not known or there is none."""

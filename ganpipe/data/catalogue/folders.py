@@ -1,9 +1,11 @@
-"""The data sets of the user's own pictures: a folder, pairs of pictures, two folders that are no pairs."""
+"""The data sets of the user's own pictures: a folder, pairs of pictures, two folders that are no pairs.
+
+Each has one raw file: a tar made of the folder `data.source`, or a copy of the archive or of the arrays that it names.
+"""
 
 from __future__ import annotations
 
 from ganpipe.data.catalogue.dataset import (
-    ClassFolders,
     Dataset,
     Layout,
     PairedFolders,
@@ -12,7 +14,13 @@ from ganpipe.data.catalogue.dataset import (
     SideBySide,
     UnpairedFolders,
     UserFolder,
+    UserFolders,
 )
+
+ARCHIVES = ("archive.zip", "archive.tar")
+"""Names of the copy of an archive; a tar may be compressed."""
+ARRAYS = ("arrays.npy", "arrays.npz")
+"""Names of the copy of NumPy arrays."""
 
 _FOLDER_TAR = "folder.tar"
 _PAIR = {name: RawField("image", None) for name in ("a", "b")}
@@ -41,7 +49,7 @@ FOLDER = _folder(
     "folder",
     "pictures of your own in data.source, subfolders as classes",
     {"image": RawField("image", None), "label": RawField("label")},
-    ClassFolders(_FOLDER_TAR, root=""),
+    UserFolders(_FOLDER_TAR),
     size=64,
 )
 

@@ -64,7 +64,7 @@ def _field(field: RawField) -> str:
             return (
                 f"one of the classes {', '.join(field.names)}"
                 if field.names
-                else "the subfolders, where there are some"
+                else "the subfolders or labels, where there are some"
             )
         case "attributes":
             return f"yes or no: {', '.join(field.names)}"
@@ -93,7 +93,7 @@ def _file(file: RawFile) -> Iterator[str]:
         case Generated():
             yield from _wrapped("", "computed here")
         case _:
-            yield from _wrapped("", "made of the folder data.source")
+            yield from _wrapped("", "made of the folder data.source, or a copy of the archive or arrays that it names")
 
 
 def _wrapped(title: str, text: str) -> list[str]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawFile, UserFolder
+from ganpipe.data.catalogue.dataset import Dataset, Embedded, Generated, Published, RawFile, UserFolder, UserFolders
+from ganpipe.data.catalogue.folders import ARRAYS
+from ganpipe.data.download.user_archive import raw_name
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS, main_root
 
@@ -36,7 +38,15 @@ class Web:
     urls: tuple[str, ...]
 
 
-Place = Local | Folder | Web | Generated
+@dataclass(frozen=True)
+class Archive:
+    """An archive or arrays on this machine, to be copied to `name`."""
+
+    path: Path
+    name: str
+
+
+Place = Local | Folder | Archive | Web | Generated
 
 
 def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
@@ -53,12 +63,25 @@ def locate(dataset: Dataset, file: RawFile, data: Data) -> Place:
     return _on_this_machine(dataset, file, data)
 
 
-def _user_folder(dataset: Dataset, source: str | None) -> Folder:
+def _user_folder(dataset: Dataset, source: str | None) -> Folder | Archive:
     here = f"{PARAMS}: data.source = {source!r}"
-    if source is not None and resolved(source).is_dir():
-        return Folder(resolved(source))
-    reason = "is missing" if source is None else "there is no such folder"
-    raise ConfigError(f"{here}: {reason}; data.name = {dataset.name!r} needs the path of a folder of pictures")
+    needs = f"data.name = {dataset.name!r} needs the path of a folder of pictures, or of a zip or tar of one"
+    if source is None:
+        raise ConfigError(f"{here}: is missing; {needs}")
+    path = resolved(source)
+    if path.is_dir():
+        return Folder(path)
+    if not path.exists():
+        raise ConfigError(f"{here}: there is no such folder; {needs}")
+    name = raw_name(path)
+    if name is None or (name in ARRAYS and not isinstance(dataset.layout, UserFolders)):
+        what = (
+            "holds NumPy arrays, which data.name = 'folder' reads"
+            if name
+            else "is no zip, tar, .npy or .npz file that can be read"
+        )
+        raise ConfigError(f"{here}: {what}; {needs}")
+    return Archive(path, name)
 
 
 def _published(file: RawFile) -> Place:

@@ -18,9 +18,10 @@ from filelock import FileLock, Timeout
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Embedded, Generated, Published, RawFile
+from ganpipe.data.catalogue.folders import ARCHIVES, ARRAYS
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.generated import generate
-from ganpipe.data.download.locate import Folder, Local, Web, locate
+from ganpipe.data.download.locate import Archive, Folder, Local, Web, locate
 from ganpipe.data.download.partial import Part
 from ganpipe.data.download.user_folder import archive_folder
 from ganpipe.data.download.verify import Examined, examine
@@ -51,7 +52,11 @@ def download(data: Data, into: Path) -> None:
         with _alone(state_dir() / "downloads" / dataset.name / file.name) as kept:
             match place:
                 case Folder(path):
-                    records[file.name] = _archived(path, into / file.name, file)
+                    _sweep(into, file, keep=file.name)
+                    records[file.name] = _archived(path, into / file.name, file, data.follow_links)
+                case Archive(path, name):
+                    _sweep(into, file, keep=name)
+                    records[name] = _record(_copied(Local(path), into / name, file, data), file)
                 case Web(urls):
                     records[file.name] = _record(_downloaded(urls, kept, into / file.name, file, data), file)
                 case _:
@@ -106,9 +111,15 @@ def _record(examined: Examined, file: RawFile) -> dict[str, Any]:
     return record | {"as_published": False}
 
 
-def _archived(folder: Path, target: Path, file: RawFile) -> dict[str, Any]:
+def _sweep(into: Path, file: RawFile, keep: str) -> None:
+    """Delete the raw files of earlier sources of another kind: a folder, an archive or arrays."""
+    for name in {file.name, *ARCHIVES, *ARRAYS} - {keep}:
+        (into / name).unlink(missing_ok=True)
+
+
+def _archived(folder: Path, target: Path, file: RawFile, follow_links: bool) -> dict[str, Any]:
     with replacing(target) as part:
-        left_out = archive_folder(folder, part)
+        left_out = archive_folder(folder, part, follow_links)
         record = _record(examine(part, file), file)
     return record | ({"left_out": left_out} if left_out else {})
 

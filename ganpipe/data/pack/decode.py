@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import Item
 from ganpipe.errors import DataError
@@ -57,15 +58,16 @@ class _Chunk:
         return [item.problem or item.content for item in self.items]
 
 
-_Problems = Future[list[str | None]]  # of each image of a chunk; None: it is in its row
+_Problems = list[str | None]  # of each image of a chunk; None: it is in its row
+_Done = Future[tuple[_Problems, Seen]]
 
 
 def decoded(
-    items: Iterable[Item], files: Mapping[str, PixelFile], workers: int | None
+    items: Iterable[Item], files: Mapping[str, PixelFile], workers: int | None, seen: Seen
 ) -> Generator[tuple[Item, str | None], None, None]:
     """Write the pixels of every item to the file of its field; yield it with the reason why it cannot be used, or None.
 
-    The order is that of the items.
+    The order is that of the items. What is odd about those that can be used is added to `seen`.
 
     `workers` is the number of processes, this one included; None: one per core. At most 6 chunks per process, of 64
     images or 8 MiB each, are in memory at a time. Raises `DataError` where the system kills a process.
@@ -73,27 +75,27 @@ def decoded(
     others = (workers or available_cores()) - 1
     chunks = _chunks(items)
     for chunk in chunks:
-        yield from _results(chunk, _here(chunk, files))
+        yield from _results(chunk, _here(chunk, files), seen)
         if others and _shapes_known(chunk, files) and chunk.start + len(chunk.items) >= _ALONE:
-            yield from _in_processes(chunks, files, others)
+            yield from _in_processes(chunks, files, others, seen)
 
 
 def _in_processes(
-    chunks: Iterable[_Chunk], files: Mapping[str, PixelFile], others: int
+    chunks: Iterable[_Chunk], files: Mapping[str, PixelFile], others: int, seen: Seen
 ) -> Iterator[tuple[Item, str | None]]:
     """Give chunks to other processes; decode one here while these are busy, or to learn the shape of its images."""
     pool = ProcessPoolExecutor(others, get_context("spawn"), initializer=_start)  # fork is not safe beside threads
-    waiting: deque[tuple[_Chunk, _Problems]] = deque()
+    waiting: deque[tuple[_Chunk, _Done]] = deque()
     try:
         for chunk in chunks:
-            busy = sum(not problems.done() for _, problems in waiting) >= _AHEAD * others
+            busy = sum(not done.done() for _, done in waiting) >= _AHEAD * others
             alone = busy or not _shapes_known(chunk, files)
-            problems = _here(chunk, files) if alone else pool.submit(_decode, dict(files), chunk.rows, chunk.contents)
-            waiting.append((chunk, problems))
+            done = _here(chunk, files) if alone else pool.submit(_decode, dict(files), chunk.rows, chunk.contents)
+            waiting.append((chunk, done))
             while waiting and (waiting[0][1].done() or len(waiting) > 2 * _AHEAD * others):
-                yield from _results(*waiting.popleft())
-        for chunk, problems in waiting:
-            yield from _results(chunk, problems)
+                yield from _results(*waiting.popleft(), seen)
+        for chunk, done in waiting:
+            yield from _results(chunk, done, seen)
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was killed, perhaps for lack of memory; lower runtime.workers and run again"
@@ -106,14 +108,16 @@ def _shapes_known(chunk: _Chunk, files: Mapping[str, PixelFile]) -> bool:
     return all(files[name].shape is not None for name, _ in chunk.rows)
 
 
-def _here(chunk: _Chunk, files: Mapping[str, PixelFile]) -> _Problems:
-    problems: _Problems = Future()
-    problems.set_result(_decode(files, chunk.rows, chunk.contents))
-    return problems
+def _here(chunk: _Chunk, files: Mapping[str, PixelFile]) -> _Done:
+    done: _Done = Future()
+    done.set_result(_decode(files, chunk.rows, chunk.contents))
+    return done
 
 
-def _results(chunk: _Chunk, problems: _Problems) -> Iterator[tuple[Item, str | None]]:
-    return zip(chunk.items, problems.result(), strict=True)
+def _results(chunk: _Chunk, done: _Done, seen: Seen) -> Iterator[tuple[Item, str | None]]:
+    problems, noted = done.result()
+    seen.add(noted)
+    return zip(chunk.items, problems, strict=True)
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
@@ -133,21 +137,24 @@ def _chunks(items: Iterable[Item]) -> Iterator[_Chunk]:
 
 def _decode(
     files: Mapping[str, PixelFile], rows: list[tuple[str, int]], contents: list[bytes | str]
-) -> list[str | None]:
-    """Decode images into their rows; return for each the reason why it cannot be used, or None."""
+) -> tuple[_Problems, Seen]:
+    """Decode images into their rows; return for each the reason why it cannot be used, or None, and what is odd."""
+    seen = Seen()
     with ExitStack() as stack:
         opened = {name: stack.enter_context(files[name].path.open("r+b")) for name in {name for name, _ in rows}}
-        return [
-            _written(files[name], opened[name], row, content)
+        problems = [
+            _written(files[name], opened[name], row, content, seen)
             for (name, row), content in zip(rows, contents, strict=True)
         ]
+    return problems, seen
 
 
-def _written(pixel_file: PixelFile, file: BinaryIO, row: int, content: bytes | str) -> str | None:
+def _written(pixel_file: PixelFile, file: BinaryIO, row: int, content: bytes | str, seen: Seen) -> str | None:
     if isinstance(content, str):
         return content
+    noted = Seen()
     try:
-        pixels = pixel_file.transform.of_bytes(content)
+        pixels = pixel_file.transform.of_bytes(content, noted)
     except UnreadableError as problem:
         return str(problem)
     if pixel_file.shape is None:
@@ -155,6 +162,7 @@ def _written(pixel_file: PixelFile, file: BinaryIO, row: int, content: bytes | s
     if pixels.shape != pixel_file.shape:
         (height, width, _), (first_height, first_width, _) = pixels.shape, pixel_file.shape
         return f"would be {width} x {height} pixels where the first image is {first_width} x {first_height}"
+    seen.add(noted)
     file.seek(row * pixels.nbytes)
     file.write(np.ascontiguousarray(pixels).data)
     return None

@@ -1,7 +1,7 @@
 """An encoded image of an archive, with its field, split, pair, class and attributes.
 
-Members of an archive without a suffix of an image, hidden ones and those of `__MACOSX` are no images. They are left out
-without a message.
+Of published archives, members without a suffix of an image, hidden ones and those of `__MACOSX` are no images. They are
+left out without a message. What is an image among the user's own files is decided in `recognise`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Item:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a member of an archive is taken for an image."""
-    if not name.lower().endswith(SUFFIXES):
-        return False
-    return not any(part == "__MACOSX" or (part[:1] == "." and part != "..") for part in name.split("/"))
+    """Return whether a member of a published archive is taken for an image."""
+    return name.lower().endswith(SUFFIXES) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a member of an archive is hidden, or lies in a hidden folder; `__MACOSX` is one."""
+    return any(part == "__MACOSX" or (part[:1] == "." and part != "..") for part in name.split("/"))

@@ -19,32 +19,43 @@ from ganpipe.data.catalogue.dataset import (
     PairedFolders,
     SideBySide,
     UnpairedFolders,
+    UserFolders,
 )
 from ganpipe.data.pack.archives import ADVICE, members
+from ganpipe.data.pack.class_folders import class_folders
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item, is_image
+from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.pairs import side_by_side, two_folders
+from ganpipe.data.pack.scan import scan
 from ganpipe.errors import DataError
 
 
-def read_items(dataset: Dataset, raw: Path) -> Iterator[Item]:
+def read_items(dataset: Dataset, raw: Path, bad: Quarantine) -> Iterator[Item]:
     """Yield the images of a set in the order of its archive.
 
-    Raises `DataError` naming the file and the row where tables and archive contradict each other or themselves.
+    Files beside the user's own pictures that are none go to `bad`. Raises `DataError` naming the file and the row where
+    tables and archive contradict each other or themselves.
     """
+    match dataset.layout:
+        case UserFolders(folder_tar):
+            return class_folders(scan(raw, folder_tar, bad))
+        case SideBySide(folder_tar):
+            return side_by_side(scan(raw, folder_tar, bad))
+        case PairedFolders(folder_tar) | UnpairedFolders(folder_tar):
+            return two_folders(scan(raw, folder_tar, bad), dataset)
     return _READERS[type(dataset.layout)](dataset, raw)
 
 
 def _class_folders(dataset: Dataset, raw: Path) -> Iterator[Item]:
     layout = dataset.layout
     assert isinstance(layout, ClassFolders)
-    prefix = f"{layout.root}/" if layout.root else ""
-    path, classes = raw / layout.archive, dataset.names("label")
+    path, prefix, classes = raw / layout.archive, f"{layout.root}/", dataset.names("label")
     for member in members(path, lambda name: is_image(name) and name not in layout.skipped):
         inside = member.name.removeprefix(prefix)
         folder = inside.split("/")[0] if "/" in inside else None
         if not member.name.startswith(prefix) and not member.problem:
             raise DataError(f"{path}: {member.name!r} does not lie in the folder {layout.root!r}; {ADVICE}")
-        if classes and not member.problem and folder not in classes:
+        if not member.problem and folder not in classes:
             raise DataError(
                 f"{path}: {member.name!r} lies in the folder of none of the classes {', '.join(classes)}; {ADVICE}"
             )
@@ -189,7 +200,4 @@ _READERS: dict[type, Callable[[Dataset, Path], Iterator[Item]]] = {
     ClassFolders: _class_folders,
     Celeba: _celeba,
     MatLabels: _mat_labels,
-    PairedFolders: two_folders,
-    SideBySide: side_by_side,
-    UnpairedFolders: two_folders,
 }

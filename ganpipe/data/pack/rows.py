@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,11 @@ from PIL import Image
 
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
-from ganpipe.data.catalogue.dataset import Dataset, SideBySide
+from ganpipe.data.catalogue.dataset import Dataset, SideBySide, UserFolders
+from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, decoded
-from ganpipe.data.pack.images import SUFFIXES, Transform, UnreadableError
+from ganpipe.data.pack.hints import Seen
+from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item
 from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
@@ -48,11 +50,15 @@ class OrderedRows:
 
 @dataclass(frozen=True)
 class ReadySet:
-    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform."""
+    """A set that is ready to be written: its fields, the rows of every space, the text that describes the transform.
+
+    `hints` are lines about what looks wrong, see `pack.hints`.
+    """
 
     fields: Mapping[str, Field]
     spaces: Mapping[str, OrderedRows]
     transform: str
+    hints: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -65,6 +71,9 @@ def ready_set(
     """
     if is_table(dataset):
         yield _from_table(dataset, data, raw)
+        return
+    if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
+        yield _from_arrays(dataset, data, path, bad)
         return
     transform = transform_of(dataset, data)
     with ExitStack() as stack:
@@ -86,6 +95,7 @@ def transform_of(dataset: Dataset, data: Data) -> Transform:
         size=data.size if data.size is not None else own_size,
         channels=data.channels or (dataset.image_shape[0] if dataset.image_shape else 3),
         halves=isinstance(dataset.layout, SideBySide),
+        max_pixels=data.max_pixels,
     )
 
 
@@ -96,21 +106,42 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
     table = read_table(dataset, raw)
     columns = dict(table.columns)
+    transform, seen = transform_of(dataset, data), Seen()
     if asked:
-        columns["image"] = _transformed(columns["image"], transform_of(dataset, data), raw)
-    text = str(transform_of(dataset, data)) if asked else dataset.transform
+        columns["image"] = _transformed(columns["image"], transform, raw, seen)
+    text = str(transform) if asked else dataset.transform
 
     def take(rows: Int64[np.ndarray, " n"]) -> Block:
         return {name: values[rows] for name, values in columns.items()}
 
     rows = OrderedRows(length(columns), table.splits, take)
-    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text)
+    return ReadySet(_fields(dataset, rows, {}), {"items": rows}, text, seen.hints())
 
 
-def _transformed(images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path) -> UInt8[np.ndarray, "n y x d"]:
+def _from_arrays(dataset: Dataset, data: Data, path: Path, bad: Quarantine) -> ReadySet:
+    """Take the user's arrays as they are, unless the params ask for another crop or size."""
+    stored, seen = Seen(), Seen()
+    table, classes = read_arrays(path, bad, stored)
+    images = table.columns["image"]
+    channels = 1 if images.shape[-1] == 1 else 3
+    transform = Transform(data.crop, data.size, data.channels or channels)
+    as_stored = data.crop is None and data.size is None and images.shape[-1] == transform.channels
+    columns = {**table.columns, "image": images if as_stored else _transformed(images, transform, path, seen)}
+
+    def take(rows: Int64[np.ndarray, " n"]) -> Block:
+        return {name: values[rows] for name, values in columns.items()}
+
+    rows = OrderedRows(length(columns), table.splits, take)
+    fields = _fields(dataset, rows, {"label": classes})
+    return ReadySet(fields, {"items": rows}, "none" if as_stored else str(transform), stored.hints() + seen.hints())
+
+
+def _transformed(
+    images: UInt8[np.ndarray, "n h w c"], transform: Transform, raw: Path, seen: Seen
+) -> UInt8[np.ndarray, "n y x d"]:
     pictures = (Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in images)
     try:
-        return np.stack([transform.of_image(picture) for picture in pictures])
+        return np.stack([transform.of_image(picture, seen) for picture in pictures])
     except UnreadableError as problem:
         raise DataError(f"{raw}: an image {problem}; lower data.crop in {PARAMS}") from None
 
@@ -129,10 +160,10 @@ def _from_images(
     dataset: Dataset, raw: Path, files: Mapping[str, PixelFile], workers: int | None, bad: Quarantine
 ) -> ReadySet:
     """Decode all images into their pixel files, then put the rows of every space in order."""
-    images = {name: _Images(bad) for name in files}
+    images, seen = {name: _Images(bad) for name in files}, Seen()
     with (
         progress(f"Decoding {dataset.name}", dataset.count, "img") as bar,
-        closing(decoded(read_items(dataset, raw), files, workers)) as results,
+        closing(decoded(read_items(dataset, raw, bad), files, workers, seen)) as results,
     ):
         for item, problem in results:
             images[item.field].add(item, problem)
@@ -145,7 +176,7 @@ def _from_images(
             dataset, raw, {name: files[name] for name in mine}, {name: images[name] for name in mine}
         )
         fields |= _fields(dataset, spaces[space], {"label": classes})
-    return ReadySet(fields, spaces, str(next(iter(files.values())).transform))
+    return ReadySet(fields, spaces, str(next(iter(files.values())).transform), seen.hints())
 
 
 @dataclass
@@ -200,7 +231,9 @@ def _in_order(
     first, order = next((images[name], order) for name, order in orders.items())
     if not len(order):
         what = "image" if len(images) == 1 else "pair of images"
-        raise DataError(f"{raw}: holds no {what} that can be used; their names should end in {', '.join(SUFFIXES)}")
+        raise DataError(f"{raw}: holds no {what} that can be used{first.bad.summary()}")
+    if isinstance(dataset.layout, UserFolders):
+        _require_every_folder(raw, first)
     classes = dataset.names("label") or tuple(sorted({folder for row in order if (folder := first.folders[row])}))
     small = _small_columns(first, classes, order)
     pixels = {name: _mapped(file, orders[name]) for name, file in files.items()}
@@ -210,6 +243,18 @@ def _in_order(
         return _halves(found) | {name: values[wanted] for name, values in small.items()}
 
     return classes, OrderedRows(len(order), _ranges(dataset, raw, [first.splits[row] for row in order]), take)
+
+
+def _require_every_folder(raw: Path, images: _Images) -> None:
+    """Raise `DataError` naming a folder of a split or class of whose pictures none can be used."""
+
+    def folders(rows: Iterable[int]) -> set[tuple[str, str]]:
+        return {(images.splits[row], folder) for row in rows for folder in ("", images.folders[row] or "")}
+
+    if lost := sorted(folders(range(len(images.names))) - folders(images.kept)):
+        split, folder = lost[0]
+        where = f"the folder {folder!r} of the split {split}" if folder else f"the split {split}"
+        raise DataError(f"{raw}: no picture in {where} can be used{images.bad.summary()}; repair or remove it")
 
 
 def _paired(images: Mapping[str, _Images]) -> dict[str, Int64[np.ndarray, " n"]]:

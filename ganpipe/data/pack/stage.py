@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +16,8 @@ from ganpipe.data.download.stage import SOURCE
 from ganpipe.data.pack.archives import ADVICE
 from ganpipe.data.pack.left_out import QUARANTINE, Quarantine
 from ganpipe.data.pack.rows import ReadySet, ready_set
-from ganpipe.data.packed.columns import Block, Fingerprint, ends, length
-from ganpipe.data.packed.file import About, Packed, SpaceRows, clipped, write_packed
+from ganpipe.data.packed.columns import Block, Fingerprint, canonical_json, ends, length
+from ganpipe.data.packed.file import HINTS, About, Packed, SpaceRows, clipped, write_packed
 from ganpipe.data.packed.preview import draw_preview
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import replacing, write_json
@@ -33,20 +34,25 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
 
     The rows are in `data.h5`, or in `data.shards` files that the manifest names. Tables keep the published order;
     images are sorted by split and name. Images that cannot be used, or have another shape than the first one of the
-    archive, are left out and listed in `quarantine.csv`, up to `data.max_bad` of them. All files get their final names,
-    or none does. `workers` processes decode images (None: one per core); the result is the same for any number. Raises
-    `DataError` naming the file and the row where the raw files are missing, of another set, or not as published,
-    `ConfigError` where the params do not suit the set.
+    archive, are left out and listed in `quarantine.csv`, up to `data.max_bad` of them; so are files of the user's own
+    that are no images, in any number. All files get their final names, or none does. What looks wrong is printed in a
+    line each, and kept in the file, see `hints`. `workers` processes decode images (None: one per core); the result is
+    the same for any number. Raises `DataError` naming the file and the row where the raw files are missing, of another
+    set, or not as published, `ConfigError` where the params do not suit the set.
     """
     dataset = lookup(data.name)
     provenance = _provenance(dataset, raw)
     into.mkdir(parents=True, exist_ok=True)
     _sweep(into, ".*.part")  # of an earlier run that was killed
     bad = Quarantine(raw, data)
+    for file in provenance.get("files", {}).values():
+        bad.add_gathered(file.get("left_out", {}))
     with ready_set(dataset, data, raw, into, workers, bad) as ready:
-        written = _write(dataset, data, ready, provenance, into, bad)
+        written = _write(dataset, data, ready, json.dumps(provenance, sort_keys=True, ensure_ascii=False), into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
     bad.tell(into / QUARANTINE)
+    for hint in ready.hints:
+        print(f"Hint: {hint}", file=sys.stderr)
 
 
 def shard_names(count: int) -> list[str]:
@@ -70,9 +76,9 @@ def _write(dataset: Dataset, data: Data, ready: ReadySet, provenance: str, into:
             stack.enter_context(replacing(into / name)) for name in (MANIFEST.name, PREVIEW, *names)
         )
         packed = write_shards(files, _about(dataset, ready, provenance), ready, data.compression)
-        write_json(manifest, _manifest(packed, names, len(bad)))
+        write_json(manifest, _manifest(packed, names, bad))
         draw_preview(packed, preview)
-        if len(bad):
+        if bad:
             bad.write(stack.enter_context(replacing(into / QUARANTINE)))
             names.append(QUARANTINE)
     return set(names)
@@ -106,24 +112,25 @@ def _counted(blocks: Iterable[Block], space: str, bar: Progress, whole: Fingerpr
         bar.advance(length(block))
 
 
-def _provenance(dataset: Dataset, raw: Path) -> str:
-    """Return the description of the raw files that `download` wrote, as JSON."""
+def _provenance(dataset: Dataset, raw: Path) -> dict[str, Any]:
+    """Return the description of the raw files that `download` wrote."""
     path = raw / SOURCE
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise DataError(f"{path}: missing or not JSON, so nothing is known of the raw files; {ADVICE}") from None
     found = provenance.get("name") if isinstance(provenance, dict) else None
-    if found != dataset.name:
+    if not isinstance(provenance, dict) or found != dataset.name:
         raise DataError(f"{raw}: holds the raw files of {found!r}, not of {dataset.name!r}; {ADVICE}")
-    return json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+    return provenance
 
 
 def _about(dataset: Dataset, ready: ReadySet, provenance: str) -> About:
-    return About(dataset.name, provenance, dataset.licence, dataset.citation, ready.transform)
+    extra = {HINTS: canonical_json(ready.hints)} if ready.hints else {}
+    return About(dataset.name, provenance, dataset.licence, dataset.citation, ready.transform, extra)
 
 
-def _manifest(packed: Packed, names: Sequence[str], bad: int) -> dict[str, Any]:
+def _manifest(packed: Packed, names: Sequence[str], bad: Quarantine) -> dict[str, Any]:
     labels = [name for name, field in packed.fields.items() if field.kind == "label"]
     return {
         "name": packed.name,
@@ -137,7 +144,7 @@ def _manifest(packed: Packed, names: Sequence[str], bad: int) -> dict[str, Any]:
             for space in packed.spaces
         },
         "class_counts": {name: packed.class_counts(name) for name in labels},
-        "left_out": bad,
+        "left_out": len(bad),
         "shards": [
             {
                 "file": name,
@@ -146,7 +153,7 @@ def _manifest(packed: Packed, names: Sequence[str], bad: int) -> dict[str, Any]:
             }
             for name, one in zip(names, packed.shards, strict=False)
         ],
-    }
+    } | ({"skipped": bad.kinds} if bad.kinds else {})
 
 
 def _sweep(folder: Path, *patterns: str, keep: Collection[str] = ()) -> None:

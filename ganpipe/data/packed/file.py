@@ -45,6 +45,8 @@ from ganpipe.files import replacing
 from ganpipe.paths import MANIFEST
 
 SCHEMA = "ganpipe/2"
+HINTS = "hints"
+"""Name of an attribute of the file, of those in `About.extra`: lines about what looks wrong, as a JSON list."""
 ADVICE = "run `dvc repro pack`"
 
 _NAME = re.compile("[A-Za-z0-9_-]+")  # of a field or a space
@@ -201,6 +203,8 @@ class Packed:
     def _open_file(cls, path: Path, advice: str) -> Packed:
         if not path.is_file():
             raise DataError(f"{path}: no such file; {advice}")
+        if not h5py.is_hdf5(path):
+            raise DataError(f"{path}: is no HDF5 file; {advice}")
         try:
             with h5py.File(path, "r") as file:
                 attributes = plain_values(file.attrs)
@@ -273,6 +277,11 @@ class Packed:
     def mirrored(self) -> frozenset[str]:
         """The names of the fields that `data.flip` mirrors."""
         return frozenset(name for name, stored in self._stored.items() if stored.flip == MIRROR)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What looked wrong when the rows were packed: one line each."""
+        return tuple(json.loads(self.attributes.get(HINTS, "[]")))
 
     def count(self, space: str) -> int:
         """Return the number of rows of a space."""

@@ -33,8 +33,9 @@ class Statistics:
 
 
 def describe(packed: Packed) -> list[str]:
-    """Return lines that describe a packed set: size, fields, splits, statistics, counts per class."""
+    """Return lines that describe a packed set: size, hints, fields, splits, statistics, counts per class."""
     lines = [f"{packed.name}: {packed.nbytes / 2**20:.1f} MiB", f"transform: {packed.attributes['transform']}"]
+    lines += [f"hint: {hint}" for hint in packed.hints]
     for space in packed.spaces:
         parts = ", ".join(f"{name} {len(rows)}" for name, rows in packed.splits(space).items())
         lines.append(f"space {space}: {packed.count(space)} rows; splits: {parts}")

@@ -35,10 +35,16 @@ def training_rows(packed: Packed, given: Collection[str]) -> dict[str, range]:
     """Return the rows of every space that a training learns from: the split `train`.
 
     In the spaces that `given` names, those of the fields that a system is given, it lacks the rows of `held_out`.
+    Raises `DataError` where no row is left.
     """
     rows = {space: packed.rows("train", space) for space in packed.spaces}
     for space in given:
         kept = held_out(packed, space)
         if kept and rows[space] and kept.stop == rows[space].stop:
             rows[space] = range(rows[space].start, kept.start)
+        if not rows[space]:
+            raise DataError(
+                f"{packed.path}: the only row of the split train in the space {space!r} is held out for samples, so "
+                "none is left to learn from; give one more row, or a split test"
+            )
     return rows

@@ -24,12 +24,15 @@ class Entry:
     kinds: tuple[Kind, ...] = ("image",)  # of the fields that it can look at; images may be grey or colour
     shape: tuple[int, ...] | None = None  # of these fields; None: any
     labels: bool = False  # whether it is a classifier of the labels beside the field
+    fewest_of_class: int = 0  # rows of each class in the training split that it can be trained on
+    smallest: int = 1  # side of images in pixels
+    neighbours: bool = True  # whether nearest neighbours among its features mean anything
     extra: str | None = None  # of ganpipe, with the packages
     packages: tuple[str, ...] = ()
 
 
 EXTRACTORS: dict[str, Entry] = {
-    "domain": Entry("domain:DomainExtractor", labels=True),
+    "domain": Entry("domain:DomainExtractor", labels=True, fewest_of_class=5, smallest=16),
     "lite0": Entry(
         "lite0:Lite0Extractor",
         extra="lite0",
@@ -38,7 +41,7 @@ EXTRACTORS: dict[str, Entry] = {
     "inception": Entry("inception:InceptionExtractor", extra="inception", packages=("torch_fidelity",)),
     "dinov2": Entry("dinov2:Dinov2Extractor", extra="dinov2", packages=("timm",)),
     "pixel": Entry("pixel:PixelExtractor"),
-    "pattern": Entry("pattern:PatternExtractor", kinds=("vector",), shape=(4,)),
+    "pattern": Entry("pattern:PatternExtractor", kinds=("vector",), shape=(4,), neighbours=False),
     "values": Entry("values:ValuesExtractor", kinds=("vector", "sequence")),
 }
 
@@ -67,6 +70,16 @@ def comparable_fields(spec: DataSpec) -> tuple[str, ...]:
 def fitting_fields(name: str, spec: DataSpec) -> tuple[str, ...]:
     """Return the fields of the data that the extractor `name` can look at, in alphabetical order."""
     return tuple(field for field in comparable_fields(spec) if unmet_need(name, spec, field) is None)
+
+
+def required_fields(name: str, spec: DataSpec) -> tuple[str, ...]:
+    """Return what `fitting_fields` returns. Raises `ConfigError` with other extractors where that is nothing."""
+    fields = fitting_fields(name, spec)
+    if not fields:
+        reasons = "; ".join(f"it {unmet_need(name, spec, field)}" for field in comparable_fields(spec))
+        able = ", ".join(other for other in EXTRACTORS if fitting_fields(other, spec))
+        raise ConfigError(f"evaluate.extractors: {name} cannot look at {spec.name}: {reasons}; use {able}")
+    return fields
 
 
 def load_extractor_class(name: str) -> type[Any]:

@@ -18,3 +18,6 @@ class SystemConfig(Closed):
     def inputs(self) -> Mapping[str, Input]:
         """The inputs of the generator for one item, by name, in the order in which they are drawn."""
         raise NotImplementedError
+
+    def require_size(self, height: int, width: int) -> None:
+        """Raise `ConfigError` where the networks cannot make images of this size. The default makes any."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ganpipe.config import Width
 from ganpipe.config.choices import Policy
 from ganpipe.core.inputs import Choice, Input, Noise
+from ganpipe.nets.sizes import halvings
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -31,6 +32,11 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"latent": Noise((self.latent,)), "condition": Choice(self.condition)}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        if self.network == "dcgan":
+            halvings(height, width)
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

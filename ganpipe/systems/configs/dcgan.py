@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from ganpipe.config import Fraction, Width
 from ganpipe.config.choices import ObjectiveName, Policy
 from ganpipe.core.inputs import Input, Noise
+from ganpipe.nets.sizes import halvings, start_of
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -36,6 +37,14 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"latent": Noise((self.latent,))}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        if self.network in ("faces", "faces_gelu"):
+            for side in (height, width):
+                start_of(side)
+        else:
+            halvings(height, width)
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ganpipe.config import Width
 from ganpipe.core.inputs import Input, Noise
+from ganpipe.nets.sizes import halvings
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -27,3 +28,7 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"latent": Noise((self.latent,))}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        halvings(height, width)

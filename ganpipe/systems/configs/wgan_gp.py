@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat
 
 from ganpipe.config import Width
 from ganpipe.core.inputs import Input, Noise
+from ganpipe.nets.sizes import halvings, levels
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -28,3 +29,7 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"latent": Noise((self.latent,))}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        (levels if self.network in ("mnist", "cifar") else halvings)(height, width)

@@ -1,0 +1,59 @@
+"""Which sizes of images networks can make. Arithmetic without torch, so that params are checked in a moment."""
+
+from __future__ import annotations
+
+from ganpipe.errors import ConfigError
+
+_COARSEST = 4  # pixels: `levels` halves a shorter side, rounded up, until it is at most this
+_REACHED = range(4, 8)  # sides to which `halvings` halves
+
+
+def halvings(height: int, width: int) -> int:
+    """Return how often an image is halved until its shorter side is below 8: 4 times for 64x64, twice for 28x28.
+
+    Raises `ConfigError` when a side does not halve evenly that often, or not even once.
+    """
+    times = 0
+    while min(height, width) >> times >= 8:
+        times += 1
+    if times == 0 or height % (1 << times) or width % (1 << times):
+        raise ConfigError(
+            f"images of {height}x{width} do not halve evenly to a side of 4 to 7; {_instead(height, width)}"
+        )
+    return times
+
+
+def _instead(height: int, width: int) -> str:
+    """Return which sides would do: for squares the nearest ones."""
+    fitting = sorted(side << times for side in _REACHED for times in range(1, 12))
+    if height != width:
+        return "squares of 28, 32, 64 or 128 do: set data.size, and leave data.crop blank"
+    below = [side for side in fitting if side < height][-1:]
+    above = [side for side in fitting if side > height][:1]
+    return f"set data.size: {' or '.join(map(str, [*below, *above]))}"
+
+
+def start_of(side: int) -> int:
+    """Return the side from which the face GAN's three transposed convolutions grow to `side`: 11 for 128.
+
+    Raises `ConfigError` for a side that they cannot reach, or that is too small for the discriminator.
+    """
+    start, rest = divmod(side - 40, 8)
+    if rest or side < 56:
+        raise ConfigError(
+            f"images with a side of {side} do not fit 8x8 convolutions; set data.size: 56, 64, 72, ... 128"
+        )
+    return start
+
+
+def levels(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the sizes of the maps from the image down to the coarsest, halved and rounded up: 28, 14, 7, 4.
+
+    Raises `ConfigError` for an image too small to be halved twice.
+    """
+    sizes = [(height, width)]
+    while min(sizes[-1]) > _COARSEST:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    if len(sizes) < 3:
+        raise ConfigError(f"images of {height}x{width} are too small to be halved twice; set data.size: 9 or more")
+    return sizes
