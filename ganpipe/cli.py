@@ -174,8 +174,7 @@ def sample(
     with one_line_errors():
         from ganpipe.sampling.to_folder import sample_to_folder
 
-        attributes = dict.fromkeys(on or (), True) | dict.fromkeys(off or (), False)
-        typer.echo(sample_to_folder(model, out, n, seed, label, attributes))
+        typer.echo(sample_to_folder(model, out, n, seed, label, on or (), off or ()))
 
 
 @app.command()

@@ -47,7 +47,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "sampling": "config core errors files pictures systems",
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed machine sampling systems",
     "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling",
-    "sampling.to_folder": "core data.packed errors files paths pictures progress sampling sampling.stage",
+    "sampling.to_folder": "core data.packed errors paths progress sampling sampling.stage",
     "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
     "params": "config data.catalogue errors metrics paths sampling systems systems.configs",
     "preflight": "config core data.packed errors machine metrics paths sampling training",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,6 @@ from ganpipe.core.spec import Field
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
-from ganpipe.files import replacing
-from ganpipe.pictures import save_png
 from ganpipe.progress import progress
 from ganpipe.sampling.draw import given_spaces, most_items
 from ganpipe.sampling.published import Generator, load_generator
@@ -24,9 +22,11 @@ from ganpipe.sampling.stage import require_same_fields
 
 
 def sample_to_folder(
-    model: Path, out: Path, n: int, seed: int, label: str | None = None, attributes: Mapping[str, bool] | None = None
+    model: Path, out: Path, n: int, seed: int, label: str | None, on: Collection[str], off: Collection[str]
 ) -> str:
     """Write `n` items of the generator in the folder `model` to the new folder `out`; return a line that says so.
+
+    `label` is the class to draw, `on` and `off` are attributes to turn on and off; all others are drawn evenly.
 
     Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
     output has these names, each further one `000000_<output>.png`. A file depends on the seed and on what is asked for
@@ -36,6 +36,9 @@ def sample_to_folder(
     `CheckpointError` for a generator that cannot be loaded, and `DataError` for data it was not trained on.
     """
     _require_free(out)
+    if both := sorted({*on} & {*off}):
+        raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
+    attributes = dict.fromkeys(on, True) | dict.fromkeys(off, False)
     generator = load_generator(model)
     given = _given_rows(generator)
     count = most_items(generator.system, n, given)
@@ -90,8 +93,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
 def _write(item: np.ndarray, field: Field, path: Path) -> None:
     """Write one item in stored form: an image as PNG, numbers as CSV that gives back the same float32."""
     if field.kind == "image":
-        save_png(Image.fromarray(item[..., 0] if item.shape[-1] == 1 else item), path.with_name(f"{path.name}.png"))
+        Image.fromarray(item[..., 0] if item.shape[-1] == 1 else item).save(f"{path}.png")
         return
     header = ",".join(field.names) if field.kind == "sequence" else ""
-    with replacing(path.with_name(f"{path.name}.csv")) as part:
-        np.savetxt(part, np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")
+    np.savetxt(f"{path}.csv", np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")
