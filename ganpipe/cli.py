@@ -53,6 +53,12 @@ def show_recipe(name: Name) -> None:
 @recipe.command("use")
 def use_recipe(
     name: Name,
+    source: Annotated[
+        str | None, typer.Option(help="Where your data lies: its data.source, such as a folder of pictures.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, max=8192, help="Side of the pictures to learn, pixels: its data.size.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace uncommitted changes too.")] = False,
     file: File = paths.PARAMS,
 ) -> None:
@@ -60,8 +66,8 @@ def use_recipe(
     from ganpipe import recipes
 
     with one_line_errors():
-        recipes.use(name, file, force)
-        typer.echo(f"{file} is now the recipe {name}. Run `dvc repro`.")
+        for line in recipes.use(name, file, force, source, size):
+            typer.echo(line)
 
 
 @recipe.command("diff")
@@ -149,6 +155,26 @@ def diagnose_history(
             typer.echo(str(finding))
         if not found:
             typer.echo(f"{file}: no sign of failure in {len(rows)} rows.")
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
+    n: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides every picture.")] = 0,
+    label: Annotated[str | None, typer.Option(help="The class to draw, by name.")] = None,
+    on: Annotated[list[str] | None, typer.Option("--on", help="An attribute to turn on; may be repeated.")] = None,
+    off: Annotated[list[str] | None, typer.Option("--off", help="An attribute to turn off; may be repeated.")] = None,
+    model: Annotated[Path, typer.Option(help="The folder of the trained generator.")] = paths.MODEL,
+) -> None:
+    """Draw pictures from the trained generator into a folder of your own, a PNG file each.
+
+    Classes and attributes that are not named are drawn evenly. The pipeline's outputs stay as they are.
+    """
+    with one_line_errors():
+        from ganpipe.sampling.to_folder import sample_to_folder
+
+        typer.echo(sample_to_folder(model, out, n, seed, label, on or (), off or ()))
 
 
 @app.command()

@@ -18,7 +18,11 @@ from ganpipe.systems.configs import SystemConfig
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read a params file and check every key and name in it. Raises `ConfigError`; writes nothing."""
-    params, where = load_params(path), str(path)
+    return checked(load_params(path), str(path))
+
+
+def checked(params: Params, where: str) -> Params:
+    """Return the params that were read from `where`. Raises `ConfigError` where names or a size do not fit."""
     choose("data.name", params.data.name, catalogue.DATASETS, where)
     for extractor in params.evaluate.extractors:
         choose("evaluate.extractors", extractor, EXTRACTORS, where)

@@ -25,11 +25,12 @@ from ganpipe.config import Data, Params, load_params
 from ganpipe.data.download.stage import download
 from ganpipe.data.pack.stage import pack
 
-SMALL_RAW_FILES = {  # of sets that must be downloaded, in their real layout; some images of every class
+SMALL_RAW_FILES = {  # of sets that nobody has who only cloned this, in their real layout; some images of every class
     "celeba": lambda folder: raw_files.write_celeba(folder, count=90),
     "cifar10": lambda folder: raw_files.write_cifar(folder, per_file=40),
     "fashion-mnist": lambda folder: raw_files.write_idx(folder, "fashion-mnist", counts=(200, 20)),
     "flowers": lambda folder: raw_files.write_flowers(folder, per_class=20),
+    "folder": lambda folder: raw_files.write_own_pictures(folder, count=60),
     "mnist": lambda folder: raw_files.write_idx(folder, "mnist", counts=(200, 20)),
 }
 REPOSITORY = Path(__file__).parent.parent

@@ -62,6 +62,11 @@ def write_folder(folder: Path, members: Mapping[str, bytes], name: str = "folder
     return folder
 
 
+def write_own_pictures(folder: Path, count: int) -> Path:
+    """Make `folder` the raw files of a folder of the user's own: pictures of several sizes without classes."""
+    return write_folder(folder, {f"{number:03d}.jpg": jpeg(40 + number, 80, number) for number in range(count)})
+
+
 def write_celeba(folder: Path, count: int = 12) -> Path:
     """Make `folder` a CelebA of the first `count` images: two thirds train, the rest halves of valid and test."""
     write_source(folder, "celeba")

@@ -47,14 +47,16 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "sampling": "config core errors files pictures systems",
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed machine sampling systems",
     "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling",
+    "sampling.to_folder": "core data.packed errors paths progress sampling sampling.stage",
     "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
     "params": "config data.catalogue errors metrics paths sampling systems systems.configs",
     "preflight": "config core data.packed errors machine metrics paths sampling training",
     "tracking": "config errors files ganpipe history identity paths",
-    "recipes": "config errors files",
+    "recipes": "config core data.catalogue errors files metrics params",
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "command": "errors params",
-    "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight recipes report tracking",
+    "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight recipes report "
+    "sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",
 }

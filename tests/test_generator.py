@@ -13,11 +13,12 @@ from conditional import Obedient, add_to_table, obedient
 from miniatures import miniature
 from safetensors import safe_open
 from several import Several, several
+from specs import images
 from translating import Translator, translator
 
 import ganpipe
-from ganpipe import paths
-from ganpipe.config import Params
+from ganpipe import paths, systems
+from ganpipe.config import Params, SystemSection
 from ganpipe.errors import CheckpointError
 from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import Generator, publish_generator
@@ -78,6 +79,14 @@ def test_damage_is_named(model: Path) -> None:
         path.unlink() if content is None else path.write_bytes(content)
         with pytest.raises(CheckpointError, match=message):
             ganpipe.load_generator(model)
+
+
+def test_it_says_system_size_and_data(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert repr(ganpipe.load_generator(model)) == "Generator(mlp_gan, 28 x 28 grey images, trained on digits)"
+    add_to_table(monkeypatch, Several)
+    assert repr(Generator(several())) == "Generator(several, vector: vectors of 2, other: vectors of 2, trained on toy)"
+    colour = systems.build(SystemSection(name="dcgan", features=2), images((3, 32, 64), name="folder"), seed=0)
+    assert repr(Generator(colour)) == "Generator(dcgan, 32 x 64 colour images, trained on folder)"
 
 
 def test_less_than_one_sample_is_refused(model: Path) -> None:

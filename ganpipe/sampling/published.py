@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ganpipe import systems
 from ganpipe.config import SystemSection, flatten, parse
-from ganpipe.core.batch import to_network
+from ganpipe.core.batch import Batch, to_network
 from ganpipe.core.inputs import Choice
 from ganpipe.core.spec import STORED_TYPES, DataSpec, Field, Kind
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError, ConfigError
 from ganpipe.files import write_bytes, write_json
-from ganpipe.sampling.draw import all_inputs, given_fields, render
+from ganpipe.sampling.draw import GivenSource, Items, draw_inputs, given_fields, render_block
 from ganpipe.sampling.publication import DESCRIPTION, FORMAT, WEIGHTS, folder_of, read_description, read_weights
 
 _SHOWN = 3  # differences in a message
@@ -55,6 +55,12 @@ class Generator:
     def __init__(self, system: System) -> None:
         self.system = system.eval().requires_grad_(False)
 
+    def __repr__(self) -> str:
+        """Say system, size and data: `Generator(dcgan, 64 x 64 colour images, trained on folder)`."""
+        fields = {output: self.data.fields[field] for output, field in self.system.outputs.items()}
+        made = [f"{output}: {_words(field)}" if len(fields) > 1 else _words(field) for output, field in fields.items()]
+        return f"Generator({_name_of(self.system)}, {', '.join(made)}, trained on {self.data.name})"
+
     @property
     def data(self) -> DataSpec:
         """The data that the generator was trained on: name and fields."""
@@ -81,15 +87,36 @@ class Generator:
         count = source.most if n is None else n
         if count < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
-        inputs = dict(all_inputs(self.system, count, seed, source))
+        blocks = list(self.blocks(count, seed, label, attributes, source))
+        made = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        return made if len(made) > 1 else next(iter(made.values()))
+
+    def blocks(
+        self,
+        n: int,
+        seed: int,
+        label: SupportsIndex | str | None = None,
+        attributes: Mapping[str, bool] | None = None,
+        given: GivenSource | None = None,
+    ) -> Iterator[Items]:
+        """Return the outputs of the first `n` items of this seed block by block, as `sample` does for all together.
+
+        Raises `ValueError` at once for a class or an attribute that is unknown or not taken.
+        """
+        asked: list[tuple[str, Any, float]] = []  # an input, the place in it, the value there
         if label is not None:
             name, field = self._choice("label", f"label = {label!r}")
-            inputs[name] = torch.full_like(inputs[name], self._class_number(label, field))
+            asked.append((name, ..., float(self._class_number(label, field))))
         for attribute, on in (attributes or {}).items():
             name, field = self._choice("attributes", f"attributes = {attributes!r}")
-            inputs[name][:, self._attribute_number(attribute, field)] = float(on)
-        made = render(self.system, inputs, seed)
-        return dict(made) if len(made) > 1 else next(iter(made.values()))
+            asked.append((name, (slice(None), self._attribute_number(attribute, field)), float(on)))
+        return self._blocks(draw_inputs(self.system, n, seed, given), seed, asked)
+
+    def _blocks(self, drawn: Iterable[Batch], seed: int, asked: list[tuple[str, Any, float]]) -> Iterator[Items]:
+        for number, inputs in enumerate(drawn):
+            for name, place, value in asked:
+                inputs[name][place] = value
+            yield render_block(self.system, inputs, seed, number)
 
     def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
         """Return the input that chooses a field of this kind, and the field."""
@@ -221,6 +248,14 @@ def published_state(system: System) -> dict[str, Tensor]:
     }
     own = {name: value for name, value in system.state_dict().items() if "." not in name and torch.is_tensor(value)}
     return networks | own
+
+
+def _words(field: Field) -> str:
+    """Return what the values of a field are: `64 x 64 colour images`, height first; `vectors of 4`."""
+    if field.kind != "image":
+        return str(field)
+    channels, height, width = field.shape
+    return f"{height} x {width} {'grey' if channels == 1 else 'colour'} images"
 
 
 def _name_of(system: System) -> str:

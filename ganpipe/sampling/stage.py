@@ -39,7 +39,7 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     generator = load_generator(model)
     generator.system.to(prepare_device(params.runtime))
     data = Packed.open(packed / paths.PACKED_FILE.name)
-    _require_same_fields(generator, data)
+    require_same_fields(generator, data)
     given = GivenRows(data)
     _write_samples(generator.system, given, params, into / paths.SAMPLES_FILE.name)
     _draw_pictures(generator.system, given, params, into)
@@ -47,7 +47,7 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
         _draw_nearest(generator.system, data, given, params, into)
 
 
-def _require_same_fields(generator: Generator, packed: Packed) -> None:
+def require_same_fields(generator: Generator, packed: Packed) -> None:
     """Raise `DataError` if the packed data lacks a field that the generator was trained on."""
     system = generator.system
     used = {*system.outputs.values(), *(one.field for one in system.inputs.values() if isinstance(one, Choice | Given))}

@@ -1,0 +1,99 @@
+"""`ganpipe sample`: items of a trained generator as files in a folder of the user's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ganpipe import paths
+from ganpipe.core.spec import Field
+from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.given import GivenRows
+from ganpipe.errors import ConfigError
+from ganpipe.progress import progress
+from ganpipe.sampling.draw import given_spaces, most_items
+from ganpipe.sampling.published import Generator, load_generator
+from ganpipe.sampling.stage import require_same_fields
+
+
+def sample_to_folder(
+    model: Path, out: Path, n: int, seed: int, label: str | None, on: Collection[str], off: Collection[str]
+) -> str:
+    """Write `n` items of the generator in the folder `model` to the new folder `out`; return a line that says so.
+
+    `label` is the class to draw, `on` and `off` are attributes to turn on and off; all others are drawn evenly.
+
+    Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
+    output has these names, each further one `000000_<output>.png`. A file depends on the seed and on what is asked for
+    alone, not on `n`. Rows that a generator is given are the held-out ones of `data/packed`, in order; one without
+    noise or a choice makes one item of each. The folder gets its name when it is complete. Raises `ConfigError` for a
+    folder that is not empty or belongs to the pipeline, a class or an attribute that is unknown or not taken,
+    `CheckpointError` for a generator that cannot be loaded, and `DataError` for data it was not trained on.
+    """
+    _require_free(out)
+    if both := sorted({*on} & {*off}):
+        raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
+    attributes = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+    generator = load_generator(model)
+    given = _given_rows(generator)
+    count = most_items(generator.system, n, given)
+    try:
+        blocks = generator.blocks(count, seed, label, attributes, given)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    with _appearing(out) as folder, progress("Sampling", total=count, unit="items") as bar:
+        done = 0
+        for block in blocks:
+            size = len(next(iter(block.values())))
+            for place, (output, field) in enumerate(generator.system.outputs.items()):
+                suffix = f"_{output}" if place else ""
+                for number, item in enumerate(block[output], start=done):
+                    _write(item, generator.data.fields[field], folder / f"{number:06d}{suffix}")
+            done += size
+            bar.advance(size)
+    fewer = f", not {n}: one of each held-out row" if count < n else ""
+    return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
+
+
+def _require_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out {out}: is there already and not an empty folder; name another one")
+    if out.resolve().is_relative_to(paths.DATA.resolve()):
+        raise ConfigError(f"--out {out}: lies in {paths.DATA}, which belongs to the pipeline; name a folder elsewhere")
+
+
+def _given_rows(generator: Generator) -> GivenRows | None:
+    if not given_spaces(generator.system):
+        return None
+    packed = Packed.open(paths.PACKED_FILE)
+    require_same_fields(generator, packed)
+    return GivenRows(packed)
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """Lend a hidden folder beside `folder` that takes its name after the block, and vanishes where the block raises."""
+    target = folder.resolve()
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.replace(target)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _write(item: np.ndarray, field: Field, path: Path) -> None:
+    """Write one item in stored form: an image as PNG, numbers as CSV that gives back the same float32."""
+    if field.kind == "image":
+        Image.fromarray(item[..., 0] if item.shape[-1] == 1 else item).save(f"{path}.png")
+        return
+    header = ",".join(field.names) if field.kind == "sequence" else ""
+    np.savetxt(f"{path}.csv", np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")
