@@ -65,8 +65,9 @@ class Block(nn.Module):
 
     def forward(self, features: Float[Tensor, "n t d"], mask: Bool[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
         """Return the next features; no token attends to padding."""
-        heads = [one(features).unflatten(2, (HEADS, -1)).transpose(1, 2) for one in (self.query, self.key, self.value)]
-        attended = F.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None, :])
+        layers = (self.query, self.key, self.value)
+        query, key, value = (layer(features).unflatten(2, (HEADS, -1)).transpose(1, 2) for layer in layers)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
         features = self.mixed_norm(features + self.mixed(attended.transpose(1, 2).flatten(2)))
         return self.narrow_norm(features + self.narrow(F.gelu(self.wide(features))))
 

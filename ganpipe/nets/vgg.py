@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,11 +17,11 @@ from ganpipe.nets.vgg_layouts import Layout
 
 @dataclass(frozen=True)
 class Trunk:
-    """The convolutions of a VGG network: tensors called `conv1_1.weight` (out, in, 3, 3) and `conv1_1.bias` (out)."""
+    """A VGG network with weights."""
 
     name: str
     layout: Layout
-    weights: Mapping[str, Tensor]
+    conv: Callable[[str], tuple[Tensor, Tensor]]  # name of a convolution -> kernel (out, in, 3, 3) and bias (out)
 
 
 class VGG(nn.Module):
@@ -94,5 +94,6 @@ class VGG(nn.Module):
 def _conv(trunk: Trunk, name: str) -> nn.Conv2d:
     """Build a convolution without drawing first weights: torch's random numbers stay where they are."""
     conv = nn.utils.skip_init(nn.Conv2d, *trunk.layout.channels(name), kernel_size=3, padding=1)
-    conv.load_state_dict({key: trunk.weights[f"{name}.{key}"] for key in ("weight", "bias")})
+    weight, bias = trunk.conv(name)
+    conv.load_state_dict({"weight": weight, "bias": bias})
     return conv

@@ -33,7 +33,7 @@ class Preparation:
 class Layout:
     """A VGG network without its classifier. `ceil`: pools keep a last odd row and column, as 'same' padding does."""
 
-    convs: tuple[int, int, int, int, int]  # in each block; a pool of stride 2 follows each block
+    counts: tuple[int, int, int, int, int]  # convolutions in each block; a pool of stride 2 follows each block
     preparation: Preparation
     ceil: bool
 
@@ -44,10 +44,15 @@ class Layout:
         The place of a name is its index in torchvision's `features`.
         """
         names: list[str] = []
-        for block, count in enumerate(self.convs, 1):
+        for block, count in enumerate(self.counts, 1):
             names += [f"{kind}{block}_{number}" for number in range(1, count + 1) for kind in ("conv", "relu")]
             names.append(f"pool{block}")
         return tuple(names)
+
+    @property
+    def convolutions(self) -> tuple[str, ...]:
+        """The names of the layers that have weights."""
+        return tuple(name for name in self.layers if name.startswith("conv"))
 
     def channels(self, conv: str) -> tuple[int, int]:
         """Return the channels that go into a convolution and come out of it."""

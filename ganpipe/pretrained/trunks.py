@@ -18,6 +18,9 @@ from ganpipe.nets.vgg_layouts import TORCHVISION_VGG19, Layout
 from ganpipe.pretrained.fetch import fetch
 from ganpipe.pretrained.table import HED, VGG19, Weights
 
+Convs = Mapping[str, tuple[Tensor, Tensor]]
+"""Kernel (out, in, 3, 3) and bias (out) of convolutions by their names."""
+
 _RANDOM = "random-"
 
 
@@ -30,56 +33,45 @@ def load_trunk(name: TrunkName) -> Trunk:
     """
     seed = name.removeprefix(_RANDOM)
     if name.startswith(_RANDOM) and seed.isdecimal():
-        layout = TORCHVISION_VGG19
-        return Trunk(name, layout, random_weights(layout, int(seed)))
+        return Trunk(name, TORCHVISION_VGG19, lambda conv: _drawn(TORCHVISION_VGG19, int(seed), conv))
     entry, read = _PUBLISHED[choose("trunk", name, [*_PUBLISHED, f"{_RANDOM}SEED"], where="load_trunk")]
     assert entry.layout is not None
     (path,) = fetch(name)
-    return Trunk(name, entry.layout, read(path, entry.layout))
+    return Trunk(name, entry.layout, read(path, entry.layout).__getitem__)
 
 
-def random_weights(layout: Layout, seed: int) -> dict[str, Tensor]:
-    """Draw weights after He et al. 2015 (arXiv:1502.01852), N(0, 2 / inputs), and zero biases.
+def _drawn(layout: Layout, seed: int, conv: str) -> tuple[Tensor, Tensor]:
+    """Draw a kernel after He et al. 2015 (arXiv:1502.01852), N(0, 2 / inputs); the bias is zero.
 
     NumPy draws, and every convolution has its own generator, so that the weights are the same on every machine and for
     every selection of layers.
     """
-    weights = {}
-    for number, name in enumerate(_convs(layout)):
-        narrow, wide = layout.channels(name)
-        drawn = np.random.default_rng([seed, number]).standard_normal((wide, narrow, 3, 3), dtype=np.float32)
-        weights[f"{name}.weight"] = torch.from_numpy(drawn * np.float32(math.sqrt(2 / (9 * narrow))))
-        weights[f"{name}.bias"] = torch.zeros(wide)
-    return weights
+    narrow, wide = layout.channels(conv)
+    random = np.random.default_rng([seed, layout.layers.index(conv)])
+    kernel = random.standard_normal((wide, narrow, 3, 3), dtype=np.float32) * np.float32(math.sqrt(2 / (9 * narrow)))
+    return torch.from_numpy(kernel), torch.zeros(wide)
 
 
-def _keras_weights(path: Path, layout: Layout) -> dict[str, Tensor]:
+def _from_keras(path: Path, layout: Layout) -> Convs:
     """Read HED's Keras 3 file: kernels (3, 3, in, out) and biases in the groups blockN/layers/conv2d, conv2d_1, ..."""
-    weights = {}
+    convs = {}
     with h5py.File(path) as file:
-        for name in _convs(layout):
+        for name in layout.convolutions:
             number = int(name[6:]) - 1
             values = file[f"block{name[4]}/layers/conv2d{f'_{number}' if number else ''}/vars"]
-            weights[f"{name}.weight"] = torch.from_numpy(values["0"][()].transpose(3, 2, 0, 1).copy())
-            weights[f"{name}.bias"] = torch.from_numpy(values["1"][()])
-    return weights
+            kernel = values["0"][()].transpose(3, 2, 0, 1).copy()
+            convs[name] = torch.from_numpy(kernel), torch.from_numpy(values["1"][()])
+    return convs
 
 
-def _torchvision_weights(path: Path, layout: Layout) -> dict[str, Tensor]:
+def _from_torchvision(path: Path, layout: Layout) -> Convs:
     """Read torchvision's file: features.N.weight and features.N.bias, where N is the place among the layers."""
     state = torch.load(path, map_location="cpu", weights_only=True)
-    weights = {}
-    for name in _convs(layout):
-        for kind in ("weight", "bias"):
-            weights[f"{name}.{kind}"] = state[f"features.{layout.layers.index(name)}.{kind}"]
-    return weights
+    places = {name: f"features.{layout.layers.index(name)}" for name in layout.convolutions}
+    return {name: (state[f"{place}.weight"], state[f"{place}.bias"]) for name, place in places.items()}
 
 
-def _convs(layout: Layout) -> list[str]:
-    return [name for name in layout.layers if name.startswith("conv")]
-
-
-_PUBLISHED: Mapping[str, tuple[Weights, Callable[[Path, Layout], dict[str, Tensor]]]] = {
-    "hed": (HED, _keras_weights),
-    "vgg19": (VGG19, _torchvision_weights),
+_PUBLISHED: Mapping[str, tuple[Weights, Callable[[Path, Layout], Convs]]] = {
+    "hed": (HED, _from_keras),
+    "vgg19": (VGG19, _from_torchvision),
 }

@@ -19,11 +19,8 @@ MEAN, STD = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0
 
 def named(layout: Layout, features: nn.Sequential) -> Trunk:
     """The weights of torchvision's features under our names."""
-    state = features.state_dict()
-    convs = [name for name in layout.layers if name.startswith("conv")]
-    places = {name: layout.layers.index(name) for name in convs}
-    weights = {f"{n}.{kind}": state[f"{place}.{kind}"] for n, place in places.items() for kind in ("weight", "bias")}
-    return Trunk("oracle", layout, weights)
+    convs = {name: features[layout.layers.index(name)] for name in layout.convolutions}
+    return Trunk("oracle", layout, lambda name: (convs[name].weight.detach(), convs[name].bias.detach()))
 
 
 def theirs_with_random_weights(configuration: str) -> nn.Sequential:
@@ -51,6 +48,7 @@ def images(side: int, channels: int = 3) -> Tensor:
     return torch.rand(2, channels, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
+@torch.no_grad()
 def theirs(features: nn.Sequential, inputs: Tensor) -> list[Tensor]:
     found, maps = [], ((inputs + 1) / 2 - MEAN) / STD
     for layer in features:
@@ -87,12 +85,11 @@ def test_vgg16_is_torchvisions() -> None:
     ],
 )
 def test_published_counts_and_nothing_deeper_than_asked_for(layout: Layout, layer: str, parameters: int) -> None:
-    weights = {}
-    for name in layout.layers:
-        if name.startswith("conv"):
-            narrow, wide = layout.channels(name)
-            weights[f"{name}.weight"], weights[f"{name}.bias"] = torch.empty(wide, narrow, 3, 3), torch.empty(wide)
-    network = VGG(Trunk("empty", layout, weights), [layer])
+    def empty(name: str) -> tuple[Tensor, Tensor]:
+        narrow, wide = layout.channels(name)
+        return torch.empty(wide, narrow, 3, 3), torch.empty(wide)
+
+    network = VGG(Trunk("empty", layout, empty), [layer])
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
@@ -115,7 +112,7 @@ def test_gradients_reach_the_images_and_no_weight(trunk: Trunk) -> None:
 def test_zero_padding_means_the_mean_colour(trunk: Trunk) -> None:
     mean = (MEAN * 2 - 1).expand(1, 3, 8, 8)
     maps = VGG(trunk, ["conv1_1"])(mean)["conv1_1"]
-    assert torch.allclose(maps, trunk.weights["conv1_1.bias"][None, :, None, None].expand_as(maps), atol=1e-5)
+    assert torch.allclose(maps, trunk.conv("conv1_1")[1][None, :, None, None].expand_as(maps), atol=1e-5)
 
 
 def test_grey_is_colour_of_equal_channels(trunk: Trunk) -> None:
@@ -125,8 +122,12 @@ def test_grey_is_colour_of_equal_channels(trunk: Trunk) -> None:
 
 def test_channels_are_turned_round_for_networks_that_saw_blue_first(trunk: Trunk) -> None:
     blue_first = replace(IMAGENET, channels="bgr", mean=IMAGENET.mean[::-1], std=IMAGENET.std[::-1])
-    turned = {**trunk.weights, "conv1_1.weight": trunk.weights["conv1_1.weight"].flip(1)}
     layout = replace(TORCHVISION_VGG19, preparation=blue_first)
+
+    def turned(name: str) -> tuple[Tensor, Tensor]:
+        kernel, bias = trunk.conv(name)
+        return (kernel.flip(1) if name == "conv1_1" else kernel), bias
+
     ours = VGG(Trunk("turned", layout, turned), ["relu1_2"])(images(16))["relu1_2"]
     assert torch.allclose(ours, VGG(trunk, ["relu1_2"])(images(16))["relu1_2"], atol=1e-5)
 
@@ -135,7 +136,7 @@ def test_average_pools_are_means_of_four_and_keep_an_odd_row_where_the_layout_do
     found = VGG(trunk, ["relu1_2", "pool1"], pool="average")(images(16))
     means = found["relu1_2"].unflatten(3, (8, 2)).unflatten(2, (8, 2)).mean((3, 5))
     assert torch.allclose(found["pool1"], means, atol=1e-6)
-    odd = VGG(Trunk("odd", replace(trunk.layout, ceil=True), trunk.weights), ["relu1_2", "pool1"], pool="average")
+    odd = VGG(Trunk("odd", replace(trunk.layout, ceil=True), trunk.conv), ["relu1_2", "pool1"], pool="average")
     found = odd(images(15))
     assert found["pool1"].shape[2:] == (8, 8)
     assert torch.allclose(found["pool1"][..., -1, -1], found["relu1_2"][..., -1, -1])
