@@ -62,11 +62,12 @@ class Layout:
         return (3, *WIDTHS)[block - 1], WIDTHS[block - 1]
 
 
-OXFORD = Preparation("bgr", 255.0, (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0))
-"""Of the authors' Caffe models, of Keras and of HED. The values are HED's (Xie & Tu 2015, arXiv:1504.06375)."""
+HED_PIXELS = Preparation("bgr", 255.0, (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0))
+"""Of HED (Xie & Tu 2015, arXiv:1504.06375). The Caffe models of VGG's authors take the same order and range, less
+103.939, 116.779, 123.68."""
 
 IMAGENET = Preparation("rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Of torchvision's models."""
 
-HED_VGG16 = Layout((2, 2, 3, 3, 3), OXFORD, ceil=True)
+HED_VGG16 = Layout((2, 2, 3, 3, 3), HED_PIXELS, ceil=True)
 TORCHVISION_VGG19 = Layout((2, 2, 4, 4, 4), IMAGENET, ceil=False)

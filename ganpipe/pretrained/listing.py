@@ -16,7 +16,7 @@ _WIDTH = 100  # columns of text beside the titles
 
 def table() -> list[str]:
     """Return one aligned line per entry, below a line of titles, and a line on random weights."""
-    rows = [("name", "download", "here", "what it is"), *(map(_row, TABLE.values()))]
+    rows = [("name", "size", "here", "what it is"), *(map(_row, TABLE.values()))]
     rows.append(("random-SEED", "-", "-", "VGG19 with random weights: compares with nothing, not with another seed"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

