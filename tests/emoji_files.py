@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganpipe.data.catalogue.dataset import NpmPackage
 from ganpipe.data.catalogue.emoji import EMOJI, EMOJI_LINES, EMOJI_SHADING, OPENMOJI_LINES, TONES
+from ganpipe.data.catalogue.origins import NpmPackage
 
 VENDORS = ("Twemoji", "Noto", "Fluent", "OpenMoji")  # in the order of the catalogue
 SIDES = dict(zip(VENDORS, (36, 128, 32, 72), strict=True))

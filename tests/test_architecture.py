@@ -37,10 +37,11 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "nets": "config errors",
     "losses": "config core",
     "systems.configs": "config core errors nets",
-    "systems": "config core errors losses nets systems.configs",
     "data": "",
     "data.catalogue": "config core errors files paths",
     "data.download": "config data.catalogue errors files ganpipe paths progress",
+    "pretrained": "config data.catalogue data.download errors files nets paths",
+    "systems": "config core errors losses nets pretrained systems.configs",
     "data.packed": "core errors files machine paths pictures progress",
     "data.pack": f"{BASE} data.catalogue data.download data.packed ganpipe machine pictures",
     "history": "errors files",
@@ -55,7 +56,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "recipes": "config core data.catalogue errors files metrics params",
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "command": "errors params",
-    "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight recipes report "
+    "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight pretrained recipes report "
     "sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",

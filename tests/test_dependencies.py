@@ -82,6 +82,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
     "source": {
         "ganpipe/core/spec.py": _PARAMS_ONLY,
         "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
+        "ganpipe/data/catalogue/origins.py": "the types of the catalogue's entries",
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
         **{
             f"ganpipe/data/catalogue/{name}.py": "the stage looks at the user's own pictures alone"
@@ -96,15 +97,17 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/core/seed.py": _PARAMS_ONLY,
         "ganpipe/core/spec.py": _PARAMS_ONLY,
         "ganpipe/data/catalogue/dataset.py": "the types of the catalogue's entries",
+        "ganpipe/data/catalogue/origins.py": "the types of the catalogue's entries",
         "ganpipe/data/catalogue/drawings.py": "what packing reads",
         "ganpipe/data/catalogue/names.py": "names of classes and attributes, which no raw file has",
         "ganpipe/data/download/look.py": "writes data/source.json in the stage `source`",
         **{
             f"ganpipe/data/download/{name}.py": "brings a published file, whose bytes the catalogue's sha256 decides"
-            for name in ("http", "locate", "npm", "partial", "transfer", "verify")
+            for name in ("http", "locate", "npm", "partial", "transfer", "verify", "wheel")
         },
     },
     "pack": {
+        "ganpipe/data/catalogue/origins.py": "where raw files come from, which are there when they are packed",
         "ganpipe/core/batch.py": _ROWS,
         "ganpipe/core/inputs.py": _PARAMS_ONLY,
         "ganpipe/core/reproducible.py": "for GPUs; packing uses none",

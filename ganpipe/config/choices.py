@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 ObjectiveName = Literal["non_saturating", "minimax", "least_squares", "squared_error", "hinge", "relativistic_average"]
 """Adversarial objectives: the keys of `ganpipe.losses.adversarial.OBJECTIVES`."""
@@ -15,3 +18,13 @@ Activation = Literal["gelu", "leaky_relu", "sigmoid"]
 
 Norm = Literal["none", "batch", "layer"]
 """Normalisations of fully connected networks, see `ganpipe.nets.mlp`."""
+
+
+def _is_trunk(name: str) -> str:
+    if name not in ("hed", "vgg19") and not re.fullmatch(r"random-\d{1,9}", name):
+        raise ValueError(f"{name!r} is no trunk; there are hed, vgg19 and random-SEED, for example random-0")
+    return name
+
+
+Trunk = Annotated[str, AfterValidator(_is_trunk)]
+"""Frozen VGG networks that judge images by their features, see `ganpipe.pretrained.trunks`."""

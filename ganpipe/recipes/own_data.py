@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset, Generated, UserFolder
+from ganpipe.data.catalogue.dataset import Dataset
+from ganpipe.data.catalogue.origins import Generated, UserFolder
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.errors import ConfigError
 

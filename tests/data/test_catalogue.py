@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ganpipe.cli import app
-from ganpipe.data.catalogue.dataset import Dataset, NpmPackage, Published, UserFolder
+from ganpipe.data.catalogue.dataset import Dataset
 from ganpipe.data.catalogue.listing import card
+from ganpipe.data.catalogue.origins import NpmPackage, Published, UserFolder
 from ganpipe.data.catalogue.sets import CELEBA, DATASETS, FLOWERS102, lookup
 from ganpipe.errors import ConfigError
 

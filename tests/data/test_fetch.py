@@ -16,7 +16,8 @@ import pytest
 
 import ganpipe
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset, Published
+from ganpipe.data.catalogue.dataset import Dataset
+from ganpipe.data.catalogue.origins import Published
 from ganpipe.data.catalogue.sets import CELEBA, DATASETS, DIGITS, PATTERN, SYNTHETIC
 from ganpipe.data.download import generated
 from ganpipe.data.download import locate as sources

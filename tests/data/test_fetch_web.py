@@ -20,7 +20,7 @@ from data.fault_cases import CURED, FATAL, FORM, HTML
 from data.fault_server import GOOD, QUOTA, FaultServer, Reply, serving
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Generated, Published
+from ganpipe.data.catalogue.origins import Generated, Published
 from ganpipe.data.catalogue.sets import DATASETS, PATTERN
 from ganpipe.data.download import generated, http
 from ganpipe.data.download import stage as fetch

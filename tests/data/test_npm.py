@@ -16,8 +16,9 @@ from data.fault_server import serving
 from emoji_files import write_package
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Dataset, NpmPackage, RawFile
+from ganpipe.data.catalogue.dataset import Dataset, RawFile
 from ganpipe.data.catalogue.emoji import EMOJI_LINES
+from ganpipe.data.catalogue.origins import NpmPackage
 from ganpipe.data.catalogue.sets import DATASETS
 from ganpipe.data.download import http
 from ganpipe.data.download import stage as fetch

@@ -19,7 +19,8 @@ from raw_files import encoded, picture, write_folder, write_source
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue import sets
-from ganpipe.data.catalogue.dataset import Published, RawFile
+from ganpipe.data.catalogue.dataset import RawFile
+from ganpipe.data.catalogue.origins import Published
 from ganpipe.data.catalogue.photographs import DIV2K
 from ganpipe.data.download.stage import download
 from ganpipe.data.pack.stage import pack

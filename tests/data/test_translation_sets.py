@@ -16,7 +16,8 @@ from raw_files import encoded, picture
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue import sets
-from ganpipe.data.catalogue.dataset import Dataset, Published, RawFile
+from ganpipe.data.catalogue.dataset import Dataset, RawFile
+from ganpipe.data.catalogue.origins import Published
 from ganpipe.data.catalogue.translation import TRANSLATION
 from ganpipe.data.download import transfer
 from ganpipe.data.download.stage import download

@@ -16,7 +16,7 @@ from data.fault_server import serving
 from metrics.random_inception import Images, write_random_weights
 from PIL import Image
 
-from ganpipe.data.catalogue.dataset import Published
+from ganpipe.data.catalogue.origins import Published
 from ganpipe.data.download.http import Refused
 from ganpipe.data.download.transfer import Download
 from ganpipe.errors import DataError, MetricError

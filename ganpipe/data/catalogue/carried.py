@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from ganpipe.data.catalogue.dataset import (
-    Chorales,
-    Content,
-    Dataset,
-    Embedded,
-    EmbeddedFolder,
-    Glyphs,
-    RawField,
-    RawFile,
-    TwoDigits,
-)
+from ganpipe.data.catalogue.dataset import Chorales, Content, Dataset, Glyphs, RawField, RawFile, TwoDigits
+from ganpipe.data.catalogue.origins import Embedded, EmbeddedFolder
 
 _FONTS = "mpl-data/fonts/ttf/"
 

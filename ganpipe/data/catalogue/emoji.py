@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganpipe.data.catalogue.dataset import Dataset, NpmPackage, RawField, RawFile
+from ganpipe.data.catalogue.dataset import Dataset, RawField, RawFile
 from ganpipe.data.catalogue.drawings import (
     EmojiCaptions,
     EmojiPairs,
@@ -11,6 +11,7 @@ from ganpipe.data.catalogue.drawings import (
     IconSet,
     OpenMojiPairs,
 )
+from ganpipe.data.catalogue.origins import NpmPackage
 
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 """The skin tones of Unicode, whose numbers in emojibase are 1 to 5. Yellow, without any, is none of them."""

@@ -16,9 +16,9 @@ from ganpipe.data.catalogue.dataset import (
     SideBySide,
     Tiles,
     UnpairedFolders,
-    UserFolder,
     UserFolders,
 )
+from ganpipe.data.catalogue.origins import UserFolder
 
 ARCHIVES = ("archive.zip", "archive.tar")
 """Names of the copy of an archive; a tar may be compressed."""

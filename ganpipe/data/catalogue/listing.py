@@ -7,19 +7,9 @@ from collections.abc import Iterator
 
 from ganpipe.config import choose
 from ganpipe.core.spec import VALUES
-from ganpipe.data.catalogue.dataset import (
-    Dataset,
-    Embedded,
-    EmbeddedFolder,
-    Generated,
-    Glyphs,
-    NpmPackage,
-    Published,
-    RawField,
-    RawFile,
-    UserFolders,
-)
+from ganpipe.data.catalogue.dataset import Dataset, Glyphs, RawField, RawFile, UserFolders
 from ganpipe.data.catalogue.drawings import Drawings
+from ganpipe.data.catalogue.origins import Embedded, EmbeddedFolder, Generated, NpmPackage, Published
 from ganpipe.data.catalogue.sets import DATASETS
 from ganpipe.files import readable_size
 

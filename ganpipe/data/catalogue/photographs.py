@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ganpipe.data.catalogue.dataset import Dataset, Published, RawFile, Tiles
+from ganpipe.data.catalogue.dataset import Dataset, RawFile, Tiles
 from ganpipe.data.catalogue.folders import TILES, TILES_TRANSFORM
+from ganpipe.data.catalogue.origins import Published
 
 _DIV2K = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
 

@@ -13,12 +13,9 @@ from ganpipe.data.catalogue.dataset import (
     Crops,
     Csv,
     Dataset,
-    Embedded,
-    Generated,
     Idx,
     IdxPart,
     MatLabels,
-    Published,
     RawField,
     RawFile,
     Synthetic,
@@ -27,6 +24,7 @@ from ganpipe.data.catalogue.dataset import (
 from ganpipe.data.catalogue.emoji import EMOJI_SETS
 from ganpipe.data.catalogue.folders import FOLDERS
 from ganpipe.data.catalogue.names import CELEBA_ATTRIBUTES, FASHION_MNIST_CLASSES, FLOWERS102_CLASSES
+from ganpipe.data.catalogue.origins import Embedded, Generated, Published
 from ganpipe.data.catalogue.photographs import DIV2K
 from ganpipe.data.catalogue.translation import TRANSLATION
 from ganpipe.paths import PARAMS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ganpipe.data.catalogue.dataset import Dataset, PairedFolders, Published, RawField, RawFile, UnpairedFolders
+from ganpipe.data.catalogue.dataset import Dataset, PairedFolders, RawField, RawFile, UnpairedFolders
+from ganpipe.data.catalogue.origins import Published
 
 _HOSTS = (
     "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/",

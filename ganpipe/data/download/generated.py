@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 
-from ganpipe.data.catalogue.dataset import Generated
+from ganpipe.data.catalogue.origins import Generated
 
 _SIDE = 32  # pixels
 _RADII = (6, 11)  # half sides of the shapes, pixels; from, to (exclusive)

@@ -10,18 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import (
-    Dataset,
-    Embedded,
-    EmbeddedFolder,
-    Generated,
-    NpmPackage,
-    Published,
-    RawFile,
-    UserFolder,
-    UserFolders,
-)
+from ganpipe.data.catalogue.dataset import Dataset, RawFile, UserFolders
 from ganpipe.data.catalogue.folders import ARRAYS
+from ganpipe.data.catalogue.origins import Embedded, EmbeddedFolder, Generated, NpmPackage, Published, UserFolder
 from ganpipe.data.download.user_archive import raw_name
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS, main_root

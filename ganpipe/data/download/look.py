@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import UserFolder
+from ganpipe.data.catalogue.origins import UserFolder
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.locate import resolved
 from ganpipe.data.download.user_folder import HIDDEN, Entry, Walk

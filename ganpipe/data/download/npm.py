@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from ganpipe.data.catalogue.dataset import NpmPackage
+from ganpipe.data.catalogue.origins import NpmPackage
 from ganpipe.errors import DataError
 from ganpipe.files import require_space
 

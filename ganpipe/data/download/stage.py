@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Embedded, Generated, NpmPackage, Published, RawFile
+from ganpipe.data.catalogue.dataset import RawFile
 from ganpipe.data.catalogue.folders import ARCHIVES, ARRAYS
+from ganpipe.data.catalogue.origins import Embedded, Generated, InWheel, NpmPackage, Published
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.data.download.generated import generate
 from ganpipe.data.download.locate import Archive, Folder, Gathered, Local, Packaged, Web, locate
@@ -26,6 +27,7 @@ from ganpipe.data.download.npm import NotPacked, npm_pack, unpack
 from ganpipe.data.download.partial import Part
 from ganpipe.data.download.user_folder import archive_files, archive_folder
 from ganpipe.data.download.verify import Examined, examine
+from ganpipe.data.download.wheel import NotFetched, fetched_wheel, take
 from ganpipe.errors import DataError
 from ganpipe.files import replacing, require_space, write_json
 from ganpipe.paths import state_dir
@@ -72,13 +74,46 @@ def fetch_once(file: RawFile, folder: Path, advice: str) -> Path:
 
     Raises `DataError` ending with `advice` where it cannot be had.
     """
-    assert isinstance(file.origin, Published)
-    with _alone(folder / file.name) as kept:
-        if not kept.is_file() or examine(kept, file).difference is not None:
-            from ganpipe.data.download.transfer import Download  # requests takes a while to import
+    return fetch_together((file,), folder, advice)[0]
 
-            Download(file, kept, tolerant=False).run(file.origin.urls, advice)
-    return kept
+
+def fetch_together(files: Sequence[RawFile], folder: Path, advice: str, source: Path | None = None) -> tuple[Path, ...]:
+    """Return files in `folder`, brought and verified unless the right ones are there already.
+
+    They are published, or all in one wheel. `source` is a copy of the user's own that takes the place of the published
+    one: the only file, a folder of all, or the wheel. Raises `DataError` where a file cannot be had, ending with
+    `advice` where the published place does not give it.
+    """
+    with _alone(folder / files[0].name):
+        missing = [file for file in files if not _is_there(folder / file.name, file)]
+        if missing and source is not None:
+            take(source, missing, folder)
+        elif missing:
+            _fetch(missing, folder, advice)
+    return tuple(folder / file.name for file in files)
+
+
+def _is_there(kept: Path, file: RawFile) -> bool:
+    return kept.is_file() and examine(kept, file).difference is None
+
+
+def _fetch(files: Sequence[RawFile], folder: Path, advice: str) -> None:
+    """Bring files from their wheel, or from the web where they are published there."""
+    origin = files[0].origin
+    if isinstance(origin, InWheel):
+        try:
+            with fetched_wheel(origin, folder) as wheel:
+                take(wheel, files, folder)
+            return
+        except NotFetched as problem:
+            if not origin.urls:
+                raise DataError(f"{files[0].name} could not be fetched: {problem}; {advice}") from None
+            print(f"{origin.requirement}: {problem}; trying its public copy", file=sys.stderr, flush=True)
+    from ganpipe.data.download.transfer import Download  # requests takes a while to import
+
+    for file in files:
+        assert isinstance(file.origin, InWheel | Published)
+        Download(file, folder / file.name, tolerant=False).run(file.origin.urls, advice)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ganpipe.data.catalogue.dataset import Published, RawFile
+from ganpipe.data.catalogue.dataset import RawFile
+from ganpipe.data.catalogue.origins import Published
 from ganpipe.data.download.stage import fetch_once
 from ganpipe.errors import MetricError
 from ganpipe.metrics.extractors.batches import extract_in_batches

@@ -1,0 +1,1 @@
+"""Published weights of networks that are never trained here: a table, and how they come to this machine."""
