@@ -28,3 +28,6 @@ def _is_trunk(name: str) -> str:
 
 Trunk = Annotated[str, AfterValidator(_is_trunk)]
 """Frozen VGG networks that judge images by their features, see `ganpipe.pretrained.trunks`."""
+
+Upsampling = Literal["transposed", "nearest"]
+"""How maps are doubled in generators of pictures from pictures, see `ganpipe.nets.upsampling`."""

@@ -39,6 +39,20 @@ def normalise_spectrally(network: nn.Module) -> None:
             spectral_norm(layer)
 
 
+def init_normal(module: nn.Module) -> None:
+    """Initialise as pix2pix and CycleGAN do: weights N(0, 0.02), biases 0, batch norm scales N(1, 0.02).
+
+    For `nn.Module.apply`. Isola et al. 2017, arXiv:1611.07004, section 6.2; Zhu et al. 2017, arXiv:1703.10593,
+    appendix 7.1.
+    """
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
 def signed_sigmoid(x: Float[Tensor, ...]) -> Float[Tensor, ...]:
     """Return 2 sigmoid(x) - 1: a sigmoid on the [0, 1] pixel scale, moved to [-1, 1]."""
     return 2 * torch.sigmoid(x) - 1
