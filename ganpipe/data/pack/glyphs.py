@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from ganpipe.data.catalogue.dataset import Dataset, Glyphs
@@ -47,6 +46,8 @@ class Pen:
 
 def characters(dataset: Dataset, raw: Path) -> Iterator[Item]:
     """Yield every character that both fonts have, once for each, in the order of their numbers."""
+    from matplotlib.ft2font import FT2Font  # for this set alone
+
     layout = dataset.layout
     assert isinstance(layout, Glyphs)
     common = set.intersection(*(set(FT2Font(str(raw / font)).get_charmap()) for font in (layout.a, layout.b)))
