@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from raw_files import encoded, jpeg, picture
 
 NO = "is no picture in a format that is read"
@@ -690,7 +691,40 @@ PAIRS: dict[str, Case] = {
     ),
 }
 
+
+def of_bits(brightest: int) -> bytes:
+    """Return a grey PNG of 16 bits whose largest value is `brightest`."""
+    values = np.linspace(0, brightest, 120).round().astype(np.uint16).reshape(10, 12)
+    return encoded(Image.fromarray(values), "PNG")
+
+
+GIANT = {"a.png": PNG, "giant.png": encoded(picture(100, 80), "PNG")}
+SIZES: dict[str, Case] = {
+    "a giant": Case(
+        GIANT,
+        1,
+        bad={"giant.png": "is 100 x 80 = 8000 pixels, more than data.max_pixels = 1000"},
+        params={"max_pixels": 1000},
+    ),
+    "a giant that is let in": Case(GIANT, 2, params={"max_pixels": 8000}),
+    "nothing but giants": Case(
+        {"giant.png": GIANT["giant.png"]},
+        error="raw: holds no image that can be used; left out 'giant.png' is 100 x 80 = 8000 pixels, more than "
+        "data.max_pixels = 1000",
+        params={"max_pixels": 1000},
+    ),
+    "pictures of 12 bits": Case(
+        {"a.png": of_bits(4095), "b.png": of_bits(3000)},
+        2,
+        told="2 of 2 pictures have 16 bits a channel, but their largest value is 4095 of 65535",
+    ),
+    "pictures of 16 bits": Case({"a.png": of_bits(65535)}, 1),
+    "pictures of less than half the size": Case(
+        {"a.png": PNG}, 1, told="1 of 1 pictures have less than half of data.size = 64", params={"size": 64}
+    ),
+}
+
 CASES: dict[str, Case] = {
     **{f"{name}": case for table in (FORMATS, UNUSABLE, CLASSES, SPLITS, LINKS, NAMES) for name, case in table.items()},
-    **{f"{name}": case for table in (ARCHIVES, ARRAYS, PAIRS) for name, case in table.items()},
+    **{f"{name}": case for table in (ARCHIVES, ARRAYS, PAIRS, SIZES) for name, case in table.items()},
 }
