@@ -49,6 +49,12 @@ def main_root() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
 
 
+def resolved(named: str) -> Path:
+    """Return the path that a param such as `data.source` means; a relative one also counts from the main checkout."""
+    path = Path(os.path.expanduser(named))  # noqa: PTH111 - the method raises for an unknown user
+    return path if path.exists() else main_root() / path
+
+
 def state_dir() -> Path:
     """Return `<main checkout>/.ganpipe`: checkpoints in progress and locks; ignored by git and DVC."""
     return main_root() / ".ganpipe"

@@ -88,8 +88,6 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
             f"ganpipe/data/catalogue/{name}.py": "the stage looks at the user's own pictures alone"
             for name in ("carried", "drawings", "emoji", "photographs", "translation")
         },
-        "ganpipe/data/download/locate.py": "finds the path that data.source means",
-        "ganpipe/data/download/user_archive.py": "for the download",
     },
     "download": {
         **_EXTRACTOR_NAMES,

@@ -23,6 +23,12 @@ def halvings(height: int, width: int) -> int:
     return times
 
 
+def require_quarters(height: int, width: int) -> None:
+    """Raise `ConfigError` unless an image can be halved twice and doubled back."""
+    if height % 4 or width % 4:
+        raise ConfigError(f"images of {width} x {height} pixels: this generator needs sides that are multiples of 4")
+
+
 def _instead(height: int, width: int) -> str:
     """Return which sides would do: for squares the nearest ones."""
     fitting = sorted(side << times for side in _REACHED for times in range(1, 12))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
 from ganpipe.errors import ConfigError
+from ganpipe.nets.sizes import require_quarters
 from ganpipe.nets.upsampling import doubling
 
 _MOST = 6  # halvings of the discriminator
@@ -34,10 +35,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, width = shape
-        if height % 4 or width % 4:
-            raise ConfigError(
-                f"images of {width} x {height} pixels: this generator needs sides that are multiples of 4"
-            )
+        require_quarters(height, width)
         wide = 4 * features
         self.body = nn.Sequential(
             nn.Conv2d(channels + domains, features, 7, 1, 3, bias=False),

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.errors import ConfigError
+from ganpipe.nets.sizes import require_quarters
 from ganpipe.nets.upsampling import doubling
 
 
@@ -29,10 +29,7 @@ class Translator(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, width = shape
-        if height % 4 or width % 4:
-            raise ConfigError(
-                f"images of {width} x {height} pixels: this generator needs sides that are multiples of 4"
-            )
+        require_quarters(height, width)
         wide = 4 * features
         self.body = nn.Sequential(
             nn.ReflectionPad2d(3),

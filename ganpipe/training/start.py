@@ -6,14 +6,13 @@ from, and even the model that the training itself is going to replace can be nam
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from ganpipe.errors import ConfigError
 from ganpipe.files import write_bytes, write_json
-from ganpipe.paths import PARAMS, START_NOTE, main_root
+from ganpipe.paths import PARAMS, START_NOTE, resolved
 from ganpipe.sampling.publication import DESCRIPTION, WEIGHTS, folder_of, read_description, read_weights
 
 
@@ -28,7 +27,8 @@ def take_start(start_from: str | None, into: Path, copy_run: Callable[[str, Path
     shutil.rmtree(into, ignore_errors=True)
     sha256 = None
     if start_from is not None:
-        folder = _on_disk(start_from) or copy_run(start_from, into / "run")
+        path = resolved(start_from)
+        folder = folder_of(path) if path.exists() else copy_run(start_from, into / "run")
         if folder is None:
             raise ConfigError(
                 f"{PARAMS}: train.start_from = {start_from!r}: there is no such folder, and no MLflow run of this name "
@@ -39,11 +39,3 @@ def take_start(start_from: str | None, into: Path, copy_run: Callable[[str, Path
         write_bytes(into / DESCRIPTION, (folder / DESCRIPTION).read_bytes())
         shutil.rmtree(into / "run", ignore_errors=True)
     write_json(into / START_NOTE.name, {"sha256": sha256})
-
-
-def _on_disk(start_from: str) -> Path | None:
-    path = Path(os.path.expanduser(start_from))  # noqa: PTH111 - the method raises for an unknown user
-    for found in (path, main_root() / path):
-        if found.exists():
-            return folder_of(found)
-    return None

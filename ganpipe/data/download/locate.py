@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from ganpipe.data.catalogue.folders import ARRAYS
 from ganpipe.data.catalogue.origins import Embedded, EmbeddedFolder, Generated, NpmPackage, Published, UserFolder
 from ganpipe.data.download.user_archive import raw_name
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.paths import PARAMS, main_root
+from ganpipe.paths import PARAMS, resolved
 
 
 @dataclass(frozen=True)
@@ -173,9 +172,3 @@ def _in_folder(folder: Path, file: RawFile) -> Place | None:
     if isinstance(origin, NpmPackage) and origin.member is not None and (folder / origin.tarball).is_file():
         return Packaged(folder / origin.tarball, origin.member)
     return None
-
-
-def resolved(source: str) -> Path:
-    """Return the path that `data.source` means; a relative one also counts from the main checkout."""
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - the method raises for an unknown user
-    return path if path.exists() else main_root() / path

@@ -17,9 +17,9 @@ from typing import Any
 from ganpipe.config import Data
 from ganpipe.data.catalogue.origins import UserFolder
 from ganpipe.data.catalogue.sets import lookup
-from ganpipe.data.download.locate import resolved
 from ganpipe.data.download.user_folder import HIDDEN, Entry, Walk
 from ganpipe.files import write_json
+from ganpipe.paths import resolved
 
 
 def look_at_source(data: Data, into: Path) -> None:

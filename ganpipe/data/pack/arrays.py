@@ -37,7 +37,7 @@ from ganpipe.data.pack.items import SPLITS, TRAIN
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.scan import ADVICE
 from ganpipe.data.pack.split_folders import split_of
-from ganpipe.data.pack.tables import Table
+from ganpipe.data.pack.whole import Table
 from ganpipe.errors import DataError
 
 IMAGES = ("images", "image", "imgs", "img", "pictures", "x", "data", "samples")

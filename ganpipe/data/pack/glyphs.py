@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ganpipe.data.catalogue.dataset import Dataset, Glyphs
 from ganpipe.data.pack.hints import Seen
-from ganpipe.data.pack.items import TEST, TRAIN, Item
+from ganpipe.data.pack.items import Item, split_at
 
 _EM = 0.72  # of the side of the picture: DejaVu's tall letters with accents have room
 _BASELINE = 0.72  # of the side, from above
@@ -52,7 +52,7 @@ def characters(dataset: Dataset, raw: Path) -> Iterator[Item]:
     assert isinstance(layout, Glyphs)
     common = set.intersection(*(set(FT2Font(str(raw / font)).get_charmap()) for font in (layout.a, layout.b)))
     for place, number in enumerate(sorted(common)):
-        split = TEST if place % _EVERY == _EVERY - 1 else TRAIN
+        split = split_at(place, _EVERY)
         for field in ("a", "b"):
             yield Item(f"U+{number:04X}", chr(number).encode(), None, split, field=field, key=f"{number:06X}")
 

@@ -40,6 +40,11 @@ class Item:
     rows: int = 1  # that are made of the image, one after the other
 
 
+def split_at(place: int, every: int) -> str:
+    """Return the split of the item at this place, counted from 0: of every so many items the last is for the test."""
+    return TEST if place % every == every - 1 else TRAIN
+
+
 def is_image(name: str) -> bool:
     """Return whether a member of a published archive is taken for an image."""
     return name.lower().endswith(SUFFIXES) and not is_hidden(name)

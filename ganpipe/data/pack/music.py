@@ -23,8 +23,8 @@ from jaxtyping import Float32
 
 from ganpipe.data.catalogue.dataset import Chorales, Dataset
 from ganpipe.data.pack.archives import ADVICE, Member, members
-from ganpipe.data.pack.items import TEST, TRAIN
-from ganpipe.data.pack.tables import Table
+from ganpipe.data.pack.items import TEST, TRAIN, split_at
+from ganpipe.data.pack.whole import Table
 from ganpipe.errors import DataError
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -44,7 +44,7 @@ def read_chorales(dataset: Dataset, raw: Path) -> Table:
     path = raw / layout.archive
     pieces = {Path(member.name).stem: member for member in members(path, lambda name: name.endswith(".mxl"))}
     numbers = sorted({_number(name, path) for name in pieces})
-    tested = set(numbers[_EVERY - 1 :: _EVERY])
+    tested = {number for place, number in enumerate(numbers) if split_at(place, _EVERY) == TEST}
     order = sorted(pieces, key=lambda name: (_number(name, path) in tested, _number(name, path), name))
     windows, labels, splits = [], [], []
     for place, name in enumerate(order):

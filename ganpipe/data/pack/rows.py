@@ -15,7 +15,7 @@ from PIL import Image
 
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
-from ganpipe.data.catalogue.dataset import Chorales, Dataset, Glyphs, SideBySide, Tiles, UserFolders
+from ganpipe.data.catalogue.dataset import Dataset, Glyphs, SideBySide, Tiles, UserFolders
 from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, ToPixels, decoded
@@ -26,11 +26,11 @@ from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import SPLITS, TRAIN, Item, Value
 from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
-from ganpipe.data.pack.music import read_chorales
 from ganpipe.data.pack.numbers import names_in, numbered
 from ganpipe.data.pack.pairs import PAIR
-from ganpipe.data.pack.tables import Splits, is_table, read_table
+from ganpipe.data.pack.tables import is_table, read_table
 from ganpipe.data.pack.tiles import cutters, photographs
+from ganpipe.data.pack.whole import Splits
 from ganpipe.data.packed.columns import Block, length, piece_rows
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
@@ -74,7 +74,7 @@ def ready_set(
 
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
     """
-    if is_table(dataset) or isinstance(dataset.layout, Chorales):
+    if is_table(dataset):
         yield _from_table(dataset, data, raw)
         return
     if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
@@ -146,7 +146,7 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
     if asked and not dataset.images:
         held = ", ".join(VALUES[one.kind] for one in dataset.fields.values())
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
-    table = read_chorales(dataset, raw) if isinstance(dataset.layout, Chorales) else read_table(dataset, raw)
+    table = read_table(dataset, raw)
     columns = dict(table.columns)
     transform, seen = transform_of(dataset, data), Seen()
     if asked:

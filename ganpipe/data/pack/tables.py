@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
-from ganpipe.data.catalogue.dataset import CifarBatches, Crops, Csv, Dataset, Idx, IdxPart, Synthetic, Vectors
+from ganpipe.data.catalogue.dataset import Chorales, CifarBatches, Crops, Csv, Dataset, Idx, IdxPart, Synthetic, Vectors
 from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.images import Transform, UnreadableError
+from ganpipe.data.pack.music import read_chorales
+from ganpipe.data.pack.whole import Splits, Table
 from ganpipe.data.packed.columns import Block
 from ganpipe.errors import DataError
-
-Splits = dict[str, tuple[int, int]]
 
 _IDX_IMAGES, _IDX_LABELS = 2051, 2049  # magic numbers: uint8 of 3 and of 1 dimensions
 _IDX_LIMIT = 1 << 32  # bytes that a header may announce
 _CIFAR_RECORD = 1 + 3 * 32 * 32  # bytes: label, then red, green and blue planes
 _CSV_LIMIT = 1 << 28  # bytes
-
-
-@dataclass(frozen=True)
-class Table:
-    """A whole set in memory: the rows of every field, its splits as [start, stop) rows, names only the files know."""
-
-    columns: Block
-    splits: Splits
-    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by field
 
 
 def read_table(dataset: Dataset, raw: Path) -> Table:
@@ -243,6 +233,7 @@ def expanded(path: Path, at_most: int = _CSV_LIMIT) -> bytes:
 
 
 _READERS: dict[type, Callable[[Dataset, Path], Table]] = {
+    Chorales: read_chorales,
     Crops: _crops,
     Csv: _csv,
     Vectors: _vectors,

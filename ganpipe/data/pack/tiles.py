@@ -22,7 +22,7 @@ from ganpipe.data.catalogue.dataset import Dataset, Tiles
 from ganpipe.data.pack.archives import members
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
-from ganpipe.data.pack.items import TEST, TRAIN, Item, is_image
+from ganpipe.data.pack.items import TRAIN, Item, is_image, split_at
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.recognise import opened
 from ganpipe.data.pack.scan import scan
@@ -136,7 +136,7 @@ def _own(raw: Path, archive: str, bad: Quarantine) -> Iterator[Item]:
     for member in found.read():
         split = named[member.name] or TRAIN
         if not any(named.values()):
-            split = TEST if places[member.name] % _EVERY == _EVERY - 1 else TRAIN
+            split = split_at(places[member.name], _EVERY)
         yield Item(member.name, member.content, member.problem, split)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ganpipe.data.catalogue.dataset import Dataset, TwoDigits
-from ganpipe.data.pack.items import TEST, TRAIN, Item
+from ganpipe.data.pack.items import Item, split_at
 from ganpipe.data.pack.tables import expanded, parse_rows
 
 _MARGIN = 4  # pixels of MNIST on each side that no digit reaches into
@@ -33,5 +33,5 @@ def _items(field: str, images: UInt8[np.ndarray, "n h w"], labels: np.ndarray) -
     for place, (pixels, label) in enumerate(zip(images, labels, strict=True)):
         out = io.BytesIO()
         Image.fromarray(pixels).save(out, "PNG", compress_level=0)
-        split = TEST if place % _EVERY == _EVERY - 1 else TRAIN
+        split = split_at(place, _EVERY)
         yield Item(f"{field}/{place:05d}", out.getvalue(), None, split, {f"{field}_label": str(label)}, field)
