@@ -20,3 +20,11 @@ def images(
 def vectors(length: int, name: str = "toy") -> DataSpec:
     """Return a data set of vectors."""
     return DataSpec(name=name, fields={"vector": Field(kind="vector", shape=(length,))})
+
+
+def pictures(a: tuple[int, int, int], b: tuple[int, int, int], paired: bool = True, name: str = "toy") -> DataSpec:
+    """Return a data set of two fields of images, a and b: pairs in one space, or each in a space of its own."""
+    shapes = {"a": a, "b": b}
+    spaces = {} if paired else {"a": {"space": "a"}, "b": {"space": "b"}}
+    fields = {key: Field(kind="image", shape=shape, **spaces.get(key, {})) for key, shape in shapes.items()}
+    return DataSpec(name=name, fields=fields)

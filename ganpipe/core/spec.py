@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ganpipe.config import Closed
+from ganpipe.config import Closed, choose
 from ganpipe.errors import ConfigError
 
 Kind = Literal["image", "vector", "label", "attributes", "sequence", "tokens", "row"]
@@ -95,6 +95,27 @@ class DataSpec(Closed):
     def names(self, name: str) -> tuple[str, ...]:
         """Return the names of a field, for example the classes of `label`; () if the data lacks the field."""
         return self.fields[name].names if name in self.fields else ()
+
+    def choosing(self, condition: Literal["label", "attributes"], wanted: Sequence[str] | None) -> DataSpec:
+        """Return the data as a system sees it that chooses its classes or some of its attributes.
+
+        Of the attributes only the `wanted` ones stay, in the order of the data (None: all), and none if `condition` is
+        label: a generator is published with what it knows. Raises `ConfigError` for less than two classes, no
+        attributes, or an unknown name.
+        """
+        fields = {name: field for name, field in self.fields.items() if field.kind != "attributes"}
+        if condition == "label":
+            if len(self.names("label")) < 2:
+                found = f"data.name = {self.name!r} has {len(self.names('label'))}"
+                raise ConfigError(f"system.condition = 'label' needs two classes or more, but {found}")
+            return DataSpec(name=self.name, fields=fields)
+        known = self.names("attributes")
+        if not known:
+            raise ConfigError(f"system.condition = 'attributes' needs some, but data.name = {self.name!r} has none")
+        named = [choose("attribute", name, known, "system.attributes") for name in wanted or ()]
+        chosen = tuple(name for name in known if name in named or not named)
+        field = self.fields["attributes"].model_copy(update={"names": chosen, "shape": (len(chosen),)})
+        return DataSpec(name=self.name, fields={**fields, "attributes": field})
 
     def beside(self, name: str, kind: Kind) -> str | None:
         """Return the first field, by name, of a kind in the space of the field `name`; None if there is none."""

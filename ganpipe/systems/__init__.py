@@ -19,6 +19,9 @@ SYSTEMS = {
     "wgan": "WGAN",
     "wgan_gp": "WGANGP",
     "pattern_gan": "PatternGAN",
+    "pix2pix": "Pix2Pix",
+    "cyclegan": "CycleGAN",
+    "stargan": "StarGAN",
 }
 
 

@@ -9,11 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.config import choose
 from ganpipe.core.batch import Batch
 from ganpipe.core.spec import DataSpec
 from ganpipe.core.system import Iteration, System, Terms, Update, Updates
-from ganpipe.errors import ConfigError
 from ganpipe.losses.adversarial import OBJECTIVES
 from ganpipe.nets import conditional, dcgan
 from ganpipe.nets.augment import diff_augment
@@ -46,10 +44,9 @@ class ConditionalGAN(System):
     cfg: config.Config
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
-        chosen = _chosen(cfg, data)
-        super().__init__(cfg, _with_attributes(data, chosen))
-        self.columns = [data.names("attributes").index(name) for name in chosen]
-        self.conditions = len(data.names("label")) if cfg.condition == "label" else len(chosen)
+        super().__init__(cfg, data.choosing(cfg.condition, cfg.attributes))
+        self.columns = [data.names("attributes").index(name) for name in self.data.names("attributes")]
+        self.conditions = len(self.data.names(cfg.condition))
         self.objective = OBJECTIVES[cfg.objective]
         shape = data.image_shape("image", "conditional_gan")
         self.generator = _generator(cfg, shape, self.conditions)
@@ -138,28 +135,6 @@ class ConditionalGAN(System):
 
     def _seen(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         return self.discriminator.features(diff_augment(images, self.cfg.augment or ()))
-
-
-def _chosen(cfg: config.Config, data: DataSpec) -> tuple[str, ...]:
-    """Return the attributes to learn, in the data's order. Raises `ConfigError` if the data lacks the condition."""
-    if cfg.condition == "label":
-        if len(data.names("label")) < 2:
-            known = f"data.name = {data.name!r} has {len(data.names('label'))}"
-            raise ConfigError(f"system.condition = 'label' needs two classes or more, but {known}")
-        return ()
-    if not data.names("attributes"):
-        raise ConfigError(f"system.condition = 'attributes' needs some, but data.name = {data.name!r} has none")
-    named = [choose("attribute", name, data.names("attributes"), "system.attributes") for name in cfg.attributes or ()]
-    return tuple(name for name in data.names("attributes") if name in named or not named)
-
-
-def _with_attributes(data: DataSpec, chosen: tuple[str, ...]) -> DataSpec:
-    """Return the data with the chosen attributes only: the generator is published with the attributes that it knows."""
-    fields = {name: field for name, field in data.fields.items() if field.kind != "attributes"}
-    if chosen:
-        known = data.fields["attributes"]
-        fields["attributes"] = known.model_copy(update={"names": chosen, "shape": (len(chosen),)})
-    return DataSpec(name=data.name, fields=fields)
 
 
 def _generator(cfg: config.Config, shape: Shape, conditions: int) -> nn.Module:

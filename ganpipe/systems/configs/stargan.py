@@ -1,0 +1,42 @@
+"""Options of `ganpipe.systems.stargan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, model_validator
+
+from ganpipe.config import Width
+from ganpipe.config.choices import Upsampling
+from ganpipe.core.inputs import Choice, Given, Input
+from ganpipe.systems.configs import SystemConfig
+
+
+class Config(SystemConfig):
+    """The options of `stargan`; the defaults are those of its source."""
+
+    condition: Literal["label", "attributes"] = "label"  # domains that exclude each other, or that are on or off
+    attributes: tuple[str, ...] | None = None  # names of attributes of the data; null: all
+    features: Width = 64  # channels of the generator's first layer; four times as many in the blocks
+    blocks: Annotated[int, Field(ge=1, le=64)] = 6  # residual
+    features_discriminator: Width = 64  # channels of the first layer, doubled from layer to layer
+    n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # discriminator steps per generator step
+    penalty_weight: NonNegativeFloat = 10.0  # lambda_gp
+    domain_weight: NonNegativeFloat = 1.0  # lambda_cls
+    cycle_weight: NonNegativeFloat = 10.0  # lambda_rec
+    identity_weight: NonNegativeFloat = 0.0  # times lambda_rec: a picture sent to its own domain stays as it is
+    upsampling: Upsampling = "transposed"  # nearest: without checkerboards
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """See `SystemConfig`."""
+        return {"source": Given("image"), "domain": Choice(self.condition)}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.attributes and self.condition != "attributes":
+            raise ValueError(f"attributes are named, but condition is {self.condition}: set it to attributes")
+        if self.attributes and len(set(self.attributes)) < len(self.attributes):
+            raise ValueError(f"attributes {', '.join(self.attributes)} names one twice")
+        return self

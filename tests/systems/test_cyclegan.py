@@ -1,0 +1,155 @@
+"""CycleGAN against the written description: a hand-written loop, the pool, both directions, resuming with the pool."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from by_hand import BATCH, TRAIN, adam, same_training, step
+from specs import pictures
+from torch import Tensor, nn
+
+from ganpipe.core.batch import Batch
+from ganpipe.core.inputs import Given
+from ganpipe.core.system import System
+from ganpipe.errors import ConfigError
+from ganpipe.nets.image_pool import ImagePool
+from ganpipe.sampling.published import published_state
+from ganpipe.systems.cyclegan import CycleGAN
+from ganpipe.training.loop import Trainer
+
+SPEC = pictures((1, 16, 16), (1, 16, 16), paired=False)
+
+
+def build(**options: object) -> CycleGAN:
+    torch.manual_seed(0)
+    small = {"features": 2, "blocks": 1, "features_discriminator": 2, "patch_layers": 1, "pool": 6}
+    return CycleGAN(CycleGAN.Config.model_validate({**small, **options}), SPEC)
+
+
+def fetch(position: int, count: int) -> Batch:
+    generator = torch.Generator().manual_seed(position)
+    return {name: torch.rand(count, 1, 16, 16, generator=generator, dtype=torch.float64) * 2 - 1 for name in "ab"}
+
+
+class Buffer:
+    """The pool as the paper's code has it, written out again."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.kept = size, []
+
+    def query(self, images: Tensor) -> Tensor:
+        found = []
+        for image in images.detach():
+            if len(self.kept) < self.size:
+                self.kept.append(image)
+                found.append(image)
+            elif torch.rand(()).item() >= 0.5:
+                number = torch.randint(self.size, ()).item()
+                found.append(self.kept[number])
+                self.kept[number] = image
+            else:
+                found.append(image)
+        return torch.stack(found)
+
+
+def by_hand(system: System) -> Callable[[int], int]:
+    """Section 3 and 4 of arXiv:1703.10593: least squares, cycles, identity, buffers, G before D."""
+    networks = dict(system.named_modules())
+    g, f = networks["translators.b"], networks["translators.a"]  # G: a -> b, F: b -> a
+    d_a, d_b = networks["discriminators.a"], networks["discriminators.b"]
+    both = nn.ModuleList([f, g]), nn.ModuleList([d_a, d_b])
+    optimizers = adam(both[0]), adam(both[1], "lr_discriminator")
+    buffers = {"a": Buffer(6), "b": Buffer(6)}
+
+    def iterate(shown: int) -> int:
+        batch = fetch(shown, BATCH)
+        x, y = batch["a"], batch["b"]
+        fake_b, fake_a = g(x), f(y)
+        loss = (d_b(fake_b) - 1).square().mean() + (d_a(fake_a) - 1).square().mean()
+        loss = loss + 10 * (f(fake_b) - x).abs().mean() + 10 * (g(fake_a) - y).abs().mean()
+        loss = loss + 5 * (g(y) - y).abs().mean() + 5 * (f(x) - x).abs().mean()
+        step(optimizers[0], loss)
+        old_a, old_b = buffers["a"].query(fake_a), buffers["b"].query(fake_b)
+        loss = ((d_a(x) - 1).square().mean() + d_a(old_a).square().mean()) / 2
+        loss = loss + ((d_b(y) - 1).square().mean() + d_b(old_b).square().mean()) / 2
+        step(optimizers[1], loss)
+        return BATCH
+
+    return iterate
+
+
+def test_a_step_is_that_of_the_paper() -> None:
+    same_training(build, by_hand, fetch)
+
+
+def test_both_directions_are_made_of_given_pictures() -> None:
+    system = build().eval()
+    assert system.inputs == {"a": Given("a"), "b": Given("b")}
+    inputs = {name: values.float() for name, values in fetch(0, 3).items()}
+    made = system.generate(inputs)
+    assert made.keys() == system.outputs.keys() == {"fake_b", "fake_a"}
+    torch.testing.assert_close(made["fake_b"], system.translators["b"](inputs["a"]))
+    torch.testing.assert_close(made["fake_a"], system.translators["a"](inputs["b"]))
+
+
+def test_a_pool_stores_until_it_is_full_and_then_swaps_with_probability_one_half() -> None:
+    torch.manual_seed(0)
+    pool = ImagePool(3)
+    numbers = iter(range(10_000))
+
+    def image() -> Tensor:
+        return torch.full((1, 1, 1, 1), float(next(numbers)))
+
+    for number in range(3):
+        assert pool.exchange(image()).item() == number
+    assert sorted(one.item() for one in pool.images) == [0, 1, 2]
+    swapped = []
+    for number in range(3, 2003):
+        before = [one.item() for one in pool.images]
+        returned = pool.exchange(image()).item()
+        after = [one.item() for one in pool.images]
+        if returned == number:
+            assert after == before
+        else:
+            (place,) = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+            assert before[place] == returned and after[place] == number
+            swapped.append(place)
+    assert len(swapped) / 2000 == pytest.approx(0.5, abs=0.04)
+    assert all(swapped.count(place) / len(swapped) == pytest.approx(1 / 3, abs=0.05) for place in range(3))
+
+
+def test_a_pool_of_no_size_returns_what_it_is_given() -> None:
+    images = torch.rand(5, 1, 2, 2)
+    assert torch.equal(ImagePool(0).exchange(images), images)
+
+
+def test_pools_are_resumed_and_not_published() -> None:
+    first = build().double()
+    trainer = Trainer(first, TRAIN, fetch)
+    for _ in range(3):
+        trainer.iterate()
+    state = copy.deepcopy(trainer.state())
+    second = build().double()
+    resumed = Trainer(second, TRAIN, fetch)
+    resumed.restore(state)
+    for _ in range(2):
+        trainer.iterate()
+        resumed.iterate()
+    for (name, mine), other in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        if torch.is_tensor(mine):
+            assert torch.equal(mine, other), name
+    for name in "ab":
+        mine, other = first.pools[name].images, second.pools[name].images
+        assert len(mine) == 6 and all(torch.equal(one, two) for one, two in zip(mine, other, strict=True))
+    assert not [name for name in published_state(first) if "pool" in name]
+
+
+def test_identity_needs_equally_many_channels() -> None:
+    spec = pictures((1, 16, 16), (3, 16, 16), paired=False)
+    cfg = CycleGAN.Config(features=2, blocks=1, features_discriminator=2, patch_layers=1)
+    with pytest.raises(ConfigError, match="they have 1 of a and 3 of b channels: set it to 0"):
+        CycleGAN(cfg, spec)
+    CycleGAN(cfg.model_copy(update={"identity_weight": 0.0}), spec)
