@@ -73,6 +73,14 @@ class Idx:
 
 
 @dataclass(frozen=True)
+class Edges:
+    """The format of MNIST read as pairs: the field b is the picture with a margin, a its outlines as Sobel finds them."""
+
+    parts: tuple[IdxPart, ...]
+    margin: int  # black pixels added on each side
+
+
+@dataclass(frozen=True)
 class CifarPart:
     """Members of the archive that make one split, each of records of 1 label byte and 3072 pixels (c, h, w)."""
 
@@ -227,6 +235,7 @@ Layout = (
     | Vectors
     | Synthetic
     | Idx
+    | Edges
     | CifarBatches
     | ClassFolders
     | Celeba

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ganpipe.config import choose
 from ganpipe.data.catalogue.carried import CARRIED
 from ganpipe.data.catalogue.dataset import (
@@ -13,6 +15,7 @@ from ganpipe.data.catalogue.dataset import (
     Crops,
     Csv,
     Dataset,
+    Edges,
     Idx,
     IdxPart,
     MatLabels,
@@ -217,6 +220,16 @@ FASHION_MNIST = Dataset(
     terms="MIT",
 )
 
+FASHION_EDGES = replace(
+    FASHION_MNIST,
+    name="fashion-edges",
+    title="70,000 pairs: outlines of clothes (a), the clothes (b)",
+    fields={name: RawField("image", (1, 32, 32)) for name in ("a", "b")}
+    | {"label": RawField("label", names=FASHION_MNIST_CLASSES)},
+    transform="b: two black pixels added on each side; a: the strength of its edges by Sobel's filters",
+    layout=Edges(_IDX.parts, margin=2),
+)
+
 CIFAR10 = Dataset(
     name="cifar10",
     title="60,000 tiny colour pictures of ten kinds of things",
@@ -349,6 +362,7 @@ DATASETS: dict[str, Dataset] = {
         FLOWERS102,
         MNIST,
         FASHION_MNIST,
+        FASHION_EDGES,
         CIFAR10,
         DIGITS,
         PHOTOS,

@@ -149,8 +149,8 @@ def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
     table = read_table(dataset, raw)
     columns = dict(table.columns)
     transform, seen = transform_of(dataset, data), Seen()
-    if asked:
-        columns["image"] = _transformed(columns["image"], transform, raw, seen)
+    for name in dataset.images if asked else ():
+        columns[name] = _transformed(columns[name], transform, raw, seen)
     text = str(transform) if asked else dataset.transform
 
     def take(rows: Int64[np.ndarray, " n"]) -> Block:
