@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from ganpipe.core.batch import to_network
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.splits import held_out
+from ganpipe.data.packed.targets import UNKNOWN, Chosen, target_rows
 
 
 class GivenRows:
@@ -29,6 +33,30 @@ class GivenRows:
     def fetch(self, field: str, start: int, count: int) -> Tensor:
         """Return `count` rows of a field from the row number `start` on, in network form on the CPU."""
         told = self._packed.fields[field]
-        rows = self._rows[told.space]
-        chosen = rows.start + np.arange(start, start + count) % len(rows)
-        return to_network(told.kind, torch.from_numpy(self._packed.read_rows(field, chosen)))
+        return self._read(field, self.numbers(told.space, start, count))
+
+    def numbers(self, space: str, start: int, count: int) -> Int64[np.ndarray, " n"]:
+        """Return the numbers in the packed file of the rows that `fetch` returns."""
+        rows = self._rows[space]
+        return rows.start + np.arange(start, start + count, dtype=np.int64) % len(rows)
+
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Chosen) -> Tensor | None:
+        """Return what should be made like `field` of the rows that `fetch` returns of `source`; None: it is not known.
+
+        In network form on the CPU. `chosen` are the choices of each item, see `targets.target_rows`.
+        """
+        rows = target_rows(
+            self._packed, field, source, self.numbers(self._packed.fields[source].space, start, count), chosen
+        )
+        return None if rows is None or (rows == UNKNOWN).any() else self._read(field, rows)
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> Tensor:
+        """Return what the rows that `fetch` returns have by themselves in a field: their label, their attributes.
+
+        Of attributes only the columns of these `names`.
+        """
+        values, told = self.fetch(field, start, count), self._packed.fields[field]
+        return values if told.kind != "attributes" else values[:, [told.names.index(name) for name in names]]
+
+    def _read(self, field: str, rows: Int64[np.ndarray, " n"]) -> Tensor:
+        return to_network(self._packed.fields[field].kind, torch.from_numpy(self._packed.read_rows(field, rows)))
