@@ -1,8 +1,8 @@
 """Scores of pictures that were made from given pictures: how sharp they are, what comes back, what was kept.
 
-A distance between sets of pictures does not see whether an output has to do with its input. A small cycle error may hide
-that too: what was lost can be written where only the way back reads it. So independent classifiers, trained on real
-data, are asked whether an output still shows what the given row shows.
+A distance between sets of pictures does not see whether an output has to do with its input. A small cycle error may
+hide that too: what was lost can be written where only the way back reads it. So independent classifiers, trained on
+real data, are asked whether an output still shows what the given row shows.
 """
 
 from __future__ import annotations

@@ -14,31 +14,36 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.splits import held_out
 from ganpipe.data.packed.targets import UNKNOWN, Chosen, target_rows
 
+_SEED = 0
+
 
 class GivenRows:
-    """The held-out rows of every space, in order, again from the first one after the last."""
+    """The held-out rows of every space in a mixed order, again from the first one after the last.
+
+    The order is the same for all spaces of equally many rows, whose rows may belong together. It is mixed because rows
+    are often sorted by class: the first ones alone would show and score a few classes.
+    """
 
     def __init__(self, packed: Packed) -> None:
         self._packed = packed
-        self._rows = {space: held_out(packed, space) for space in packed.spaces}
+        self._order = {
+            space: np.random.default_rng(_SEED).permutation(np.array(held_out(packed, space), np.int64))
+            for space in packed.spaces
+        }
 
     def count(self, space: str) -> int:
         """Return how many different rows of a space there are."""
-        return len(self._rows[space])
-
-    def rows(self, space: str) -> range:
-        """Return the rows of a space: their numbers in the packed file."""
-        return self._rows[space]
+        return len(self._order[space])
 
     def fetch(self, field: str, start: int, count: int) -> Tensor:
-        """Return `count` rows of a field from the row number `start` on, in network form on the CPU."""
+        """Return `count` rows of a field from `start` on in this order, in network form on the CPU."""
         told = self._packed.fields[field]
         return self._read(field, self.numbers(told.space, start, count))
 
     def numbers(self, space: str, start: int, count: int) -> Int64[np.ndarray, " n"]:
         """Return the numbers in the packed file of the rows that `fetch` returns."""
-        rows = self._rows[space]
-        return rows.start + np.arange(start, start + count, dtype=np.int64) % len(rows)
+        order = self._order[space]
+        return order[np.arange(start, start + count) % len(order)]
 
     def wanted(self, field: str, source: str, start: int, count: int, chosen: Chosen) -> Tensor | None:
         """Return what should be made like `field` of the rows that `fetch` returns of `source`; None: it is not known.
