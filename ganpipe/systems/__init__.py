@@ -24,6 +24,8 @@ SYSTEMS = {
     "pix2pix": "Pix2Pix",
     "cyclegan": "CycleGAN",
     "stargan": "StarGAN",
+    "srgan": "SRGAN",
+    "esrgan": "ESRGAN",
 }
 
 
