@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganpipe.losses.precision import at_least_fp32
 
-Features = Mapping[str, Float[Tensor, "n _c _h _w"]]
+Features = Mapping[str, Float[Tensor, "_n _c _h _w"]]
 """Maps by the names of layers, as `ganpipe.nets.vgg.VGG` returns them: convN_M before the activation, reluN_M after."""
 
 _SMALLEST = 1e-12  # mean square, so that features that are all zero are at a finite distance
