@@ -78,7 +78,8 @@ def both_by_hand(system: System) -> Callable[[int], int]:
 
 def test_a_step_of_each_phase_is_that_of_the_paper() -> None:
     same_training(lambda: build(pretrain_kimg=1.0), alone_by_hand, fetch)
-    same_training(build, both_by_hand, fetch)
+    # without the skip made pictures are nearly even at first, and batch norm enlarges rounding errors
+    same_training(lambda: build(bicubic_skip=True), both_by_hand, fetch)
 
 
 def test_learning_rates_are_halved() -> None:

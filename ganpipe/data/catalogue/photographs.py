@@ -61,7 +61,7 @@ _HELD_OUT = (
 
 PHOTOGRAPHS = Dataset(
     name="photographs",
-    title="14 photographs in tiles, and each smaller; test: a cat, a cup, a palace",
+    title="14 photographs in tiles, and each smaller",
     fields=TILES,
     count=None,
     source="sample pictures of scikit-image and scikit-learn; test: chelsea, china, coffee; train: the other sharp "
