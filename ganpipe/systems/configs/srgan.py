@@ -27,7 +27,7 @@ class Config(SystemConfig):
     pretrain_kimg: NonNegativeFloat = 16_000.0  # so long the generator learns by squared error alone: 10^6 updates
     adversarial_lr: PositiveFloat = 1.0  # from then on train.lr and train.lr_discriminator times this
     lower_lr_from_kimg: NonNegativeFloat | None = 17_600.0  # and from here on a tenth of that; null: never
-    perceptual_weight: NonNegativeFloat = 1.0
+    perceptual_weight: NonNegativeFloat = 0.006  # 1 / 12.75^2, by which the source multiplies squares of features
     adversarial_weight: NonNegativeFloat = 1e-3
 
     @property
