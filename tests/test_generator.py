@@ -153,11 +153,11 @@ def test_a_system_that_counts_as_it_trains_is_published_with_its_count(
 
 def test_options_for_drawing_alone_take_the_place_of_those_of_the_training(tmp_path: Path) -> None:
     """pix2pix draws with dropout and the statistics of each picture unless it is told otherwise."""
-    image = Field(kind="image", shape=(1, 16, 16))
+    image = Field(kind="image", shape=(1, 32, 32))
     section = SystemSection(name="pix2pix", features=4, features_discriminator=4, patch_layers=1)
     system = systems.build(section, DataSpec(name="pairs", fields={"a": image, "b": image}), seed=0)
     publish_generator(system, tmp_path, "fingerprint")
-    given = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 1), np.uint8)
+    given = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1), np.uint8)
 
     def drawn(seed: int, **options: bool | str) -> np.ndarray:
         found = ganpipe.load_generator(tmp_path, options).sample(seed=seed, a=given)
