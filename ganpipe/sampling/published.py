@@ -87,7 +87,7 @@ class Generator:
         count = source.most if n is None else n
         if count < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
-        blocks = list(self.blocks(count, seed, label, attributes, source))
+        blocks = [made for _, made in self.blocks(count, seed, label, attributes, source)]
         made = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         return made if len(made) > 1 else next(iter(made.values()))
 
@@ -98,8 +98,8 @@ class Generator:
         label: SupportsIndex | str | None = None,
         attributes: Mapping[str, bool] | None = None,
         given: GivenSource | None = None,
-    ) -> Iterator[Items]:
-        """Return the outputs of the first `n` items of this seed block by block, as `sample` does for all together.
+    ) -> Iterator[tuple[Batch, Items]]:
+        """Return inputs and outputs of the first `n` items of this seed block by block, see `sample`.
 
         Raises `ValueError` at once for a class or an attribute that is unknown or not taken.
         """
@@ -112,11 +112,13 @@ class Generator:
             asked.append((name, (slice(None), self._attribute_number(attribute, field)), float(on)))
         return self._blocks(draw_inputs(self.system, n, seed, given), seed, asked)
 
-    def _blocks(self, drawn: Iterable[Batch], seed: int, asked: list[tuple[str, Any, float]]) -> Iterator[Items]:
+    def _blocks(
+        self, drawn: Iterable[Batch], seed: int, asked: list[tuple[str, Any, float]]
+    ) -> Iterator[tuple[Batch, Items]]:
         for number, inputs in enumerate(drawn):
             for name, place, value in asked:
                 inputs[name][place] = value
-            yield render_block(self.system, inputs, seed, number)
+            yield inputs, render_block(self.system, inputs, seed, number)
 
     def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
         """Return the input that chooses a field of this kind, and the field."""
