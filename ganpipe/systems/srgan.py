@@ -29,8 +29,8 @@ class SRGAN(System):
 
     First the generator alone learns by squared error (the paper's SRResNet), then both players, with two learning
     rates. Deviations: small and large pictures are both in [-1, 1] (in the paper the small ones in [0, 1]); the
-    distance of features is divided by their mean square, so that its weight means the same for every trunk, and that
-    weight is the paper's if the mean square is 1; what the generator draws, not what it is trained on, is cut to [-1, 1].
+    distance of features is divided by their mean square, so that its weight means the same for every trunk, and is the
+    paper's weight where that mean square is 1; what the generator draws, not what it is trained on, is cut to [-1, 1].
     """
 
     Config = config.Config
