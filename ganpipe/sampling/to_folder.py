@@ -33,10 +33,11 @@ def sample_to_folder(
     Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
     output has these names, each further one `000000_<output>.png`. Beside them stand the pictures that they were made
     from, `000000_given_<field>.png`, and where it is known what they should be, `000000_wanted_<field>.png`. A file
-    depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones of `data/packed`, in a mixed order; without
-    noise or a choice one item is made of each. The folder gets its name when it is complete. Raises `ConfigError` for a
-    folder that is not empty or belongs to the pipeline, a class or an attribute that is unknown or not taken,
-    `CheckpointError` for a generator that cannot be loaded, and `DataError` for data it was not trained on.
+    depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones
+    of `data/packed`, in a mixed order; without noise or a choice one item is made of each. The folder gets its name
+    when it is complete. Raises `ConfigError` for a folder that is not empty or belongs to the pipeline, a class or an
+    attribute that is unknown or not taken, `CheckpointError` for a generator that cannot be loaded, and `DataError` for
+    data it was not trained on.
     """
     _require_free(out)
     if both := sorted({*on} & {*off}):
