@@ -218,13 +218,9 @@ def sample(
 
 @app.command()
 def apply(
-    model: Annotated[
-        Path, typer.Argument(help="The folder of a trained generator that is given pictures: data/model.")
-    ],
+    model: Annotated[Path, typer.Argument(help="The folder of a generator that is given pictures: data/model.")],
     files: Annotated[list[Path], typer.Argument(help="Pictures of any size and format, and folders of pictures.")],
-    out: Annotated[
-        Path, typer.Option(file_okay=False, help="The folder to write to; `photo.jpg` becomes `photo.png`.")
-    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write to: photo.jpg becomes photo.png.")],
     to: Annotated[
         str | None, typer.Option(help="The output to write, or the field it looks like; needed if there are several.")
     ] = None,

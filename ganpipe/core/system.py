@@ -166,9 +166,9 @@ class System(nn.Module):
 
     @property
     def given_multiple(self) -> int | None:
-        """Given pictures may be larger than those of the data, if their sides are multiples of this. None: they may not.
+        """Given pictures may be larger than those of the data if their sides are multiples of this. None: they may not.
 
-        Every image among the outputs is then larger by the same factor.
+        Images among the outputs grow with them: the proportion of the sides stays that of the data.
         """
         return None
 

@@ -31,6 +31,7 @@ from ganpipe.sampling.published import Asked, Generator, load_generator
 from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipeline
 
 Pixels = UInt8[np.ndarray, "h w c"]
+Made = UInt8[np.ndarray, "H W C"]
 
 _NO_MEMORY = "allocate memory"  # in the message of torch's allocator for the CPU, whose error has no class of its own
 
@@ -94,7 +95,7 @@ def apply_to_files(
     return done
 
 
-def translated(generator: Generator, image: Pixels, route: Route, asked: Asked = (), seed: int = 0) -> Pixels:
+def translated(generator: Generator, image: Pixels, route: Route, asked: Asked = (), seed: int = 0) -> Made:
     """Return what the generator makes of one picture, with sides in the same proportion to those of the picture.
 
     The picture is padded on all sides by reflection to multiples of `System.given_multiple` and to the size of the
@@ -125,9 +126,7 @@ def route_of(system: System, to: str | None) -> Route:
     name, fields = type(system).__name__, system.data.fields
     given = dict.fromkeys(given_fields(system))
     if not given:
-        raise ConfigError(
-            f"this generator ({name}) makes its items from no pictures; draw from it with `ganpipe sample`"
-        )
+        raise ConfigError(f"this generator ({name}) is given no pictures; draw from it with `ganpipe sample`")
     if other := [field for field in given if fields[field].kind != "image"]:
         values = VALUES[fields[other[0]].kind]
         raise ConfigError(f"this generator ({name}) is given {values} ({other[0]}); apply gives it pictures only")
@@ -257,6 +256,10 @@ def _is_picture(path: Path) -> bool:
             return is_picture(path.name, enough(opened))
     except OSError:  # if it is one, why it cannot be read is told in its turn
         return named_as_picture(path.name)
+
+
+def _write(pixels: Pixels, path: Path) -> None:
+    save_png(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
 
 
 def _decoded(decoder: Transform, path: Path) -> Pixels:
