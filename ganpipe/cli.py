@@ -229,6 +229,9 @@ def apply(
         list[str] | None, typer.Option("--on", help="An attribute to turn on; may be repeated. All others are off.")
     ] = None,
     off: Annotated[list[str] | None, typer.Option("--off", help="An attribute to turn off, as if not named.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the system, for drawing alone; may be repeated.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides noise and dropout.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
     max_pixels: Annotated[int, typer.Option(min=1, max=2**31, help="Leave out larger pictures.")] = 89_478_485,
@@ -249,6 +252,7 @@ def apply(
             label=label,
             on=on or (),
             off=off or (),
+            options=option or (),
             seed=seed,
             force=force,
             max_pixels=max_pixels,

@@ -91,14 +91,14 @@ def test_walks_and_sums_of_latents_need_noise(picture: str, translator: str) -> 
 
 
 def test_translations_need_rows_to_translate(translator: str) -> None:
-    write("digits-cgan", sample={"pictures": ["translations"]})
+    write("digits-cgan", sample={"pictures": ["strips"]})
     assert refusal() == (
-        "params.yaml: sample.pictures: translations needs a generator that is given rows of the data, but that of "
+        "params.yaml: sample.pictures: strips needs a generator that is given rows of the data, but that of "
         "system.name = 'conditional_gan' is given latent (noise), condition (a choice of classes or attributes); leave "
-        "translations out"
+        "strips out"
     )
-    write("digits-dcgan", sample={"pictures": ["grid", "translations", "nearest"]}, system={"name": translator})
-    assert params.load().sample.pictures == ("grid", "translations", "nearest")
+    write("digits-dcgan", sample={"pictures": ["grid", "strips", "nearest"]}, system={"name": translator})
+    assert params.load().sample.pictures == ("grid", "strips", "nearest")
 
 
 def test_an_unknown_picture_is_named() -> None:

@@ -26,6 +26,7 @@ from ganpipe.metrics.stage import evaluate
 from ganpipe.preflight import checks
 from ganpipe.preflight.checks import preflight
 from ganpipe.report.page import write_report
+from ganpipe.sampling.cycles import goes_back
 from ganpipe.sampling.needs import require_inputs
 from ganpipe.sampling.published import load_generator
 from ganpipe.sampling.stage import sample
@@ -54,7 +55,7 @@ def _run_all_stages(name: str, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         _new_workspace(folder, patch)
         shapes.write_data(name, paths.PACKED)
-        pictures = ["grid", "translations"] if name in TRANSLATES else ["grid"]
+        pictures = ["grid", "strips"] if name in TRANSLATES else ["grid"]
         params = shapes.params_of(name, sample={"pictures": pictures})
         shapes.train_here(params, "once")
         sample(params, paths.MODEL, paths.PACKED, paths.SAMPLES)
@@ -110,13 +111,16 @@ def test_samples_hold_every_output_what_was_chosen_and_the_row_they_were_made_fr
     samples.verify()
     given = {data.fields[one.field].space for one in system.inputs.values() if isinstance(one, Given)}
     chosen = {one.field for one in system.inputs.values() if isinstance(one, Choice)}
-    assert samples.fields.keys() == {*system.outputs, *chosen, *(f"row_{space}" for space in given)}
+    back = {f"back_{field}" for field in goes_back(system)}
+    assert samples.fields.keys() == {*system.outputs, *chosen, *(f"row_{space}" for space in given), *back}
+    assert bool(back) == (name in ("two_spaces", "attributes"))
     assert json.loads(samples.attributes["outputs"]) == dict(system.outputs)
     for output, field in system.outputs.items():
         assert samples.fields[output].shape == data.fields[field].shape
     for space in given:
         rows, held_out = samples.slice(f"row_{space}"), data.rows("test", space)
-        assert rows.tolist() == [held_out[i % len(held_out)] for i in range(len(rows))]
+        assert sorted(rows[: len(held_out)]) == list(held_out) != rows[: len(held_out)].tolist()
+        assert np.array_equal(rows, np.resize(rows[: len(held_out)], len(rows)))
     assert (folder / paths.SAMPLES / "grid.png").is_file()
 
 
@@ -248,7 +252,7 @@ def test_generators_take_rows_choices_and_noise_in_a_notebook(trained: Workspace
 
 def test_pictures_that_the_inputs_do_not_allow_are_refused() -> None:
     inputs = shapes.Translation.Config().inputs
-    require_inputs(("grid", "translations"), inputs, "translation", "params.yaml")
+    require_inputs(("grid", "strips"), inputs, "translation", "params.yaml")
     for picture in ("classes", "interpolation", "truncation"):
         with pytest.raises(ConfigError, match=f"{picture} needs"):
             require_inputs((picture,), inputs, "translation", "params.yaml")

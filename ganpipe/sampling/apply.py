@@ -26,7 +26,7 @@ from ganpipe.errors import ConfigError, DataError, TrainingDiverged
 from ganpipe.machine import prepare_device
 from ganpipe.pictures import save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import chosen_fields, generated, given_fields
+from ganpipe.sampling.draw import Items, chosen_fields, generated, given_fields, sources
 from ganpipe.sampling.published import Asked, Generator, load_generator
 from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipeline
 
@@ -53,6 +53,7 @@ def apply_to_files(
     label: str | None = None,
     on: Collection[str] = (),
     off: Collection[str] = (),
+    options: Sequence[str] = (),
     seed: int = 0,
     force: bool = False,
     max_pixels: int = MAX_PIXELS,
@@ -61,8 +62,9 @@ def apply_to_files(
 
     `files` are pictures and folders of them, see `pictures_among`; `photo.jpg` becomes `photo.png`. A generator that
     chooses a class makes one of each, `photo_<class>.png`, or of `label` alone. Attributes that `on` does not name are
-    off, since nobody knows those of a new picture. `to` is an output, or the field that it looks like. A file depends
-    on the picture, the seed and what is asked for, not on the other files.
+    off, since nobody knows those of a new picture. `to` is an output, or the field that it looks like. `options` are
+    those of `load_generator`, written `name=value`. A file depends on the picture, the seed and what is asked for, not
+    on the other files.
 
     Before anything is written, raises `ConfigError` for two files that would get one name, a file that is there already
     (without `force`) or is one of the pictures, a folder of the pipeline, an unknown name, and a generator that takes
@@ -70,7 +72,7 @@ def apply_to_files(
     after all others are written `DataError` says how many were.
     """
     require_outside_pipeline(out)
-    generator = load_generator(model)
+    generator = load_generator(model, _options(options))
     route = route_of(generator.system, to)
     versions = _versions(generator, label, attributes_asked(on, off))
     pictures = pictures_among(files)
@@ -131,12 +133,11 @@ def route_of(system: System, to: str | None) -> Route:
         values = VALUES[fields[other[0]].kind]
         raise ConfigError(f"this generator ({name}) is given {values} ({other[0]}); apply gives it pictures only")
     output = _output(system, to)
-    sources = [field for field in given if field != system.outputs[output]] or list(given)
-    if len(sources) > 1:
-        raise ConfigError(
-            f"this generator ({name}) makes {output} of several pictures ({', '.join(sources)}); apply gives it one"
-        )
-    return Route(sources[0], output)
+    source = sources(system)[output]
+    if more := [field for field in given if field not in (source, system.outputs[output])]:
+        several = ", ".join([source, *more])
+        raise ConfigError(f"this generator ({name}) makes {output} of several pictures ({several}); apply gives it one")
+    return Route(source, output)
 
 
 def pictures_among(files: Sequence[Path]) -> list[Path]:
@@ -169,6 +170,12 @@ class _OnePicture:
         picture = self.picture if field == self.field else torch.zeros(1, *self.system.data.fields[field].shape)
         return picture.expand(count, -1, -1, -1)
 
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> None:
+        return None
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> None:
+        return None
+
 
 def _margins(sides: tuple[int, int], trained: Sequence[int], multiple: int | None) -> list[tuple[int, int]]:
     """Return how much is padded before and after, for the height and for the width."""
@@ -192,6 +199,17 @@ def _output(system: System, to: str | None) -> str:
     if (kind := system.data.fields[outputs[found[0]]].kind) != "image":
         raise ConfigError(f"this generator ({type(system).__name__}) makes {VALUES[kind]}; apply writes pictures only")
     return found[0]
+
+
+def _options(named: Sequence[str]) -> dict[str, str]:
+    """Return options by name. Raises `ConfigError` for one without a value."""
+    options: dict[str, str] = {}
+    for one in named:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise ConfigError(f"--option {one}: name and value are needed, such as norm_when_drawing=average")
+        options[name] = value
+    return options
 
 
 def _versions(generator: Generator, label: str | None, named: Mapping[str, bool]) -> dict[str, Asked]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from ganpipe.core.batch import Batch, batch_size, to_stored
-from ganpipe.core.inputs import Choice, Constant, Given, Noise
+from ganpipe.core.inputs import Choice, Constant, Given, Noise, source_of
 from ganpipe.core.seed import seeded
 from ganpipe.core.system import System
 
@@ -32,6 +32,12 @@ class GivenSource(Protocol):
     def fetch(self, field: str, start: int, count: int) -> Tensor:
         """Return `count` rows of a field from `start` on, in network form; after the last comes the first again."""
 
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> Tensor | None:
+        """Return what should be made like `field` of those rows of `source` with these choices; None: unknown."""
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> Tensor | None:
+        """Return the label, or the attributes of these names, that those rows have by themselves; None: unknown."""
+
 
 def given_fields(system: System) -> tuple[str, ...]:
     """Return the fields of the `Given` inputs, in the order of the inputs."""
@@ -41,6 +47,13 @@ def given_fields(system: System) -> tuple[str, ...]:
 def chosen_fields(system: System) -> tuple[str, ...]:
     """Return the fields of the `Choice` inputs, in the order of the inputs."""
     return tuple(one.field for one in system.inputs.values() if isinstance(one, Choice))
+
+
+def sources(system: System) -> Mapping[str, str]:
+    """Return the given field that each output is made from, by the name of the output; see `source_of`."""
+    given = given_fields(system)
+    found = {output: source_of(field, given) for output, field in system.outputs.items()}
+    return {output: source for output, source in found.items() if source is not None}
 
 
 def given_spaces(system: System) -> tuple[str, ...]:

@@ -177,6 +177,12 @@ class _ArraySource:
         rows = self._rows[field]
         return rows[torch.arange(start, start + count) % len(rows)]
 
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> None:
+        return None
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> None:
+        return None
+
 
 def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:
     dtype, row = STORED_TYPES[field.kind], field.stored_shape
@@ -185,18 +191,20 @@ def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:
     return to_network(field.kind, torch.from_numpy(array))
 
 
-def load_generator(path: str | Path) -> Generator:
+def load_generator(path: str | Path, options: Mapping[str, Any] | None = None) -> Generator:
     """Load a published generator from its folder, or from either of its two files.
 
-    Raises `CheckpointError` if a file is missing, has another format or does not match its description, and if frozen
-    networks of the system have other weights here.
+    `options` of its system take the place of those that it was trained with: of those that matter for drawing alone,
+    see `SystemConfig.drawing`. Raises `CheckpointError` if a file is missing, has another format or does not match its
+    description, and if frozen networks of the system have other weights here; `ConfigError` for other options.
     """
     folder = folder_of(Path(path))
     description = read_description(folder)
     weights = read_weights(folder, description["sha256"])
     where = str(folder / DESCRIPTION)
     spec = parse(DataSpec, description["data"], where, prefix="data.")
-    system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
+    section = systems.drawing_section(SystemSection(**description["system"]), options or {}, where)
+    system = systems.build(section, spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
     system.adversaries = ()  # type: ignore[misc]  # of this system alone: there is no adversary to ask

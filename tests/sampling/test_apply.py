@@ -217,6 +217,17 @@ def test_a_file_depends_on_the_picture_and_the_seed_and_not_on_its_neighbours(
     assert not np.array_equal(read("other/b.png"), read("both/b.png")), "dropout is the noise"
 
 
+def test_options_for_drawing_are_set_by_name(publish: Callable[[System], None]) -> None:
+    publish(pix2pix(side=32))
+    grey = save("grey.png", picture(32, 32, 1))
+    run("grey.png", "--out", "out", "--option", "dropout_when_drawing=false", "--option", "norm_when_drawing=average")
+    plain = {"dropout_when_drawing": False, "norm_when_drawing": "average"}
+    expected = load_generator(paths.MODEL, plain).sample(a=grey[None])
+    assert np.array_equal([read("out/grey.png")], expected)
+    assert "features is no option of pix2pix" in refusal("grey.png", "--out", "x", "--option", "features=2")
+    assert "name and value are needed" in refusal("grey.png", "--out", "x", "--option", "features")
+
+
 def test_pictures_are_read_by_the_rules_of_packing(publish: Callable[[System], None]) -> None:
     publish(enlarger())
     grey = save("in/grey.png", picture(9, 7, 1))

@@ -16,6 +16,8 @@ from ganpipe.systems.configs import SystemConfig
 class Config(SystemConfig):
     """The options of `pix2pix`; the defaults are those of its source."""
 
+    drawing = ("dropout_when_drawing", "norm_when_drawing")
+
     direction: Literal["a_to_b", "b_to_a"] = "a_to_b"  # which of the two pictures is given
     features: Width = 64  # channels of the U-Net's first layer, doubled from level to level up to eight times as many
     features_discriminator: Width = 64  # likewise
