@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from torch import Tensor
 
 from ganpipe.config import Runtime
@@ -80,17 +83,13 @@ def apply_to_files(
     generator.system.to(prepare_device(Runtime()))
     channels = generator.data.image_shape(route.source, "apply")[0]
     decoder = Transform(crop=None, size=None, channels=channels, max_pixels=max_pixels)
-    failed = 0
-    with progress("Applying", total=len(pictures), unit="pictures") as bar:
-        for path in pictures:
-            try:
-                image = _decoded(decoder, path)
-                for suffix, asked in versions.items():
-                    _write(translated(generator, image, route, asked, seed), _target(path, out, suffix))
-            except UnreadableError as problem:
-                failed += 1
-                say(f"{path} {problem}")
-            bar.advance()
+
+    def make(path: Path) -> None:
+        image = _decoded(decoder, path)
+        for suffix, asked in versions.items():
+            _write(translated(generator, image, route, asked, seed), _target(path, out, suffix))
+
+    failed = _failures(pictures, make)
     done = f"{out}: {(len(pictures) - failed) * len(versions)} pictures made by {generator!r}"
     if failed:
         raise DataError(f"{done}; {failed} of {len(pictures)} files could not be used, see above")
@@ -201,14 +200,17 @@ def _output(system: System, to: str | None) -> str:
     return found[0]
 
 
-def _options(named: Sequence[str]) -> dict[str, str]:
-    """Return options by name. Raises `ConfigError` for one without a value."""
-    options: dict[str, str] = {}
+def _options(named: Sequence[str]) -> dict[str, Any]:
+    """Return options by name, with values as params.yaml would have them. Raises `ConfigError` for anything else."""
+    options: dict[str, Any] = {}
     for one in named:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise ConfigError(f"--option {one}: name and value are needed, such as norm_when_drawing=average")
-        options[name] = value
+        name, _, value = one.partition("=")
+        try:
+            options[name] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            options[name] = None
+        if options[name] is None:
+            raise ConfigError(f"--option {one}: name=value is needed, with a value as in params.yaml")
     return options
 
 
@@ -224,6 +226,20 @@ def _versions(generator: Generator, label: str | None, named: Mapping[str, bool]
         return {f"_{name.replace('/', '-')}": generator.asked(name, attributes) for name in classes}
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def _failures(pictures: Sequence[Path], make: Callable[[Path], None]) -> int:
+    """Make files of each picture, and say of which none can be made and why; return how many these are."""
+    failed = 0
+    with progress("Applying", total=len(pictures), unit="pictures") as bar:
+        for path in pictures:
+            try:
+                make(path)
+            except UnreadableError as problem:
+                failed += 1
+                say(f"{path} {problem}")
+            bar.advance()
+    return failed
 
 
 def _target(picture: Path, out: Path, suffix: str) -> Path:

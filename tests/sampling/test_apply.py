@@ -225,7 +225,8 @@ def test_options_for_drawing_are_set_by_name(publish: Callable[[System], None]) 
     expected = load_generator(paths.MODEL, plain).sample(a=grey[None])
     assert np.array_equal([read("out/grey.png")], expected)
     assert "features is no option of pix2pix" in refusal("grey.png", "--out", "x", "--option", "features=2")
-    assert "name and value are needed" in refusal("grey.png", "--out", "x", "--option", "features")
+    for wrong in ("features", "features=", "features=[", "=\t"):
+        assert "name=value is needed" in refusal("grey.png", "--out", "x", "--option", wrong)
 
 
 def test_pictures_are_read_by_the_rules_of_packing(publish: Callable[[System], None]) -> None:
