@@ -26,7 +26,7 @@ from ganpipe.data.pack.items import is_hidden
 from ganpipe.data.pack.left_out import counted
 from ganpipe.data.pack.recognise import enough, is_picture, kind_of, named_as_picture
 from ganpipe.errors import ConfigError, DataError, TrainingDiverged
-from ganpipe.machine import prepare_device
+from ganpipe.machine import memory_limited, prepare_device
 from ganpipe.pictures import save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import Items, chosen_fields, generated, given_fields, sources
@@ -36,7 +36,8 @@ from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipelin
 Pixels = UInt8[np.ndarray, "h w c"]
 Made = UInt8[np.ndarray, "H W C"]
 
-_NO_MEMORY = "allocate memory"  # in the message of torch's allocator for the CPU, whose error has no class of its own
+_NO_MEMORY = ("allocate memory", "bad_alloc", "could not create a primitive")
+"""What torch says on the CPU where memory ends; the error has no class of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def apply_to_files(
     versions = _versions(generator, label, attributes_asked(on, off))
     pictures = pictures_among(files)
     _require_free(_targets(pictures, out, versions), pictures, force)
-    generator.system.to(prepare_device(Runtime()))
+    device = prepare_device(Runtime())
+    generator.system.to(device)
     channels = generator.data.image_shape(route.source, "apply")[0]
     decoder = Transform(crop=None, size=None, channels=channels, max_pixels=max_pixels)
 
@@ -89,7 +91,8 @@ def apply_to_files(
         for suffix, asked in versions.items():
             _write(translated(generator, image, route, asked, seed), _target(path, out, suffix))
 
-    failed = _failures(pictures, make)
+    with memory_limited(device):
+        failed = _failures(pictures, make)
     done = f"{out}: {(len(pictures) - failed) * len(versions)} pictures made by {generator!r}"
     if failed:
         raise DataError(f"{done}; {failed} of {len(pictures)} files could not be used, see above")
@@ -315,7 +318,9 @@ def _explained(width: int, height: int) -> Iterator[None]:
     except TrainingDiverged as error:
         raise UnreadableError(f"cannot be translated: {error}") from None
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and _NO_MEMORY not in str(error):
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
+            said in str(error) for said in _NO_MEMORY
+        ):
             raise
         raise UnreadableError(
             f"is {width} x {height} pixels, and the generator needs more memory for it than there is: make it smaller"
