@@ -372,7 +372,7 @@ def test_a_real_translation_stands_beside_what_costs_nothing(translated: dict[st
     write_report(Path("report.html"))
     with browser.opened(chromium, Path("report.html"), 1000) as (page, complaints):
         assert page.locator("section.scores h2").all_inner_texts() == [
-            "Scores · pixel", "Scores · paired · translated"
+            "Scores · pixel", "Scores · paired · translated", "Scores · translation · translated"
         ]  # fmt: skip
         paired = page.locator("#metrics table").nth(1)
         assert paired.locator("thead").inner_text().strip().split("\t") == [

@@ -17,8 +17,11 @@ from once import made_once, shared_folder
 from PIL import Image
 
 from ganpipe import paths, systems
+from ganpipe.config import Sample
+from ganpipe.core.batch import to_float
 from ganpipe.core.inputs import Choice, Given
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
 from ganpipe.history.table import read_csv
 from ganpipe.metrics.reference import prepare_reference
@@ -27,7 +30,9 @@ from ganpipe.preflight import checks
 from ganpipe.preflight.checks import preflight
 from ganpipe.report.page import write_report
 from ganpipe.sampling.cycles import goes_back
+from ganpipe.sampling.draw import render
 from ganpipe.sampling.needs import require_inputs
+from ganpipe.sampling.pictures import plans
 from ganpipe.sampling.published import load_generator
 from ganpipe.sampling.stage import sample
 
@@ -227,6 +232,50 @@ def test_a_growing_output_is_published_at_its_last_size_and_shown_at_every_size(
     assert film.n_frames == len(sizes)
     with_score = [row for row in read_csv(folder / paths.HISTORY) if "fd" in row]
     assert [row["kimg"] for row in with_score] == [with_score[-1]["kimg"]]  # not while it was small
+
+
+def test_what_comes_back_is_made_of_the_outputs_and_the_own_attributes_of_the_rows(trained: Workspace) -> None:
+    for name in ("two_spaces", "attributes"):
+        folder = trained(name)
+        samples, data = Packed.open(folder / paths.SAMPLES_FILE), Packed.open(folder / paths.PACKED_FILE)
+        generator = load_generator(folder / paths.MODEL)
+        if name == "two_spaces":
+            again = generator.sample(a=samples.slice("fake_a"), b=samples.slice("fake_b"))
+            assert isinstance(again, dict)
+            expected = {"back_a": again["fake_a"], "back_b": again["fake_b"]}
+        else:
+            own = data.read_rows("attributes", samples.slice("row_items"))
+            inputs = {"source": to_float(torch.from_numpy(samples.slice("image"))), "wanted": torch.from_numpy(own)}
+            expected = {"back_image": render(generator.system, {**inputs, "wanted": inputs["wanted"].float()})["image"]}
+        for field, images in expected.items():
+            assert np.array_equal(samples.slice(field), images)
+            assert not np.array_equal(images, data.read_rows(field.removeprefix("back_"), samples.slice(ROWS[field])))
+        scores = json.loads((folder / paths.METRICS).read_text())["translation"]
+        for output, block in scores.items():
+            back = "back_image" if name == "attributes" else {"fake_b": "back_a", "fake_a": "back_b"}[output]
+            real = data.read_rows(back.removeprefix("back_"), samples.slice(ROWS[back])).astype(float)
+            assert block["cycle_l1"] == pytest.approx(np.abs(samples.slice(back) - real).mean() / 255, rel=1e-5)
+
+
+ROWS = {"back_a": "row_a", "back_b": "row_b", "back_image": "row_items"}
+
+
+def test_strips_show_what_came_back_and_a_row_per_attribute_begins_with_what_was_given(trained: Workspace) -> None:
+    wide = Image.open(trained("two_spaces") / paths.SAMPLES / "strips.png")
+    pair = Image.open(trained("translation") / paths.SAMPLES / "strips.png")
+    assert wide.width > 1.9 * pair.width, "a, made, back of both directions beside source, made, wanted"
+    folder = trained("attributes")
+    data, generator = Packed.open(folder / paths.PACKED_FILE), load_generator(folder / paths.MODEL)
+    given, names = GivenRows(data), data.fields["attributes"].names
+    ((_, plan),) = plans(generator.system, Sample(count=4, grid=3, pictures=("classes",)), given)
+    assert plan.labels == ("given", *names) and plan.first is not None
+    rows = given.numbers("items", 0, 3)
+    assert np.array_equal(plan.first, data.read_rows("image", rows))
+    own = data.read_rows("attributes", rows)
+    asked = plan.inputs["wanted"].reshape(len(names), 3, -1).numpy()
+    for at in range(len(names)):
+        assert np.array_equal(np.abs(asked[at] - own).argmax(axis=1), [at] * 3)
+        assert np.abs(asked[at] - own).sum() == 3, "one attribute is turned over, the others stay"
 
 
 def test_generators_take_rows_choices_and_noise_in_a_notebook(trained: Workspace) -> None:

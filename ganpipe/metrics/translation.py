@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Int64, UInt8
 
 from ganpipe.config import Evaluate
 from ganpipe.data.packed.file import Packed
@@ -32,7 +32,7 @@ def translation_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[st
     """Return the scores of an output that was made from given pictures; None for any other output.
 
     * `sharpness`: mean length of the slopes of the output, divided by that of the held-out pictures of its field. 1 is
-      as sharp as real ones, less is blurred, more is noisy.
+      as sharp as real ones, less is blurred, more is noisy. Absent where the real ones have no slope.
     * `cycle_l1`: mean absolute difference, of pixels in [0, 1], between the given picture and what came back of it.
       A generator that does nothing has 0.
     * `kept_<label>`: the share of outputs in which a classifier sees the class that the given row has, for every label
@@ -46,10 +46,11 @@ def translation_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[st
         return None
     copied = output.copied(packed)
     space = packed.fields[output.field].space
-    real = mean_slope(packed, output.field, np.array(held_out(packed, space)))
-    scores = {"sharpness": slope(output.items) / real}
-    if copied is not None:
-        scores["sharpness_copy"] = slope(copied) / real
+    scores = {}
+    if real := mean_slope(packed, output.field, np.array(held_out(packed, space))):
+        scores["sharpness"] = slope(output.items) / real
+        if copied is not None:
+            scores["sharpness_copy"] = slope(copied) / real
     if output.back is not None:
         given = packed.read_rows(output.source, output.source_rows)
         scores["cycle_l1"] = float(np.abs(given.astype(np.float64) - output.back).mean() / 255)
@@ -66,12 +67,9 @@ def slope(images: Images) -> float:
 
 
 def mean_slope(packed: Packed, field: str, rows: np.ndarray) -> float:
-    """Return the `slope` of rows of a field, read part by part. Raises `MetricError` where there is no slope at all."""
+    """Return the `slope` of rows of a field, read part by part; 0 where every picture is of one colour."""
     parts = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
-    found = sum(len(part) * slope(packed.read_rows(field, part)) for part in parts) / len(rows)
-    if not found:
-        raise MetricError(f"{packed.path}: all held-out pictures of `{field}` are of one colour: no score of sharpness")
-    return found
+    return sum(len(part) * slope(packed.read_rows(field, part)) for part in parts) / len(rows)
 
 
 def kept_labels(packed: Packed, output: Output) -> Iterator[tuple[str, str]]:
@@ -119,7 +117,7 @@ def _kept(
     return {**scores, f"kept_{label}_real": classifier.card.accuracy}
 
 
-def _agreement(classifier: DomainExtractor, images: Images, asked: Float64[np.ndarray, " n"], label: str) -> float:
+def _agreement(classifier: DomainExtractor, images: Images, asked: Int64[np.ndarray, " n"], label: str) -> float:
     found = extract(classifier, lambda rows: images[rows], np.arange(len(images)), f"Classes of outputs ({label})")
     assert found.probabilities is not None
     return float(np.mean(found.probabilities.argmax(axis=1) == asked))

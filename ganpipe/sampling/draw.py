@@ -81,7 +81,7 @@ def draw_inputs(system: System, n: int, seed: int, given: GivenSource | None = N
     """Yield the inputs of the first `n` items of this seed, at most `BLOCK` items at a time, on the system's device.
 
     Noise and choices come from the seed, in the order in which the system declares them. Given rows come from `given`,
-    in order, and after the last comes the first again. Raises `ValueError` if they are needed and `given` is None.
+    in its order, and after the last comes the first again. Raises `ValueError` if they are needed and `given` is None.
     """
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, n, BLOCK):

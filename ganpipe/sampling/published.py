@@ -90,7 +90,7 @@ class Generator:
         count = source.most if n is None else n
         if count < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
-        blocks = list(self.blocks(count, seed, label, attributes, source))
+        blocks = [made for _, made in self.blocks(count, seed, label, attributes, source)]
         made = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         return made if len(made) > 1 else next(iter(made.values()))
 
@@ -101,13 +101,13 @@ class Generator:
         label: SupportsIndex | str | None = None,
         attributes: Mapping[str, bool] | None = None,
         given: GivenSource | None = None,
-    ) -> Iterator[Items]:
-        """Return the outputs of the first `n` items of this seed block by block, as `sample` does for all together.
+    ) -> Iterator[tuple[Batch, Items]]:
+        """Return inputs and outputs of the first `n` items of this seed block by block, see `sample`.
 
         Raises `ValueError` at once for a class or an attribute that is unknown or not taken.
         """
         drawn = self.inputs(n, seed, self.asked(label, attributes), given)
-        return (render_block(self.system, inputs, seed, number) for number, inputs in enumerate(drawn))
+        return ((inputs, render_block(self.system, inputs, seed, number)) for number, inputs in enumerate(drawn))
 
     def asked(self, label: SupportsIndex | str | None, attributes: Mapping[str, bool] | None) -> Asked:
         """Return what a person chooses. Raises `ValueError` for what is unknown or not taken."""

@@ -34,8 +34,8 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     """Draw `sample.count` items from the generator in the folder `model` into `samples.h5` in the folder `into`.
 
     Pixels are quantised here, once, and evaluated as written. A generator that makes its items from rows of the data
-    takes them from the held-out rows of `packed`, in order. Without noise or a choice it makes one item of each row.
-    Where the generator can make what it was given, samples.h5 also holds what it makes of its own outputs, see
+    takes them from the held-out rows of `packed`, see `GivenRows`. Without noise or a choice it makes one item of each
+    row. Where the generator can make what it was given, samples.h5 also holds what it makes of its own outputs, see
     `sampling.cycles`. Raises `CheckpointError` for a generator that cannot be loaded, `DataError` for data it was not
     trained on.
     """

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from ganpipe.config import Fraction, Width
 from ganpipe.config.choices import Upsampling
 from ganpipe.core.inputs import Given, Input
+from ganpipe.nets.sizes import halved_to_one, require_patches
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -35,6 +36,12 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"source": Given(self.source)}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        halved_to_one(height, width)
+        if self.adversarial_weight:
+            require_patches(height, width, self.patch_layers)
 
     @property
     def source(self) -> str:
