@@ -40,9 +40,7 @@ def sample_to_folder(
     data it was not trained on.
     """
     _require_free(out)
-    if both := sorted({*on} & {*off}):
-        raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
-    attributes = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+    attributes = attributes_asked(on, off)
     generator = load_generator(model)
     given = _given_rows(generator)
     count = most_items(generator.system, n, given)
@@ -64,6 +62,19 @@ def sample_to_folder(
     return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
 
 
+def attributes_asked(on: Collection[str], off: Collection[str]) -> dict[str, bool]:
+    """Return whether each named attribute is on. Raises `ConfigError` for one that is to be on and off."""
+    if both := sorted({*on} & {*off}):
+        raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
+    return dict.fromkeys(on, True) | dict.fromkeys(off, False)
+
+
+def require_outside_pipeline(out: Path) -> None:
+    """Raise `ConfigError` where the folder to write lies among the outputs of the pipeline."""
+    if out.resolve().is_relative_to(paths.DATA.resolve()):
+        raise ConfigError(f"--out {out}: lies in {paths.DATA}, which belongs to the pipeline; name a folder elsewhere")
+
+
 def _beside(
     system: System, inputs: Batch, given: GivenRows | None, start: int, count: int
 ) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -83,8 +94,7 @@ def _beside(
 def _require_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: is there already and not an empty folder; name another one")
-    if out.resolve().is_relative_to(paths.DATA.resolve()):
-        raise ConfigError(f"--out {out}: lies in {paths.DATA}, which belongs to the pipeline; name a folder elsewhere")
+    require_outside_pipeline(out)
 
 
 def _given_rows(generator: Generator) -> GivenRows | None:
