@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganpipe.config import Data
 from ganpipe.data.catalogue.emoji import EMOJI, EMOJI_LINES, EMOJI_SHADING, OPENMOJI_LINES, TONES
 from ganpipe.data.catalogue.origins import NpmPackage
+from ganpipe.data.download.stage import download
 
 VENDORS = ("Twemoji", "Noto", "Fluent", "OpenMoji")  # in the order of the catalogue
 SIDES = dict(zip(VENDORS, (36, 128, 32, 72), strict=True))
@@ -125,3 +128,10 @@ def write_packages(folder: Path) -> None:
         packages.setdefault(origin.tarball, {"package.json": b"{}"})[origin.member] = content
     for tarball, files in packages.items():
         write_package(folder / tarball, files)
+
+
+def write_raw(folder: Path, name: str) -> None:
+    """Make `folder` the raw files of a set of emoji, as `download` leaves them."""
+    with tempfile.TemporaryDirectory() as packages:
+        write_packages(Path(packages))
+        download(Data(name=name, source=packages, verify=False), folder)
