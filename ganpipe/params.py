@@ -29,6 +29,7 @@ def checked(params: Params, where: str) -> Params:
         _require_fit(extractor, catalogue.DATASETS[params.data.name], where)
         require_packages(extractor)
     system = systems.configure(params.system, where)
+    systems.drawing_section(params.system, params.sample.options or {}, f"{where}: sample.options")
     require_inputs(params.sample.pictures, system.inputs, params.system.name, where)
     _require_size(system, params, where)
     return params

@@ -127,7 +127,7 @@ def test_both_examples_of_the_guide_run_when_followed_literally(tmp_path: Path) 
     assert len((guide.folder / from_noise[1]).read_text().splitlines()) < 60
     assert "folders-translator paired_folders" in out
     results = guide.folder / "folders-translator/data"
-    assert (results / "samples/translations.png").is_file()
+    assert (results / "samples/strips.png").is_file()
     scores = json.loads((results / "metrics.json").read_text())["paired"]["translated"]
     assert {"l1", "l1_copy", "l1_mean_image"} <= scores.keys()
 

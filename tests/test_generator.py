@@ -19,7 +19,8 @@ from translating import Translator, translator
 import ganpipe
 from ganpipe import paths, systems
 from ganpipe.config import Params, SystemSection
-from ganpipe.errors import CheckpointError
+from ganpipe.core.spec import DataSpec, Field
+from ganpipe.errors import CheckpointError, ConfigError
 from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import Generator, publish_generator
 from ganpipe.training.stage import named_after_frozen
@@ -145,6 +146,30 @@ def test_a_system_that_counts_as_it_trains_is_published_with_its_count(
         names = set(weights.keys())
     assert "generator_steps" in names
     assert all(name.startswith("generator.") for name in names - {"generator_steps"})
+
+
+# Options for drawing alone.
+
+
+def test_options_for_drawing_alone_take_the_place_of_those_of_the_training(tmp_path: Path) -> None:
+    """pix2pix draws with dropout and the statistics of each picture unless it is told otherwise."""
+    image = Field(kind="image", shape=(1, 32, 32))
+    section = SystemSection(name="pix2pix", features=4, features_discriminator=4, patch_layers=1)
+    system = systems.build(section, DataSpec(name="pairs", fields={"a": image, "b": image}), seed=0)
+    publish_generator(system, tmp_path, "fingerprint")
+    given = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1), np.uint8)
+
+    def drawn(seed: int, **options: bool | str) -> np.ndarray:
+        found = ganpipe.load_generator(tmp_path, options).sample(seed=seed, a=given)
+        assert isinstance(found, np.ndarray)
+        return found
+
+    assert not np.array_equal(drawn(0), drawn(1)), "dropout is noise"
+    still = drawn(0, dropout_when_drawing=False)
+    assert np.array_equal(still, drawn(1, dropout_when_drawing=False))
+    assert not np.array_equal(still, drawn(0, dropout_when_drawing=False, norm_when_drawing="average"))
+    with pytest.raises(ConfigError, match="features is no option of pix2pix that matters for drawing alone"):
+        drawn(0, features=8)
 
 
 # Attributes.

@@ -90,15 +90,41 @@ def test_walks_and_sums_of_latents_need_noise(picture: str, translator: str) -> 
     assert params.load().sample.pictures == (picture,)
 
 
-def test_translations_need_rows_to_translate(translator: str) -> None:
-    write("digits-cgan", sample={"pictures": ["translations"]})
+def test_strips_need_rows_to_translate(translator: str) -> None:
+    write("digits-cgan", sample={"pictures": ["strips"]})
     assert refusal() == (
-        "params.yaml: sample.pictures: translations needs a generator that is given rows of the data, but that of "
+        "params.yaml: sample.pictures: strips needs a generator that is given rows of the data, but that of "
         "system.name = 'conditional_gan' is given latent (noise), condition (a choice of classes or attributes); leave "
-        "translations out"
+        "strips out"
     )
-    write("digits-dcgan", sample={"pictures": ["grid", "translations", "nearest"]}, system={"name": translator})
-    assert params.load().sample.pictures == ("grid", "translations", "nearest")
+    write("digits-dcgan", sample={"pictures": ["grid", "strips", "nearest"]}, system={"name": translator})
+    assert params.load().sample.pictures == ("grid", "strips", "nearest")
+
+
+def test_options_for_drawing_alone_are_those_that_the_system_names() -> None:
+    write("glyphs-pix2pix", sample={"options": {"dropout_when_drawing": False}})
+    assert params.load().sample.options == {"dropout_when_drawing": False}
+    write("glyphs-pix2pix", sample={"options": {"l1_weight": 1.0}})
+    assert refusal() == (
+        "params.yaml: sample.options: l1_weight is no option of pix2pix that matters for drawing alone; those of "
+        "system.name = 'pix2pix' are dropout_when_drawing, norm_when_drawing"
+    )
+    write("glyphs-pix2pix", sample={"options": {"norm_when_drawing": "none"}})
+    assert 'norm_when_drawing = "none" is unknown; allowed: picture, average' in refusal()
+    write("digits-dcgan", sample={"options": {"latent": 3}})
+    assert (
+        refusal()
+        == "params.yaml: sample.options: latent is no option of dcgan that matters for drawing alone; it has none"
+    )
+
+
+def test_sizes_that_translators_cannot_make_are_refused() -> None:
+    write("glyphs-pix2pix", data={"size": 60})
+    assert "data.size = 60" in refusal() and "a U-Net takes squares of a power of 2" in refusal()
+    write("glyphs-pix2pix", data={"size": 8})
+    assert "too small for a PatchGAN of 2 layers; it needs 12 pixels, or fewer layers" in refusal()
+    write("digits-uci-cyclegan", data={"size": 30})
+    assert "multiples of 4" in refusal()
 
 
 def test_an_unknown_picture_is_named() -> None:

@@ -321,7 +321,7 @@ def test_two_outputs_with_targets_in_a_browser(workspace: Callable[[str], Params
     rows = [{"kimg": float(kimg), "loss_generator": 1.0 / kimg} for kimg in (1, 2, 3)]
     write_csv(paths.HISTORY, [*rows, {"kimg": 4.0, "loss_generator": 0.2, "loss_discriminator": 1.4}])
     write_json(paths.FINDINGS, [])
-    for name in ("grid", "grid_fake_a", "translations", "something_else"):
+    for name in ("grid", "grid_fake_a", "strips", "something_else"):
         Image.new("L", (64, 48), 90).save(_folder(paths.SAMPLES) / f"{name}.png")
     write_report(Path("report.html"))
     for width in (360, 1400):
@@ -342,7 +342,7 @@ def test_two_outputs_with_targets_in_a_browser(workspace: Callable[[str], Params
             ]  # fmt: skip
             assert page.locator("#samples figcaption").all_inner_texts() == [
                 "Samples of the published generator", "Samples of the published generator: fake a",
-                read_files.CAPTIONS["translations"], "something else",
+                read_files.CAPTIONS["strips"], "something else",
             ]  # fmt: skip
             assert page.locator("#curves .chart").count() == 1
             assert page.locator("#curves .legend li").all_inner_texts() == ["generator"], "one point is no curve"
@@ -357,7 +357,7 @@ def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, flo
     (tmp_path / ".dvc").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    params = shapes.params_of("translation", sample={"pictures": ["grid", "translations"]})
+    params = shapes.params_of("translation", sample={"pictures": ["grid", "strips"]})
     shapes.write_data("translation", paths.PACKED)
     shapes.train_here(params, "translation")
     sample(params)
@@ -372,7 +372,7 @@ def test_a_real_translation_stands_beside_what_costs_nothing(translated: dict[st
     write_report(Path("report.html"))
     with browser.opened(chromium, Path("report.html"), 1000) as (page, complaints):
         assert page.locator("section.scores h2").all_inner_texts() == [
-            "Scores · pixel", "Scores · paired · translated"
+            "Scores · pixel", "Scores · paired · translated", "Scores · translation · translated"
         ]  # fmt: skip
         paired = page.locator("#metrics table").nth(1)
         assert paired.locator("thead").inner_text().strip().split("\t") == [
@@ -383,7 +383,7 @@ def test_a_real_translation_stands_beside_what_costs_nothing(translated: dict[st
             numbers = [translated[f"{name}{of}"] for of in ("", "_mean_image", "_copy")]
             assert [cell.split()[0] for cell in row[1:4]] == [scores.shown(number) for number in numbers]
         captions = page.locator("#samples figcaption").all_inner_texts()
-        assert {read_files.CAPTIONS["grid"], read_files.CAPTIONS["translations"]} <= set(captions)
+        assert {read_files.CAPTIONS["grid"], read_files.CAPTIONS["strips"]} <= set(captions)
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
         assert not complaints
 

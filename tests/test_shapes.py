@@ -17,8 +17,11 @@ from once import made_once, shared_folder
 from PIL import Image
 
 from ganpipe import paths, systems
+from ganpipe.config import Sample
+from ganpipe.core.batch import to_float
 from ganpipe.core.inputs import Choice, Given
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
 from ganpipe.history.table import read_csv
 from ganpipe.metrics.reference import prepare_reference
@@ -26,7 +29,10 @@ from ganpipe.metrics.stage import evaluate
 from ganpipe.preflight import checks
 from ganpipe.preflight.checks import preflight
 from ganpipe.report.page import write_report
+from ganpipe.sampling.cycles import goes_back
+from ganpipe.sampling.draw import render
 from ganpipe.sampling.needs import require_inputs
+from ganpipe.sampling.pictures import plans
 from ganpipe.sampling.published import load_generator
 from ganpipe.sampling.stage import sample
 
@@ -54,7 +60,7 @@ def _run_all_stages(name: str, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         _new_workspace(folder, patch)
         shapes.write_data(name, paths.PACKED)
-        pictures = ["grid", "translations"] if name in TRANSLATES else ["grid"]
+        pictures = ["grid", "strips"] if name in TRANSLATES else ["grid"]
         params = shapes.params_of(name, sample={"pictures": pictures})
         shapes.train_here(params, "once")
         sample(params, paths.MODEL, paths.PACKED, paths.SAMPLES)
@@ -110,13 +116,16 @@ def test_samples_hold_every_output_what_was_chosen_and_the_row_they_were_made_fr
     samples.verify()
     given = {data.fields[one.field].space for one in system.inputs.values() if isinstance(one, Given)}
     chosen = {one.field for one in system.inputs.values() if isinstance(one, Choice)}
-    assert samples.fields.keys() == {*system.outputs, *chosen, *(f"row_{space}" for space in given)}
+    back = {f"back_{field}" for field in goes_back(system)}
+    assert samples.fields.keys() == {*system.outputs, *chosen, *(f"row_{space}" for space in given), *back}
+    assert bool(back) == (name in ("two_spaces", "attributes"))
     assert json.loads(samples.attributes["outputs"]) == dict(system.outputs)
     for output, field in system.outputs.items():
         assert samples.fields[output].shape == data.fields[field].shape
     for space in given:
         rows, held_out = samples.slice(f"row_{space}"), data.rows("test", space)
-        assert rows.tolist() == [held_out[i % len(held_out)] for i in range(len(rows))]
+        assert sorted(rows[: len(held_out)]) == list(held_out) != rows[: len(held_out)].tolist()
+        assert np.array_equal(rows, np.resize(rows[: len(held_out)], len(rows)))
     assert (folder / paths.SAMPLES / "grid.png").is_file()
 
 
@@ -225,6 +234,50 @@ def test_a_growing_output_is_published_at_its_last_size_and_shown_at_every_size(
     assert [row["kimg"] for row in with_score] == [with_score[-1]["kimg"]]  # not while it was small
 
 
+def test_what_comes_back_is_made_of_the_outputs_and_the_own_attributes_of_the_rows(trained: Workspace) -> None:
+    for name in ("two_spaces", "attributes"):
+        folder = trained(name)
+        samples, data = Packed.open(folder / paths.SAMPLES_FILE), Packed.open(folder / paths.PACKED_FILE)
+        generator = load_generator(folder / paths.MODEL)
+        if name == "two_spaces":
+            again = generator.sample(a=samples.slice("fake_a"), b=samples.slice("fake_b"))
+            assert isinstance(again, dict)
+            expected = {"back_a": again["fake_a"], "back_b": again["fake_b"]}
+        else:
+            own = data.read_rows("attributes", samples.slice("row_items"))
+            inputs = {"source": to_float(torch.from_numpy(samples.slice("image"))), "wanted": torch.from_numpy(own)}
+            expected = {"back_image": render(generator.system, {**inputs, "wanted": inputs["wanted"].float()})["image"]}
+        for field, images in expected.items():
+            assert np.array_equal(samples.slice(field), images)
+            assert not np.array_equal(images, data.read_rows(field.removeprefix("back_"), samples.slice(ROWS[field])))
+        scores = json.loads((folder / paths.METRICS).read_text())["translation"]
+        for output, block in scores.items():
+            back = "back_image" if name == "attributes" else {"fake_b": "back_a", "fake_a": "back_b"}[output]
+            real = data.read_rows(back.removeprefix("back_"), samples.slice(ROWS[back])).astype(float)
+            assert block["cycle_l1"] == pytest.approx(np.abs(samples.slice(back) - real).mean() / 255, rel=1e-5)
+
+
+ROWS = {"back_a": "row_a", "back_b": "row_b", "back_image": "row_items"}
+
+
+def test_strips_show_what_came_back_and_a_row_per_attribute_begins_with_what_was_given(trained: Workspace) -> None:
+    wide = Image.open(trained("two_spaces") / paths.SAMPLES / "strips.png")
+    pair = Image.open(trained("translation") / paths.SAMPLES / "strips.png")
+    assert wide.width > 1.9 * pair.width, "a, made, back of both directions beside source, made, wanted"
+    folder = trained("attributes")
+    data, generator = Packed.open(folder / paths.PACKED_FILE), load_generator(folder / paths.MODEL)
+    given, names = GivenRows(data), data.fields["attributes"].names
+    ((_, plan),) = plans(generator.system, Sample(count=4, grid=3, pictures=("classes",)), given)
+    assert plan.labels == ("given", *names) and plan.first is not None
+    rows = given.numbers("items", 0, 3)
+    assert np.array_equal(plan.first, data.read_rows("image", rows))
+    own = data.read_rows("attributes", rows)
+    asked = plan.inputs["wanted"].reshape(len(names), 3, -1).numpy()
+    for at in range(len(names)):
+        assert np.array_equal(np.abs(asked[at] - own).argmax(axis=1), [at] * 3)
+        assert np.abs(asked[at] - own).sum() == 3, "one attribute is turned over, the others stay"
+
+
 def test_generators_take_rows_choices_and_noise_in_a_notebook(trained: Workspace) -> None:
     translator = load_generator(trained("translation") / paths.MODEL)
     images = shapes.pictures(5, shapes.SIDE, seed=9)
@@ -248,7 +301,7 @@ def test_generators_take_rows_choices_and_noise_in_a_notebook(trained: Workspace
 
 def test_pictures_that_the_inputs_do_not_allow_are_refused() -> None:
     inputs = shapes.Translation.Config().inputs
-    require_inputs(("grid", "translations"), inputs, "translation", "params.yaml")
+    require_inputs(("grid", "strips"), inputs, "translation", "params.yaml")
     for picture in ("classes", "interpolation", "truncation"):
         with pytest.raises(ConfigError, match=f"{picture} needs"):
             require_inputs((picture,), inputs, "translation", "params.yaml")

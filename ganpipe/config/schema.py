@@ -121,7 +121,7 @@ class Train(Closed):
         return self
 
 
-Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "translations"]
+Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips"]
 """What the sample stage can draw: see `ganpipe.sampling.needs`."""
 
 
@@ -130,6 +130,7 @@ class Sample(Closed):
 
     count: Annotated[int, Field(ge=4, le=10_000_000)]
     seed: Seed = 0
+    options: dict[str, bool | int | float | str] | None = None  # of the system, for drawing alone; null: as trained
     grid: Annotated[int, Field(ge=1, le=100)] = 10  # the picture shows grid x grid samples
     interpolation_pairs: Annotated[int, Field(ge=1, le=100)] = 6  # rows of the interpolation strip
     interpolation_steps: Annotated[int, Field(ge=2, le=100)] = 12

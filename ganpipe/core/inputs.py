@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,3 +38,8 @@ class Constant:
 
 
 Input = Noise | Choice | Given | Constant
+
+
+def source_of(field: str, given: Sequence[str]) -> str | None:
+    """Return the given field that an output like `field` is made from: the first other one, or else its own."""
+    return next((name for name in given if name != field), field if field in given else None)

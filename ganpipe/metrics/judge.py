@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,9 @@ class Judge:
             scores |= self._class_scores(fake.probabilities)
             scores |= self._conditional_scores(extractor, fake)
         if self.untrained is not None:
-            scores |= _untrained_scores(extractor, real, self.untrained)
+            scores |= _beside("untrained", extractor, real, self.untrained)
+        if (copied := self.fake.copied(self.packed)) is not None:
+            scores |= _beside("copy", extractor, real, replace(self.fake, items=copied))
         return extractor.identity, scores
 
     @property
@@ -114,14 +116,17 @@ class Judge:
         return {"classification_accuracy": accuracy}
 
 
-def _untrained_scores(extractor: Extractor, real: np.ndarray, output: Output) -> Scores:
-    """Return the scores of the generator before its first step."""
-    found = output.extracted(extractor, f"Features of the untrained generator ({extractor.identity})")
-    scores: Scores = {"fd_untrained": frechet_distance(real, found.features)}
+def _beside(ending: str, extractor: Extractor, real: np.ndarray, output: Output) -> Scores:
+    """Return the scores of a baseline: the generator before its first step, or a copy of what it is given.
+
+    Their names have the `ending`.
+    """
+    found = output.extracted(extractor, f"Features of the baseline {ending} ({extractor.identity})")
+    scores: Scores = {f"fd_{ending}": frechet_distance(real, found.features)}
     if isinstance(extractor, PatternExtractor):
-        scores["valid_share_untrained"] = valid_pattern_share(output.items)
+        scores[f"valid_share_{ending}"] = valid_pattern_share(output.items)
     if isinstance(extractor, DomainExtractor) and output.labels is not None:
-        scores["conditional_accuracy_untrained"] = conditional_accuracy(output.labels, _classified(found))
+        scores[f"conditional_accuracy_{ending}"] = conditional_accuracy(output.labels, _classified(found))
     return scores
 
 

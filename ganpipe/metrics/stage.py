@@ -13,11 +13,14 @@ from typing import Any
 import torch
 
 from ganpipe import paths, systems
-from ganpipe.config import Params
+from ganpipe.config import Evaluate, Params
+from ganpipe.core.inputs import Choice
 from ganpipe.core.spec import DataSpec
+from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import MetricError
 from ganpipe.files import write_json
+from ganpipe.metrics.attributes import attribute_scores
 from ganpipe.metrics.checks import check_pixels
 from ganpipe.metrics.copies import duplicate_share, nearness
 from ganpipe.metrics.extractors import unmet_need
@@ -27,7 +30,11 @@ from ganpipe.metrics.paired import paired_scores
 from ganpipe.metrics.per_class import write_per_class
 from ganpipe.metrics.reference import compared
 from ganpipe.metrics.score import Scores, named, rounded
+from ganpipe.metrics.translation import translation_scores
 from ganpipe.sampling.draw import given_fields
+
+PAIRED, TRANSLATION, ATTRIBUTES = "paired", "translation", "attributes"
+"""The keys of metrics.json for scores without an extractor."""
 
 SOUGHT = 500
 """Images of an output, and as many real ones, whose nearest training image is sought."""
@@ -49,20 +56,19 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
     spec = packed.spec
     fields = fields_of_outputs(samples, spec)
     n = min(compared(samples.count(SPACE), packed, field) for field in fields.values())
-    outputs = {output.name: output for output in read_outputs(samples, spec, n)}
+    system = systems.build(params.system, spec, params.train.seed).eval()
+    outputs = {output.name: output for output in read_outputs(samples, packed, given_fields(system), n)}
     for output in outputs.values():
         if spec.fields[output.field].kind == "image":
             check_pixels(output.items, "sample" if len(outputs) == 1 else f"sample {output.name}")
     fitting = _fitting_outputs(params.evaluate.extractors, spec, fields)
-    system = systems.build(params.system, spec, params.train.seed).eval()
     untrained = draw_outputs(system, packed, n, params.sample.seed)
     judges = {
         name: Judge(packed, reference, params.evaluate, output, untrained.get(name), _copies(params, packed, output))
         for name, output in outputs.items()
     }
     judged = {name: {output: judges[output].scores(name) for output in found} for name, found in fitting.items()}
-    paired = {name: paired_scores(packed, output, given_fields(system)) for name, output in outputs.items()}
-    _write(judged, {name: scores for name, scores in paired.items() if scores}, n, len(outputs) > 1, into)
+    _write(judged, _without_extractor(packed, outputs, system, params.evaluate), n, len(outputs) > 1, into)
     print(
         f"Look at the pictures in {samples_folder}, at {into / paths.METRICS.name}, and at all experiments with "
         "`ganpipe ui`.",
@@ -73,7 +79,8 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
 def summary(title: str, scores: Scores) -> str:
     """Return one line for a person: the distance, its floor, its value before training, and the main other scores."""
     before = f", before training: {scores['fd_untrained']:.3g}" if "fd_untrained" in scores else ""
-    parts = [f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}{before})"]
+    copied = f", copy of the input: {scores['fd_copy']:.3g}" if "fd_copy" in scores else ""
+    parts = [f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}{copied}{before})"]
     if "classes_covered" in scores:
         parts.append(f"{scores['classes_covered']} of {scores['classes']} classes")
     if "conditional_accuracy" in scores:
@@ -86,14 +93,33 @@ def summary(title: str, scores: Scores) -> str:
     return f"{title}: {', '.join(parts)}"
 
 
-def paired_summary(output: str, scores: Mapping[str, float]) -> str:
-    """Return one line for a person: both paired scores, each with those of the trivial predictions."""
+def _without_extractor(
+    packed: Packed, outputs: Mapping[str, Output], system: System, cfg: Evaluate
+) -> dict[str, dict[str, Scores]]:
+    """Return the scores that compare outputs with what is known of each, by the name of the block and the output."""
+    chosen = next((one.field for one in system.inputs.values() if isinstance(one, Choice)), "")
+    asked = chosen if chosen and packed.fields[chosen].kind == "attributes" else ""
+    names = system.data.names(asked)
+    found: dict[str, dict[str, Scores | None]] = {
+        PAIRED: {name: paired_scores(packed, output) for name, output in outputs.items()},
+        TRANSLATION: {name: translation_scores(packed, output, cfg) for name, output in outputs.items()},
+        ATTRIBUTES: {name: attribute_scores(packed, output, asked, names, cfg) for name, output in outputs.items()},
+    }
+    kept = {block: {name: scores for name, scores in by.items() if scores} for block, by in found.items()}
+    return {block: by for block, by in kept.items() if by}
+
+
+def beside_baselines(title: str, scores: Mapping[str, float]) -> str:
+    """Return one line for a person: every score, with those of the trivial predictions and of real data."""
+    endings = {"copy": "copy of the input", "mean_image": "mean image", "real": "real data"}
+    own = [name for name in scores if not any(name.endswith(f"_{ending}") for ending in endings)]
     parts = []
-    for score in ("l1", "psnr"):
-        beside = [("mean image", f"{score}_mean_image"), ("copy of the input", f"{score}_copy")]
-        trivial = ", ".join(f"{title}: {scores[key]:.3g}" for title, key in beside if key in scores)
-        parts.append(f"{score} {scores[score]:.3g} ({trivial})")
-    return f"paired, {output}: {', '.join(parts)}"
+    for name in own:
+        trivial = [
+            f"{what}: {scores[key]:.3g}" for ending, what in endings.items() if (key := f"{name}_{ending}") in scores
+        ]
+        parts.append(f"{name} {scores[name]:.3g}" + (f" ({', '.join(trivial)})" if trivial else ""))
+    return f"{title}: {', '.join(parts)}"
 
 
 def _fitting_outputs(extractors: Sequence[str], spec: DataSpec, fields: Mapping[str, str]) -> dict[str, list[str]]:
@@ -128,7 +154,7 @@ def _copies(params: Params, packed: Packed, output: Output) -> Scores:
     return scores
 
 
-def _write(judged: Judged, paired: Mapping[str, Scores], n: int, several: bool, into: Path) -> None:
+def _write(judged: Judged, others: Mapping[str, Mapping[str, Scores]], n: int, several: bool, into: Path) -> None:
     """Write both files, and print a line for every block of scores."""
     shares, accuracies = _by_class([scores for blocks in judged.values() for _, scores in blocks.values()])
     write_per_class(into / paths.PER_CLASS.name, rounded(shares), accuracies)
@@ -136,14 +162,15 @@ def _write(judged: Judged, paired: Mapping[str, Scores], n: int, several: bool, 
     for name, blocks in judged.items():
         by_output = {output: rounded(named(identity, scores)) for output, (identity, scores) in blocks.items()}
         content[name] = by_output if several else next(iter(by_output.values()))
-    if paired:
-        content["paired"] = rounded(dict(paired))
+    for block, outputs in others.items():
+        content[block] = {output: rounded(scores) for output, scores in outputs.items()}
     write_json(into / paths.METRICS.name, content)
     for name, blocks in judged.items():
         for output, (_, scores) in blocks.items():
             print(summary(f"{name}, {output}" if several else name, scores), flush=True)
-    for output, scores in paired.items():
-        print(paired_summary(output, scores), flush=True)
+    for block, outputs in others.items():
+        for output, scores in outputs.items():
+            print(beside_baselines(f"{block}, {output}", scores), flush=True)
 
 
 def _by_class(blocks: Sequence[Scores]) -> tuple[Scores, Scores]:

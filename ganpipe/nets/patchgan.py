@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.errors import ConfigError
+from ganpipe.nets.sizes import require_patches
 
 Norm = Literal["batch", "instance", "none"]
 
@@ -27,11 +27,7 @@ class PatchGAN(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], features: int, layers: int = 3, norm: Norm = "batch") -> None:
         super().__init__()
-        if layers and min(shape[1:]) >> layers < 3:
-            raise ConfigError(
-                f"images of {shape[2]} x {shape[1]} pixels are too small for a PatchGAN of {layers} layers; "
-                f"it needs {3 << layers} pixels, or fewer layers"
-            )
+        require_patches(*shape[1:], layers)
         strides = [2] * layers + [1] if layers else [1, 1]
         kernel, padding = (4, 1) if layers else (1, 0)
         found: list[nn.Module] = []

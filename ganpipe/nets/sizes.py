@@ -23,6 +23,39 @@ def halvings(height: int, width: int) -> int:
     return times
 
 
+def halved_to_one(height: int, width: int) -> int:
+    """Return how often the side of a square halves until one pixel is left: 8 times for 256.
+
+    Raises `ConfigError` for sides that are not a power of 2, 4 or more.
+    """
+    times = height.bit_length() - 1
+    if height != width or height != 1 << times or times < 2:
+        raise ConfigError(f"a U-Net takes squares of a power of 2, such as 64 or 256 pixels, not {width} x {height}")
+    return times
+
+
+def halved_to_few(height: int, width: int, most: int = 6) -> int:
+    """Return how often an image is halved until its shorter side is 2 or 3, at most six times: 5 times for 64x64.
+
+    Raises `ConfigError` for sides that do not halve evenly so often.
+    """
+    times = min(most, min(height, width).bit_length() - 2)
+    if times < 1 or height % (1 << times) or width % (1 << times):
+        raise ConfigError(
+            f"images of {width} x {height} pixels do not halve evenly to a few places; resize to 64, 128 or 256"
+        )
+    return times
+
+
+def require_patches(height: int, width: int, layers: int) -> None:
+    """Raise `ConfigError` where an image is too small for a PatchGAN with so many layers of stride 2."""
+    if layers and min(height, width) >> layers < 3:
+        raise ConfigError(
+            f"images of {width} x {height} pixels are too small for a PatchGAN of {layers} layers; "
+            f"it needs {3 << layers} pixels, or fewer layers"
+        )
+
+
 def require_quarters(height: int, width: int) -> None:
     """Raise `ConfigError` unless an image can be halved twice and doubled back."""
     if height % 4 or width % 4:

@@ -7,11 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.errors import ConfigError
-from ganpipe.nets.sizes import require_quarters
+from ganpipe.nets.sizes import halved_to_few, require_quarters
 from ganpipe.nets.upsampling import doubling
-
-_MOST = 6  # halvings of the discriminator
 
 
 class Generator(nn.Module):
@@ -87,11 +84,7 @@ class Discriminator(nn.Module):
     def __init__(self, shape: tuple[int, int, int], domains: int, features: int) -> None:
         super().__init__()
         channels, height, width = shape
-        times = min(_MOST, min(height, width).bit_length() - 2)
-        if times < 1 or height % (1 << times) or width % (1 << times):
-            raise ConfigError(
-                f"images of {width} x {height} pixels do not halve evenly to a few places; resize to 64, 128 or 256"
-            )
+        times = halved_to_few(height, width)
         widths = [channels, *(features << number for number in range(times))]
         layers: list[nn.Module] = []
         for ins, outs in zip(widths, widths[1:], strict=False):

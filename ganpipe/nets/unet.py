@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.errors import ConfigError
+from ganpipe.nets.sizes import halved_to_one
 from ganpipe.nets.upsampling import doubling
 
 _WIDEST = 8  # times the first number of maps
@@ -42,7 +42,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout_when_drawing, self.norm_when_drawing = dropout_when_drawing, norm_when_drawing
-        widths = [features * min(1 << level, _WIDEST) for level in range(_levels(*shape[1:]))]
+        widths = [features * min(1 << level, _WIDEST) for level in range(halved_to_one(*shape[1:]))]
         ins, outs = [shape[0], *widths[:-1]], [made, *widths[:-1]]
         last = len(widths) - 1
         self.down = nn.ModuleList(
@@ -87,14 +87,6 @@ class _BatchNorm(nn.BatchNorm2d):
         if self.of_picture:
             return F.instance_norm(maps, weight=self.weight, bias=self.bias, eps=self.eps)
         return super().forward(maps)
-
-
-def _levels(height: int, width: int) -> int:
-    """Return how often the side halves until one place is left."""
-    levels = height.bit_length() - 1
-    if height != width or height != 1 << levels or levels < 2:
-        raise ConfigError(f"a U-Net takes squares of a power of 2, such as 64 or 256 pixels, not {width} x {height}")
-    return levels
 
 
 def _down(ins: int, outs: int, normed: bool, first: bool) -> nn.Sequential:

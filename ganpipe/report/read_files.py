@@ -28,7 +28,7 @@ CAPTIONS = {
     "line": "Along a line through latent space",
     "arithmetic": "Sums and differences of latents",
     "truncation": "Latents drawn nearer and nearer to the mean",
-    "translations": "What the generator was given, what it made of it, and the target where there is one",
+    "strips": "What the generator was given, what it made of it, the target where there is one, and the way back",
     "nearest": "Samples beside their nearest items of the training data",
 }
 """The captions of the pictures of the sample stage by the name of the file, in the order of the page."""

@@ -1,7 +1,7 @@
 """The scores of metrics.json arranged for people: each with its meaning, and with the scores of simple baselines.
 
 Scores come in blocks: those of one extractor for one output of the system, or those of one output compared with its
-targets, row by row (`PAIRED`).
+targets, row by row, or with what is known of each (`COMPARED`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 Better = Literal["lower", "higher", ""]
 
-PAIRED = "paired"
-"""The key of metrics.json under which outputs are compared with their targets; no extractor is involved."""
+COMPARED = ("paired", "translation", "attributes")
+"""The keys of metrics.json under which outputs are compared with what is known of each; no extractor is involved."""
 
 _MEASURES: dict[str, tuple[str, Better, str]] = {
     "fid": ("FID", "lower", "Fréchet distance between features of Inception, with its verified weights"),
@@ -47,9 +47,18 @@ _MEASURES: dict[str, tuple[str, Better, str]] = {
 _PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
     "l1": ("Distance to the target, L1", "lower", "mean absolute difference from the target"),
     "psnr": ("PSNR", "higher", "peak signal-to-noise ratio against the target, in dB"),
+    "ssim": ("SSIM", "higher", "structural similarity to the target"),
+    "l1_differing": ("Distance where input and target differ, L1", "lower", "over the pixels that had to change"),
+    "differing_share": ("Pixels that differ", "", "share of pixels in which input and target are not equal"),
+    "sharpness": ("Sharpness", "", "mean slope between pixels, divided by that of real pictures: 1 is as sharp"),
+    "cycle_l1": ("Cycle error, L1", "lower", "between what was given and what came back of it; a copy has 0"),
+    "attribute_accuracy": ("Attributes as asked for", "higher", "share that a classifier sees, over all attributes"),
+    "attribute_accuracy_lowest": ("The same, lowest attribute", "higher", "of the attribute that fails most often"),
+    "attributes_kept": ("Attributes kept", "higher", "share of the other attributes that are as in the given picture"),
 }
-"""The same for scores that compare an output with its target."""
+"""The same for scores that compare an output with what is known of it."""
 
+_KEPT = "kept_"
 _KNOWN = _MEASURES | _PAIRED_MEASURES
 HEADLINES = (
     "fid", "fd", "kid_x1000", "kd_x1000", "valid_share", "precision", "recall", "coverage", "classes_covered",
@@ -124,7 +133,7 @@ def read_blocks(content: Mapping[str, Any]) -> list[Block]:
     """Arrange the content of metrics.json, block by block in its order, but with comparisons to targets last."""
     return [
         _block(name, found, output, scores)
-        for name, found in sorted(content.items(), key=lambda item: item[0] == PAIRED)
+        for name, found in sorted(content.items(), key=lambda item: item[0] in COMPARED)
         if isinstance(found, Mapping)
         for output, scores in _by_output(found).items()
     ]
@@ -174,12 +183,12 @@ def _by_output(found: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _block(name: str, found: Mapping[str, Any], output: str, scores: Mapping[str, Any]) -> Block:
-    identity = "" if name == PAIRED else str(scores.get("extractor", found.get("extractor", name)))
+    identity = "" if name in COMPARED else str(scores.get("extractor", found.get("extractor", name)))
     return Block(name, identity, arranged(scores), output)
 
 
 def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) -> Score:
-    title, better, about = _KNOWN.get(name, (name.replace("_", " "), "", ""))
+    title, better, about = _KNOWN.get(name) or _of_label(name)
     beside = {ending: numbers.get(_companion(name, ending)) for ending in _BESIDE}
     floor = beside["floor"] if beside["floor"] is not None else beside["real"]
     baselines = {called: value for ending, called in _BASELINES.items() if (value := beside[ending]) is not None}
@@ -187,6 +196,14 @@ def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) ->
     return Score(
         name, title, about, better, numbers[name], floor, beside["untrained"], beside["std"], classes, baselines
     )
+
+
+def _of_label(name: str) -> tuple[str, Better, str]:
+    """Return title, direction and explanation of a score whose name holds that of a label, or of an unknown one."""
+    if name.startswith(_KEPT):
+        label = name.removeprefix(_KEPT)
+        return f"Kept: {label}", "higher", f"share of outputs in which a classifier sees the {label} of the given row"
+    return name.replace("_", " "), "", ""
 
 
 def _companion(name: str, ending: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from ganpipe.core.batch import Batch, batch_size, to_stored
-from ganpipe.core.inputs import Choice, Constant, Given, Noise
+from ganpipe.core.inputs import Choice, Constant, Given, Noise, source_of
 from ganpipe.core.seed import seeded
 from ganpipe.core.system import System
 
@@ -32,10 +32,23 @@ class GivenSource(Protocol):
     def fetch(self, field: str, start: int, count: int) -> Tensor:
         """Return `count` rows of a field from `start` on, in network form; after the last comes the first again."""
 
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> Tensor | None:
+        """Return what should be made like `field` of those rows of `source` with these choices; None: unknown."""
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> Tensor | None:
+        """Return the label, or the attributes of these names, that those rows have by themselves; None: unknown."""
+
 
 def given_fields(system: System) -> tuple[str, ...]:
     """Return the fields of the `Given` inputs, in the order of the inputs."""
     return tuple(one.field for one in system.inputs.values() if isinstance(one, Given))
+
+
+def sources(system: System) -> Mapping[str, str]:
+    """Return the given field that each output is made from, by the name of the output; see `source_of`."""
+    given = given_fields(system)
+    found = {output: source_of(field, given) for output, field in system.outputs.items()}
+    return {output: source for output, source in found.items() if source is not None}
 
 
 def given_spaces(system: System) -> tuple[str, ...]:
@@ -63,7 +76,7 @@ def draw_inputs(system: System, n: int, seed: int, given: GivenSource | None = N
     """Yield the inputs of the first `n` items of this seed, at most `BLOCK` items at a time, on the system's device.
 
     Noise and choices come from the seed, in the order in which the system declares them. Given rows come from `given`,
-    in order, and after the last comes the first again. Raises `ValueError` if they are needed and `given` is None.
+    in its order, and after the last comes the first again. Raises `ValueError` if they are needed and `given` is None.
     """
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, n, BLOCK):

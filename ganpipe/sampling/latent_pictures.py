@@ -86,10 +86,11 @@ def truncation(system: System, inputs: Batch, seed: int) -> Batch:
     return joined(rows)
 
 
-def per_choice(system: System, inputs: Batch) -> Mapping[str, Batch]:
+def per_choice(system: System, inputs: Batch, own: Tensor | None = None) -> Mapping[str, Batch]:
     """Return the inputs once for each class, or for each attribute alone, by the name of the class or attribute.
 
-    Raises `ValueError` where the system has no `Choice`.
+    Where the items have attributes of their `own`, each attribute is turned over instead: off to on, on to off. Raises
+    `ValueError` where the system has no `Choice`.
     """
     chosen = next(((name, one.field) for name, one in system.inputs.items() if isinstance(one, Choice)), None)
     if chosen is None:
@@ -101,6 +102,9 @@ def per_choice(system: System, inputs: Batch) -> Mapping[str, Batch]:
         values = torch.arange(len(names), device=device)
     else:
         values = torch.eye(len(names), device=device)
+        if own is not None:
+            turned = (own.to(device) - values[:, None]).abs()
+            return {word: {**inputs, name: turned[at]} for at, word in enumerate(names)}
     return {word: {**inputs, name: value.expand(n, *value.shape)} for word, value in zip(names, values, strict=True)}
 
 

@@ -16,7 +16,7 @@ NEEDS: Mapping[Picture, tuple[type[Input], ...]] = {
     "arithmetic": (Noise,),
     "truncation": (Noise,),
     "nearest": (),
-    "translations": (Given,),  # each given row beside its output and the wanted row
+    "strips": (Given,),  # each given row beside its output, the wanted row, and what the way back makes of the output
 }
 """Every picture that `sample.pictures` may name, with the kinds of inputs that it varies or shows."""
 

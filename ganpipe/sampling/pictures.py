@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ganpipe.config import Sample
 from ganpipe.core.batch import Batch, batch_size, to_stored
-from ganpipe.core.inputs import Given
+from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
 from ganpipe.pictures import DRAWN, as_images, grid, labelled, sheet, strip
-from ganpipe.sampling.draw import GivenSource, Items, all_inputs, given_fields, given_spaces, render
+from ganpipe.sampling.draw import GivenSource, Items, all_inputs, choices, given_fields, render, sources
 from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, line, per_choice, slerp, truncation, walk
 
 COMPARED = 8
@@ -29,6 +30,7 @@ class Plan:
     inputs: Batch
     columns: int
     labels: Sequence[str] = ()
+    first: np.ndarray | None = None  # a row of given pictures above, in stored form; its label is the first
 
 
 def plans(system: System, cfg: Sample, given: GivenSource | None) -> Iterator[tuple[str, Plan]]:
@@ -55,20 +57,47 @@ def preview(system: System, inputs: Batch, made: Items, given: GivenSource | Non
     return side_by_side(system, inputs, made, given)
 
 
-def side_by_side(system: System, inputs: Batch, made: Items, given: GivenSource | None) -> Image.Image:
-    """Return a picture of the first items: given rows, outputs and, where they are known, the wanted rows."""
+def side_by_side(
+    system: System, inputs: Batch, made: Items, given: GivenSource | None, back: Items | None = None
+) -> Image.Image:
+    """Return a picture of the first items: of each output the row it was made from, it, the wanted row if it is known.
+
+    `back` holds what came back of the outputs by the name of the given field, and is shown beside; None: nothing.
+    """
     count = min(COMPARED, batch_size(inputs))
-    columns = [
-        (name, as_images(to_stored(kind, inputs[name][:count]).cpu().numpy(), kind))
-        for name, kind in _shown_given(system).items()
-    ]
-    columns += [(f"made: {name}", as_images(made[name][:count], kind)) for name, kind in shown_outputs(system).items()]
-    if given is None:
-        return strip(columns)
-    for field, kind in _targets(system).items():
-        wanted = to_stored(kind, given.fetch(field, 0, count)).numpy()
-        columns.append((f"wanted: {field}", as_images(wanted, kind)))
+    made_from, rows = sources(system), _shown_rows(system, inputs, count)
+    columns = [rows[field] for field in rows if field not in made_from.values()]
+    shown: set[str] = set()
+    for output, kind in shown_outputs(system).items():
+        source = made_from.get(output, "")
+        if source in rows and source not in shown:
+            columns.append(rows[source])
+            shown.add(source)
+        columns.append((f"made: {output}", as_images(made[output][:count], kind)))
+        if (wanted := _wanted(system, inputs, output, given, count)) is not None:
+            columns.append((f"wanted: {system.outputs[output]}", as_images(wanted, kind)))
+        if back and source in back:
+            columns.append((f"back: {source}", as_images(back[source][:count])))
     return strip(columns)
+
+
+def _shown_rows(system: System, inputs: Batch, count: int) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the first rows of each given field that can be shown, with the name of the input."""
+    found = {}
+    for field, kind in _shown_given(system).items():
+        name = _input_of(system, field)
+        found[field] = name, as_images(to_stored(kind, inputs[name][:count]).cpu().numpy(), kind)
+    return found
+
+
+def _wanted(system: System, inputs: Batch, output: str, given: GivenSource | None, count: int) -> np.ndarray | None:
+    """Return what the first items of an output should equal, in stored form; None where it is not known."""
+    field, source = system.outputs[output], sources(system).get(output)
+    if given is None or source is None:
+        return None
+    chosen = choices(system, {name: values[:count] for name, values in inputs.items()})
+    wanted = given.wanted(field, source, 0, count, chosen)
+    return None if wanted is None else to_stored(system.data.fields[field].kind, wanted).numpy()
 
 
 def shown_outputs(system: System) -> Mapping[str, Kind]:
@@ -77,15 +106,8 @@ def shown_outputs(system: System) -> Mapping[str, Kind]:
 
 
 def _shown_given(system: System) -> Mapping[str, Kind]:
-    """Return the kind of each given input that can be shown, by its name."""
-    return _drawn(system, {name: one.field for name, one in system.inputs.items() if isinstance(one, Given)})
-
-
-def _targets(system: System) -> Mapping[str, Kind]:
-    """Return the kinds of the fields that outputs should look like and that are in the space of a given row."""
-    spaces, given, known = given_spaces(system), given_fields(system), system.data.fields
-    fields = [field for field in dict.fromkeys(system.outputs.values()) if field not in given]
-    return _drawn(system, {field: field for field in fields if known[field].space in spaces})
+    """Return the kind of each given field that can be shown."""
+    return _drawn(system, {field: field for field in given_fields(system)})
 
 
 def _drawn(system: System, fields: Mapping[str, str]) -> Mapping[str, Kind]:
@@ -95,6 +117,8 @@ def _drawn(system: System, fields: Mapping[str, str]) -> Mapping[str, Kind]:
 
 
 def _sheet(items: np.ndarray, kind: Kind, plan: Plan) -> Image.Image:
+    if plan.first is not None:
+        items = np.concatenate([plan.first, items])
     if plan.labels:
         return labelled(grid(as_images(items, kind), plan.columns), plan.labels)
     return sheet(items, plan.columns)
@@ -105,9 +129,32 @@ def _grid(system: System, cfg: Sample, given: GivenSource | None) -> Plan:
 
 
 def _classes(system: System, cfg: Sample, given: GivenSource | None) -> Plan:
-    found = per_choice(system, all_inputs(system, cfg.grid, cfg.seed, given))
+    inputs = all_inputs(system, cfg.grid, cfg.seed, given)
+    found = per_choice(system, inputs, _own_attributes(system, cfg.grid, given))
     together = {name: torch.cat([inputs[name] for inputs in found.values()]) for name in system.inputs}
-    return Plan(together, cfg.grid, tuple(found))
+    first = _alike(system, inputs)
+    return Plan(together, cfg.grid, (*(["given"] if first is not None else []), *found), first)
+
+
+def _own_attributes(system: System, count: int, given: GivenSource | None) -> Tensor | None:
+    """Return the attributes that the first given rows have by themselves; None: there are none."""
+    for one in system.inputs.values():
+        if isinstance(one, Choice) and system.data.fields[one.field].kind == "attributes" and given_fields(system):
+            return given.own(one.field, system.data.names(one.field), 0, count) if given is not None else None
+    return None
+
+
+def _alike(system: System, inputs: Batch) -> np.ndarray | None:
+    """Return the given pictures in stored form, if outputs are made from them that have their shape."""
+    output, field = next(iter(system.outputs.items()))
+    source, known = sources(system).get(output), system.data.fields
+    if source is None or known[source].kind != "image" or known[source].shape != known[field].shape:
+        return None
+    return to_stored("image", inputs[_input_of(system, source)]).cpu().numpy()
+
+
+def _input_of(system: System, field: str) -> str:
+    return next(name for name, one in system.inputs.items() if isinstance(one, Given) and one.field == field)
 
 
 def _pairs(system: System, cfg: Sample, given: GivenSource | None) -> tuple[Batch, Batch]:

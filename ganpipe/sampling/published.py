@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -87,7 +87,7 @@ class Generator:
         count = source.most if n is None else n
         if count < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
-        blocks = list(self.blocks(count, seed, label, attributes, source))
+        blocks = [made for _, made in self.blocks(count, seed, label, attributes, source)]
         made = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         return made if len(made) > 1 else next(iter(made.values()))
 
@@ -98,8 +98,8 @@ class Generator:
         label: SupportsIndex | str | None = None,
         attributes: Mapping[str, bool] | None = None,
         given: GivenSource | None = None,
-    ) -> Iterator[Items]:
-        """Return the outputs of the first `n` items of this seed block by block, as `sample` does for all together.
+    ) -> Iterator[tuple[Batch, Items]]:
+        """Return inputs and outputs of the first `n` items of this seed block by block, see `sample`.
 
         Raises `ValueError` at once for a class or an attribute that is unknown or not taken.
         """
@@ -112,11 +112,13 @@ class Generator:
             asked.append((name, (slice(None), self._attribute_number(attribute, field)), float(on)))
         return self._blocks(draw_inputs(self.system, n, seed, given), seed, asked)
 
-    def _blocks(self, drawn: Iterable[Batch], seed: int, asked: list[tuple[str, Any, float]]) -> Iterator[Items]:
+    def _blocks(
+        self, drawn: Iterable[Batch], seed: int, asked: list[tuple[str, Any, float]]
+    ) -> Iterator[tuple[Batch, Items]]:
         for number, inputs in enumerate(drawn):
             for name, place, value in asked:
                 inputs[name][place] = value
-            yield render_block(self.system, inputs, seed, number)
+            yield inputs, render_block(self.system, inputs, seed, number)
 
     def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
         """Return the input that chooses a field of this kind, and the field."""
@@ -168,6 +170,12 @@ class _ArraySource:
         rows = self._rows[field]
         return rows[torch.arange(start, start + count) % len(rows)]
 
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> None:
+        return None
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> None:
+        return None
+
 
 def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:
     dtype, row = STORED_TYPES[field.kind], field.stored_shape
@@ -176,18 +184,20 @@ def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:
     return to_network(field.kind, torch.from_numpy(array))
 
 
-def load_generator(path: str | Path) -> Generator:
+def load_generator(path: str | Path, options: Mapping[str, Any] | None = None) -> Generator:
     """Load a published generator from its folder, or from either of its two files.
 
-    Raises `CheckpointError` if a file is missing, has another format or does not match its description, and if frozen
-    networks of the system have other weights here.
+    `options` of its system take the place of those that it was trained with: of those that matter for drawing alone,
+    see `SystemConfig.drawing`. Raises `CheckpointError` if a file is missing, has another format or does not match its
+    description, and if frozen networks of the system have other weights here; `ConfigError` for other options.
     """
     folder = folder_of(Path(path))
     description = read_description(folder)
     weights = read_weights(folder, description["sha256"])
     where = str(folder / DESCRIPTION)
     spec = parse(DataSpec, description["data"], where, prefix="data.")
-    system = systems.build(SystemSection(**description["system"]), spec, seed=0, where=where)
+    section = systems.drawing_section(SystemSection(**description["system"]), options or {}, where)
+    system = systems.build(section, spec, seed=0, where=where)
     for adversary in system.adversaries:
         delattr(system, adversary)
     system.adversaries = ()  # type: ignore[misc]  # of this system alone: there is no adversary to ask

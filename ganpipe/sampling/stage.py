@@ -22,6 +22,7 @@ from ganpipe.machine import prepare_device
 from ganpipe.metrics.copies import JUDGED, nearness, summary
 from ganpipe.pictures import as_images, grid, labelled, save_png
 from ganpipe.progress import progress, say
+from ganpipe.sampling.cycles import PREFIX, goes_back, sent_back
 from ganpipe.sampling.draw import Items, all_items, choices, given_spaces, items, most_items
 from ganpipe.sampling.pictures import COMPARED, draw_plan, plans, side_by_side
 from ganpipe.sampling.published import Generator, load_generator
@@ -33,10 +34,12 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     """Draw `sample.count` items from the generator in the folder `model` into `samples.h5` in the folder `into`.
 
     Pixels are quantised here, once, and evaluated as written. A generator that makes its items from rows of the data
-    takes them from the held-out rows of `packed`, in order. Without noise or a choice it makes one item of each row.
-    Raises `CheckpointError` for a generator that cannot be loaded, `DataError` for data it was not trained on.
+    takes them from the held-out rows of `packed`, see `GivenRows`. Without noise or a choice it makes one item of each
+    row. Where the generator can make what it was given, samples.h5 also holds what it makes of its own outputs, see
+    `sampling.cycles`. Raises `CheckpointError` for a generator that cannot be loaded, `DataError` for data it was not
+    trained on.
     """
-    generator = load_generator(model)
+    generator = load_generator(model, params.sample.options)
     generator.system.to(prepare_device(params.runtime))
     data = Packed.open(packed / paths.PACKED_FILE.name)
     require_same_fields(generator, data)
@@ -68,36 +71,41 @@ def _write_samples(system: System, given: GivenRows, params: Params, path: Path)
         licence="as the training data",
         citation="",
         transform="none",
-        extra={"outputs": json.dumps(dict(system.outputs), sort_keys=True)},
+        extra={
+            "outputs": json.dumps(dict(system.outputs), sort_keys=True),
+            "options": json.dumps(params.sample.options or {}, sort_keys=True),
+        },
     )
     blocks = _blocks(system, count, seed, given)
     write_packed(path, about, _sample_fields(system), {SPACE: SpaceRows(count, blocks)})
 
 
 def _sample_fields(system: System) -> dict[str, Field]:
-    """Return the fields of samples.h5: the outputs, the choices and the row numbers of given rows."""
+    """Return the fields of samples.h5: outputs, what comes back of them, choices, and row numbers of given rows."""
     known = system.data.fields
     made = {output: known[field] for output, field in system.outputs.items()}
+    made |= {PREFIX + field: known[field] for field in goes_back(system)}
     chosen = {one.field: known[one.field] for one in system.inputs.values() if isinstance(one, Choice)}
     fields = {name: field.model_copy(update={"space": SPACE}) for name, field in (made | chosen).items()}
     return fields | {f"row_{space}": Field(kind="row", shape=(), space=SPACE) for space in given_spaces(system)}
 
 
 def _blocks(system: System, count: int, seed: int, given: GivenRows) -> Iterator[Items]:
-    """Yield blocks of outputs, with the choices and the row numbers of given rows."""
+    """Yield blocks of outputs, with what comes back of them, the choices and the row numbers of given rows."""
     spaces, done = given_spaces(system), 0
     with progress("Sampling", total=count, unit="img") as bar:
-        for inputs, made in items(system, count, seed, given):
+        for number, (inputs, made) in enumerate(items(system, count, seed, given)):
             n = batch_size(inputs)
-            taken = {f"row_{space}": _rows(given, space, done, n) for space in spaces}
-            yield {**made, **choices(system, inputs), **taken}
+            taken = {f"row_{space}": given.numbers(space, done, n) for space in spaces}
+            back = sent_back(system, inputs, made, given, done, seed, number)
+            yield {
+                **made,
+                **{PREFIX + field: values for field, values in back.items()},
+                **choices(system, inputs),
+                **taken,
+            }
             done += n
             bar.advance(n)
-
-
-def _rows(given: GivenRows, space: str, start: int, count: int) -> np.ndarray:
-    held_out = given.rows(space)
-    return held_out.start + np.arange(start, start + count, dtype=np.int64) % len(held_out)
 
 
 def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path) -> None:
@@ -106,9 +114,11 @@ def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path)
     for name, plan in plans(system, params.sample, given):
         for number, (output, picture) in enumerate(draw_plan(system, plan, params.sample.seed).items()):
             save_png(picture, into / (f"{name}_{output}.png" if number else f"{name}.png"))
-    if "translations" in params.sample.pictures:
-        inputs, made = all_items(system, min(COMPARED, most_items(system, COMPARED, given)), params.sample.seed, given)
-        save_png(side_by_side(system, inputs, made, given), into / "translations.png")
+    if "strips" in params.sample.pictures:
+        seed = params.sample.seed
+        inputs, made = all_items(system, min(COMPARED, most_items(system, COMPARED, given)), seed, given)
+        back = sent_back(system, inputs, made, given, 0, seed, 0)
+        save_png(side_by_side(system, inputs, made, given, back), into / "strips.png")
 
 
 def _draw_nearest(system: System, packed: Packed, given: GivenRows, params: Params, into: Path) -> None:

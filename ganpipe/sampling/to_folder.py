@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image
 
 from ganpipe import paths
+from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.spec import Field
+from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
 from ganpipe.progress import progress
-from ganpipe.sampling.draw import given_spaces, most_items
+from ganpipe.sampling.draw import choices, given_fields, given_spaces, most_items, sources
 from ganpipe.sampling.published import Generator, load_generator
 from ganpipe.sampling.stage import require_same_fields
 
@@ -29,9 +31,10 @@ def sample_to_folder(
     `label` is the class to draw, `on` and `off` are attributes to turn on and off; all others are drawn evenly.
 
     Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
-    output has these names, each further one `000000_<output>.png`. A file depends on the seed and on what is asked for
-    alone, not on `n`. Rows that a generator is given are the held-out ones of `data/packed`, in order; one without
-    noise or a choice makes one item of each. The folder gets its name when it is complete. Raises `ConfigError` for a
+    output has these names, each further one `000000_<output>.png`. Beside them stand the pictures that they were made
+    from, `000000_given_<field>.png`, and where it is known what they should be, `000000_wanted_<field>.png`. A file
+    depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones of `data/packed`, in a mixed order; without
+    noise or a choice one item is made of each. The folder gets its name when it is complete. Raises `ConfigError` for a
     folder that is not empty or belongs to the pipeline, a class or an attribute that is unknown or not taken,
     `CheckpointError` for a generator that cannot be loaded, and `DataError` for data it was not trained on.
     """
@@ -48,16 +51,32 @@ def sample_to_folder(
         raise ConfigError(str(error)) from None
     with _appearing(out) as folder, progress("Sampling", total=count, unit="items") as bar:
         done = 0
-        for block in blocks:
-            size = len(next(iter(block.values())))
+        for inputs, made in blocks:
+            size = batch_size(inputs)
             for place, (output, field) in enumerate(generator.system.outputs.items()):
-                suffix = f"_{output}" if place else ""
-                for number, item in enumerate(block[output], start=done):
-                    _write(item, generator.data.fields[field], folder / f"{number:06d}{suffix}")
+                _write(made[output], generator.data.fields[field], folder, done, f"_{output}" if place else "")
+            for suffix, field, items in _beside(generator.system, inputs, given, done, size):
+                _write(items, generator.data.fields[field], folder, done, suffix)
             done += size
             bar.advance(size)
     fewer = f", not {n}: one of each held-out row" if count < n else ""
     return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
+
+
+def _beside(
+    system: System, inputs: Batch, given: GivenRows | None, start: int, count: int
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield given pictures and, where they are known, wanted ones: the end of the file name, the field, the items."""
+    if given is None:
+        return
+    chosen = choices(system, inputs)
+    for field in given_fields(system):
+        if system.data.fields[field].kind == "image":
+            yield f"_given_{field}", field, to_stored("image", given.fetch(field, start, count)).numpy()
+    for output, source in sources(system).items():
+        field = system.outputs[output]
+        if (wanted := given.wanted(field, source, start, count, chosen)) is not None:
+            yield f"_wanted_{field}", field, to_stored(system.data.fields[field].kind, wanted).numpy()
 
 
 def _require_free(out: Path) -> None:
@@ -90,10 +109,12 @@ def _appearing(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _write(item: np.ndarray, field: Field, path: Path) -> None:
-    """Write one item in stored form: an image as PNG, numbers as CSV that gives back the same float32."""
-    if field.kind == "image":
-        Image.fromarray(item[..., 0] if item.shape[-1] == 1 else item).save(f"{path}.png")
-        return
-    header = ",".join(field.names) if field.kind == "sequence" else ""
-    np.savetxt(f"{path}.csv", np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")
+def _write(items: np.ndarray, field: Field, folder: Path, start: int, suffix: str) -> None:
+    """Write items in stored form: images as PNG, numbers as CSV that gives back the same float32."""
+    for number, item in enumerate(items, start):
+        path = folder / f"{number:06d}{suffix}"
+        if field.kind == "image":
+            Image.fromarray(item[..., 0] if item.shape[-1] == 1 else item).save(f"{path}.png")
+            continue
+        header = ",".join(field.names) if field.kind == "sequence" else ""
+        np.savetxt(f"{path}.csv", np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")

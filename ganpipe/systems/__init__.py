@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ganpipe.config import SystemSection, choose, parse
+from ganpipe.errors import ConfigError
 from ganpipe.systems.configs import SystemConfig
 
 if TYPE_CHECKING:
@@ -36,6 +38,21 @@ def configure(section: SystemSection, where: str = "params.yaml") -> SystemConfi
     name = choose("system.name", section.name, SYSTEMS, where)
     model: type[SystemConfig] = importlib.import_module(f"{__name__}.configs.{name}").Config
     return parse(model, section.options, where, prefix="system.")
+
+
+def drawing_section(section: SystemSection, options: Mapping[str, Any], where: str) -> SystemSection:
+    """Return a system with some of its options replaced, by name, that matter for drawing alone.
+
+    Raises `ConfigError` that names the place `where` for an option of another kind, or an unfitting value.
+    """
+    able = configure(section, where).drawing
+    for name in options:
+        if name not in able:
+            there = f"those of system.name = {section.name!r} are {', '.join(able)}" if able else "it has none"
+            raise ConfigError(f"{where}: {name} is no option of {section.name} that matters for drawing alone; {there}")
+    changed = SystemSection(name=section.name, **section.options | dict(options))
+    configure(changed, where)
+    return changed
 
 
 def build(section: SystemSection, data: DataSpec, seed: int, where: str = "params.yaml") -> System:

@@ -61,7 +61,7 @@ class CycleGAN(System):
         """One step of both generators, then one of both discriminators, which see pictures of the pools."""
         batch = it.next_batch()
         made = (yield Update("translators", self.translators_loss, batch)).tensors
-        pooled = {f"fake_{name}": pool.exchange(made[f"fake_{name}"]) for name, pool in self.pools.items()}
+        pooled = {f"fake_{name}": self._exchanged(name, made[f"fake_{name}"]) for name in _OTHER}
         yield Update("discriminators", self.discriminators_loss, {**batch, **pooled})
 
     def translators_loss(self, batch: Batch) -> tuple[Terms, Batch]:
@@ -97,6 +97,11 @@ class CycleGAN(System):
     def realness(self, batch: Batch) -> Float[Tensor, " n"]:
         """Return the mean output over the patches and over both discriminators."""
         return torch.stack([judge(batch[name]).mean(dim=(1, 2)) for name, judge in self.discriminators.items()]).mean(0)
+
+    def _exchanged(self, name: str, made: Tensor) -> Tensor:
+        pool = self.pools[name]
+        assert isinstance(pool, ImagePool)
+        return pool.exchange(made)
 
     def _named(self, name: str, terms: Terms) -> Terms:
         return {f"{term}_{name}": value for term, value in terms.items()}

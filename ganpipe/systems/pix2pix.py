@@ -15,7 +15,7 @@ from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import OBJECTIVES, wasserstein_critic, wasserstein_generator
 from ganpipe.losses.penalties import gradient_penalty
 from ganpipe.nets.layers import init_normal
-from ganpipe.nets.patchgan import PatchGAN
+from ganpipe.nets.patchgan import Norm, PatchGAN
 from ganpipe.nets.unet import UNet
 from ganpipe.systems.configs import pix2pix as config
 
@@ -50,7 +50,7 @@ class Pix2Pix(System):
         self.adversaries = ("discriminator",) if cfg.adversarial_weight else ()  # type: ignore[misc]
         if self.adversaries:
             shape = (given[0] + wanted[0], *wanted[1:])
-            norm = "batch" if self.objective else "instance"
+            norm: Norm = "batch" if self.objective else "instance"
             network = PatchGAN(shape, cfg.features_discriminator, cfg.patch_layers, norm)
             self.discriminator = network.apply(init_normal)
 

@@ -53,7 +53,9 @@ def test_two_outputs_have_a_block_each(capsys: pytest.CaptureFixture[str]) -> No
     made = {"fake_b": column(b), "fake_a": column(255 - a), **rows("a", packed), **rows("b", packed)}
     write_samples(paths.SAMPLES_FILE, made, {"fake_b": "b", "fake_a": "a"})
     found = scored(params)
-    assert set(found) == {"schema", "n_fake", "n_real", "pixel"} and found["n_fake"] == shapes.HELD_OUT
+    assert set(found) == {"schema", "n_fake", "n_real", "pixel", "translation"}
+    assert found["n_fake"] == shapes.HELD_OUT
+    assert found["translation"].keys() == {"fake_a", "fake_b"}
     assert found["pixel"].keys() == {"fake_a", "fake_b"}
     assert found["pixel"]["fake_b"]["fd"] < found["pixel"]["fake_a"]["fd"]
     assert found["pixel"]["fake_a"]["extractor"] == found["pixel"]["fake_b"]["extractor"] == "pixel1024"
@@ -84,7 +86,9 @@ def test_a_translation_is_compared_with_its_target(capsys: pytest.CaptureFixture
     found = scored(params)
     assert found["pixel"]["fd"] > 0, "one output: no level for it"
     scores = found["paired"]["translated"]
-    assert scores.keys() == {f"{score}{of}" for score in ("l1", "psnr") for of in ("", "_mean_image", "_copy")}
+    of = ("", "_mean_image", "_copy")
+    measured = {f"{score}{ending}" for score in ("l1", "psnr", "l1_differing") for ending in of}
+    assert scores.keys() == {*measured, "differing_share"}
     apart = made.astype(float) - target
     assert scores["l1"] == pytest.approx(np.abs(apart).mean() / 255, rel=1e-5)
     copied = packed.slice("a", test).astype(float) - target

@@ -74,7 +74,7 @@ class Idx:
 
 @dataclass(frozen=True)
 class Edges:
-    """The format of MNIST read as pairs: the field b is the picture with a margin, a its outlines as Sobel finds them."""
+    """The format of MNIST read as pairs: the field b is the picture with a margin, a its edges by Sobel's filters."""
 
     parts: tuple[IdxPart, ...]
     margin: int  # black pixels added on each side
@@ -283,6 +283,8 @@ class Dataset:
     terms: str = ""  # the licence in two or three words
     crop: int | None = None  # default side of the centre crop, pixels; None: the largest centre square
     size: int | None = None  # default side of the packed images, pixels; None: as published
+    counterparts: tuple[str, ...] = ()  # fields: rows that agree in them show the same thing, in another class or style
+    aligned: tuple[str, ...] = ()  # splits: row i of one space and row i of another show the same thing
 
     @property
     def nbytes(self) -> int | None:

@@ -145,6 +145,7 @@ EMOJI = Dataset(
     splits=(("train", 10_800), ("valid", 560), ("test", 1196)),
     terms="by vendor",
     size=_SIZE,
+    counterparts=("caption",),
 )
 
 EMOJI_LINES = Dataset(
@@ -210,6 +211,7 @@ EMOJI_STYLES = Dataset(
     splits=(("train", 1510), ("test", 320)),
     terms="by vendor",
     size=_SIZE,
+    aligned=("test",),
 )
 
 EMOJI_TONES = Dataset(
@@ -231,6 +233,7 @@ EMOJI_TONES = Dataset(
     splits=(("train", 6696), ("test", 720)),
     terms="by vendor",
     size=_SIZE,
+    counterparts=("vendor", "person"),
 )
 
 EMOJI_SETS = (EMOJI, EMOJI_LINES, OPENMOJI_LINES, EMOJI_SHADING, EMOJI_STYLES, EMOJI_TONES)

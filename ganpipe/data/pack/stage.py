@@ -21,6 +21,7 @@ from ganpipe.data.pack.rows import ReadySet, ready_set
 from ganpipe.data.packed.columns import Block, Fingerprint, canonical_json, ends, length
 from ganpipe.data.packed.file import HINTS, About, Packed, SpaceRows, clipped, write_packed
 from ganpipe.data.packed.preview import draw_preview
+from ganpipe.data.packed.targets import ALIGNED, COUNTERPARTS
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import replacing, write_json
 from ganpipe.paths import MANIFEST, PACKED_FILE, PARAMS
@@ -146,7 +147,8 @@ def _require_published_rows(dataset: Dataset, ready: ReadySet, provenance: Mappi
 
 
 def _about(dataset: Dataset, ready: ReadySet, provenance: str) -> About:
-    extra = {HINTS: canonical_json(ready.hints)} if ready.hints else {}
+    told = {HINTS: ready.hints, COUNTERPARTS: dataset.counterparts, ALIGNED: dataset.aligned}
+    extra = {name: canonical_json(values) for name, values in told.items() if values}
     return About(dataset.name, provenance, dataset.licence, dataset.citation, ready.transform, extra)
 
 

@@ -163,10 +163,11 @@ def _edges(dataset: Dataset, raw: Path) -> Table:
     due = tuple(side - 2 * margin for side in dataset.image_shape[1:])
     parts = [_idx_part(part, dataset, raw, due) for part in dataset.layout.parts]
     around = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+    pairs: list[Block] = []
     for part in parts:
-        part["b"] = np.pad(part.pop("image"), around)
-        part["a"] = sobel_edges(part["b"])
-    return _of_parts([part.split for part in dataset.layout.parts], parts)
+        images = np.pad(part["image"], around)
+        pairs.append({"a": sobel_edges(images), "b": images, "label": part["label"]})
+    return _of_parts([part.split for part in dataset.layout.parts], pairs)
 
 
 def sobel_edges(images: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w c"]:

@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from ganpipe.core.batch import to_network
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.splits import held_out
+from ganpipe.data.packed.targets import UNKNOWN, Chosen, target_rows
+
+_SEED = 0
 
 
 class GivenRows:
-    """The held-out rows of every space, in order, again from the first one after the last."""
+    """The held-out rows of every space in a mixed order, again from the first one after the last.
+
+    The order is the same for all spaces of equally many rows, whose rows may belong together. It is mixed because rows
+    are often sorted by class: the first ones alone would show and score a few classes.
+    """
 
     def __init__(self, packed: Packed) -> None:
         self._packed = packed
-        self._rows = {space: held_out(packed, space) for space in packed.spaces}
+        self._order = {
+            space: np.random.default_rng(_SEED).permutation(np.array(held_out(packed, space), np.int64))
+            for space in packed.spaces
+        }
 
     def count(self, space: str) -> int:
         """Return how many different rows of a space there are."""
-        return len(self._rows[space])
-
-    def rows(self, space: str) -> range:
-        """Return the rows of a space: their numbers in the packed file."""
-        return self._rows[space]
+        return len(self._order[space])
 
     def fetch(self, field: str, start: int, count: int) -> Tensor:
-        """Return `count` rows of a field from the row number `start` on, in network form on the CPU."""
+        """Return `count` rows of a field from `start` on in this order, in network form on the CPU."""
         told = self._packed.fields[field]
-        rows = self._rows[told.space]
-        chosen = rows.start + np.arange(start, start + count) % len(rows)
-        return to_network(told.kind, torch.from_numpy(self._packed.read_rows(field, chosen)))
+        return self._read(field, self.numbers(told.space, start, count))
+
+    def numbers(self, space: str, start: int, count: int) -> Int64[np.ndarray, " n"]:
+        """Return the numbers in the packed file of the rows that `fetch` returns."""
+        order = self._order[space]
+        return order[np.arange(start, start + count) % len(order)]
+
+    def wanted(self, field: str, source: str, start: int, count: int, chosen: Chosen) -> Tensor | None:
+        """Return what should be made like `field` of the rows that `fetch` returns of `source`; None: it is not known.
+
+        In network form on the CPU. `chosen` are the choices of each item, see `targets.target_rows`.
+        """
+        rows = target_rows(
+            self._packed, field, source, self.numbers(self._packed.fields[source].space, start, count), chosen
+        )
+        return None if rows is None or (rows == UNKNOWN).any() else self._read(field, rows)
+
+    def own(self, field: str, names: Sequence[str], start: int, count: int) -> Tensor:
+        """Return what the rows that `fetch` returns have by themselves in a field: their label, their attributes.
+
+        Of attributes only the columns of these `names`.
+        """
+        values, told = self.fetch(field, start, count), self._packed.fields[field]
+        return values if told.kind != "attributes" else values[:, [told.names.index(name) for name in names]]
+
+    def _read(self, field: str, rows: Int64[np.ndarray, " n"]) -> Tensor:
+        return to_network(self._packed.fields[field].kind, torch.from_numpy(self._packed.read_rows(field, rows)))

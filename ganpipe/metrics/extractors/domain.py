@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +39,9 @@ _GRID = 16  # larger first-stage maps are averaged to this: the weights and most
 
 Images = UInt8[np.ndarray, "n h w c"]
 Indices = Int64[np.ndarray, " _"]
+
+Cost = Callable[[Tensor, Shaped[np.ndarray, "n ..."]], Tensor]
+"""Of logits (n, outputs) and the labels of n images: a scalar."""
 
 _BATCH = 64
 _LR = 3e-3
@@ -126,12 +129,11 @@ class DomainExtractor:
         `required_accuracy`: features of a classifier that does not know its classes measure nothing.
         """
         _check_labelled(images, labels, classes)
-        train, held_out = _split(labels, seed)
-        network = _initialised(images, train, len(classes), seed)
-        _train(network, images, labels, train, epochs, seed, on_progress)
+        train, held_out = split_by_class(labels, seed)
+        network = trained_lenet(images, labels, train, len(classes), epochs, seed, _class_cost, on_progress)
         if half:
             _round_to_half(network)
-        features, logits = _apply(network, images[held_out])
+        features, logits = applied(network, images[held_out])
         accuracy = float(np.mean(logits.argmax(dim=1).numpy() == labels[held_out]))
         if accuracy < required_accuracy:
             raise MetricError(
@@ -162,7 +164,7 @@ class DomainExtractor:
         check_image_array(images, "domain")
         if _shape(images) != self.card.shape:
             raise MetricError(f"images are {_shape(images)}, the domain extractor was trained on {self.card.shape}")
-        features, logits = _apply(self._network, images, on_progress)
+        features, logits = applied(self._network, images, on_progress)
         return Extracted(features.numpy(), logits.softmax(dim=1).numpy())
 
     def save(self, folder: Path) -> None:
@@ -218,7 +220,30 @@ def _check_labelled(
             raise MetricError(f"domain set: class {name!r} has {counts.get(label, 0)} images, {_HELD_OUT} are needed")
 
 
-def _split(labels: Int[np.ndarray, " n"], seed: int) -> tuple[Indices, Indices]:
+def trained_lenet(
+    images: Images,
+    labels: Shaped[np.ndarray, "n ..."],
+    train: Indices,
+    outputs: int,
+    epochs: int,
+    seed: int,
+    cost: Cost,
+    on_progress: OnProgress | None = None,
+) -> LeNet:
+    """Return a network with so many outputs that has learned the labels of the images `train` by a cost.
+
+    A pure function of its arguments.
+    """
+    network = _initialised(images, train, outputs, seed)
+    _train(network, images, labels, train, epochs, seed, cost, on_progress)
+    return network
+
+
+def _class_cost(logits: Tensor, labels: Shaped[np.ndarray, "n ..."]) -> Tensor:
+    return cross_entropy(logits, torch.tensor(labels, dtype=torch.int64))
+
+
+def split_by_class(labels: Int[np.ndarray, " n"], seed: int) -> tuple[Indices, Indices]:
     """Return the indices to train on and those held out: a fifth of every class, rounded down."""
     rng = np.random.default_rng(seed)
     by_class = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
@@ -250,10 +275,11 @@ def _initialised(images: Images, train: Indices, classes: int, seed: int) -> LeN
 def _train(
     network: LeNet,
     images: Images,
-    labels: Int[np.ndarray, " n"],
+    labels: Shaped[np.ndarray, "n ..."],
     train: Indices,
     epochs: int,
     seed: int,
+    cost: Cost,
     on_progress: OnProgress | None,
 ) -> None:
     """AdamW (arXiv:1711.05101) under one cycle of the learning rate (arXiv:1708.07120) on randomly shifted images."""
@@ -265,7 +291,7 @@ def _train(
     for chosen in _batches(train, epochs, rng):
         _, logits = network(torch.from_numpy(_shifted(images, chosen, rng)))
         optimizer.zero_grad()
-        cross_entropy(logits, torch.tensor(labels[chosen], dtype=torch.int64)).backward()
+        cost(logits, labels[chosen]).backward()
         optimizer.step()
         schedule.step()
         done += len(chosen)
@@ -292,7 +318,7 @@ def _shifted(
     return images[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _apply(
+def applied(
     network: LeNet, images: Images, on_progress: OnProgress | None = None
 ) -> tuple[Float64[Tensor, "n 84"], Float64[Tensor, "n classes"]]:
     """Return the features and logits of all images."""

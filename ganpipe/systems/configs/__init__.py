@@ -6,6 +6,7 @@ Imports no torch, so that params and the inputs of a generator are checked in a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from ganpipe.config import Closed
 from ganpipe.core.inputs import Input
@@ -13,6 +14,9 @@ from ganpipe.core.inputs import Input
 
 class SystemConfig(Closed):
     """Base of all options of systems."""
+
+    drawing: ClassVar[tuple[str, ...]] = ()
+    """The names of options that matter for drawing alone, and that `sample` may set otherwise than the training did."""
 
     @property
     def inputs(self) -> Mapping[str, Input]:

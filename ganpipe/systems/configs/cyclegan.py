@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from ganpipe.config import Width
 from ganpipe.config.choices import Upsampling
 from ganpipe.core.inputs import Given, Input
+from ganpipe.nets.sizes import require_patches, require_quarters
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -29,3 +30,8 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"a": Given("a"), "b": Given("b")}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        require_quarters(height, width)
+        require_patches(height, width, self.patch_layers)

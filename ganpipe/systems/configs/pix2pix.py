@@ -10,11 +10,14 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from ganpipe.config import Fraction, Width
 from ganpipe.config.choices import Upsampling
 from ganpipe.core.inputs import Given, Input
+from ganpipe.nets.sizes import halved_to_one, require_patches
 from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
     """The options of `pix2pix`; the defaults are those of its source."""
+
+    drawing = ("dropout_when_drawing", "norm_when_drawing")
 
     direction: Literal["a_to_b", "b_to_a"] = "a_to_b"  # which of the two pictures is given
     features: Width = 64  # channels of the U-Net's first layer, doubled from level to level up to eight times as many
@@ -33,6 +36,12 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"source": Given(self.source)}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        halved_to_one(height, width)
+        if self.adversarial_weight:
+            require_patches(height, width, self.patch_layers)
 
     @property
     def source(self) -> str:

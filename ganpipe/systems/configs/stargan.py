@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from ganpipe.config import Width
 from ganpipe.config.choices import Upsampling
 from ganpipe.core.inputs import Choice, Given, Input
+from ganpipe.nets.sizes import halved_to_few, require_quarters
 from ganpipe.systems.configs import SystemConfig
 
 
@@ -32,6 +33,11 @@ class Config(SystemConfig):
     def inputs(self) -> Mapping[str, Input]:
         """See `SystemConfig`."""
         return {"source": Given("image"), "domain": Choice(self.condition)}
+
+    def require_size(self, height: int, width: int) -> None:
+        """See `SystemConfig`."""
+        require_quarters(height, width)
+        halved_to_few(height, width)
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
