@@ -165,6 +165,14 @@ class System(nn.Module):
         return 1
 
     @property
+    def given_multiple(self) -> int | None:
+        """Given pictures may be larger than those of the data if their sides are multiples of this. None: they may not.
+
+        Images among the outputs grow with them: the proportion of the sides stays that of the data.
+        """
+        return None
+
+    @property
     def players(self) -> tuple[str, ...]:
         """The names of all players, generators first."""
         return self.generators + self.adversaries

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import PurePosixPath
+from typing import IO
 
 from PIL import Image
 
@@ -89,6 +90,12 @@ def is_picture(name: str, content: bytes) -> bool:
     if begins_like_picture(content) or named_as_picture(name):
         return True
     return bool(content) and not begins_otherwise(content) and _opens(name, content)
+
+
+def enough(opened: IO[bytes]) -> bytes:
+    """Read so much of a file that `is_picture` can tell."""
+    content = opened.read(BEGINNING)
+    return content if begins_like_picture(content) or begins_otherwise(content) else content + opened.read()
 
 
 def begins_like_picture(content: bytes) -> bool:
