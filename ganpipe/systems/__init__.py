@@ -22,6 +22,7 @@ SYSTEMS = {
     "pix2pix": "Pix2Pix",
     "cyclegan": "CycleGAN",
     "stargan": "StarGAN",
+    "progan": "ProGAN",
 }
 
 
