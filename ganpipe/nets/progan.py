@@ -102,7 +102,7 @@ class Generator(nn.Module):
             nn.Sequential(nn.Upsample(scale_factor=2), *_painted(coarse, fine), *_painted(fine, fine))
             for coarse, fine in zip(widths, widths[1:], strict=False)
         )
-        self.to_image = nn.ModuleList(EqualConv2d(maps, channels, 1, gain=1) for maps in widths)
+        self.to_image = nn.ModuleList(EqualConv2d(maps, channels, 1, gain=1.0) for maps in widths)
 
     def forward(self, latents: Float[Tensor, "n z"], level: int, alpha: float) -> Float[Tensor, "n c h w"]:
         """Draw one image of this level per row of latents."""
@@ -133,7 +133,7 @@ class Critic(nn.Module):
             for coarse, fine in zip(widths, widths[1:], strict=False)
         )
         dense = EqualLinear(widths[0] * _SIDE**2, min(base, most))
-        end = EqualLinear(min(base, most), 1, gain=1)
+        end = EqualLinear(min(base, most), 1, gain=1.0)
         last = [MinibatchStd(_GROUP), *_read(widths[0] + 1, widths[0]), nn.Flatten(), dense, nn.LeakyReLU(0.2), end]
         self.last = nn.Sequential(*last)
 

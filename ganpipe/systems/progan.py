@@ -51,7 +51,7 @@ class ProGAN(System):
 
     def updates(self, it: Iteration) -> Updates:
         """One critic step, one generator step, at the level of these images; fresh optimizers when a level begins."""
-        grown = self.cfg.growth(it.kimg, self.last)
+        grown = self.cfg.growth(it.nimg, self.last)
         self._grow(it, *grown)
         batch = self.shown(it.next_batch(self.cfg.batch(grown[0])), *grown)
         yield Update("critic", partial(self.critic_loss, *grown), batch)

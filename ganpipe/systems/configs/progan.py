@@ -47,19 +47,19 @@ class Config(SystemConfig):
                     f"give {last} at most"
                 )
 
-    def growth(self, kimg: float, last: int) -> tuple[int, float]:
-        """Return the level (0 is 4x4, `last` the size of the data) and its alpha after so many thousand images.
+    def growth(self, nimg: int, last: int) -> tuple[int, float]:
+        """Return the level (0 is 4x4, `last` the size of the data) and its alpha after so many images.
 
         A level is stable, then the next one fades in, and so on. A level that begins to fade in has the alpha 0.
         """
         for level in range(last):
-            kimg -= _entry(self.stable_kimg, level)
-            if kimg < 0:
+            nimg -= _images(self.stable_kimg, level)
+            if nimg < 0:
                 return level, 1.0
-            fade = _entry(self.fade_kimg, level)
-            if kimg < fade:
-                return level + 1, kimg / fade
-            kimg -= fade
+            fade = _images(self.fade_kimg, level)
+            if nimg < fade:
+                return level + 1, nimg / fade
+            nimg -= fade
         return last, 1.0
 
     def batch(self, level: int) -> int | None:
@@ -67,5 +67,6 @@ class Config(SystemConfig):
         return self.batches[level] if level < len(self.batches) else None
 
 
-def _entry(lengths: Sequence[float], level: int) -> float:
-    return lengths[min(level, len(lengths) - 1)]
+def _images(kimg: Sequence[float], level: int) -> int:
+    """Return a length in whole images, so that its first iteration is exactly the first."""
+    return round(1000 * kimg[min(level, len(kimg) - 1)])
