@@ -88,7 +88,7 @@ class Start(nn.Module):
 class Generator(nn.Module):
     """Draws images of 4x4 at level 0 up to the size of `shape` at the last level; the pixels are not squashed.
 
-    The latent is moved to the hypersphere by pixel norm. Each level doubles the maps (nearest) and convolves them twice;
+    The latent is moved to the hypersphere by pixel norm. Each level doubles the maps (nearest) and convolves twice;
     LeakyReLU 0.2 and pixel norm follow each layer. A 1x1 convolution per level makes the image. `base` and `most` give
     the number of maps, see `growing_widths`. At 1024x1024x3, latent 512, 8192 and 512: 23,079,115 parameters.
     """

@@ -34,6 +34,8 @@ class ProGAN(System):
 
     adversaries = ("critic",)
     cfg: config.Config
+    level: Tensor
+    alpha: Tensor
 
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
@@ -83,7 +85,7 @@ class ProGAN(System):
         return wasserstein_generator(self.critic(self._made(batch_size(batch), level, alpha), level, alpha))
 
     def generate(self, inputs: Batch) -> Batch:
-        """Draw images at the level that is reached, enlarged to the size of the data; pixels are cut off at -1 and 1."""
+        """Draw images at the level that is reached, enlarged to the size of the data and cut off at -1 and 1."""
         level = int(self.level)
         images = self.generator(inputs["latent"], level, float(self.alpha))
         return {"image": progan.doubled(images, self.last - level).clamp(-1, 1)}

@@ -184,9 +184,7 @@ def test_a_resume_is_bit_for_bit_also_within_a_fade(at: int) -> None:
 
 
 @pytest.mark.parametrize(("shown", "level", "alpha"), [(0, 0, 1.0), (16, 1, 0.5), (28, 1, 1.0), (60, 2, 1.0)])
-def test_outputs_have_the_size_of_the_data_at_every_level(
-    shown: int, level: int, alpha: float, tmp_path: Path
-) -> None:
+def test_outputs_have_the_size_of_the_data_at_every_level(shown: int, level: int, alpha: float, tmp_path: Path) -> None:
     system = build(ProGAN)
     trainer = Trainer(system, TRAIN, lambda position, count: {"image": fetch(position, count)["image"].float()})
     trainer.nimg = shown
