@@ -17,6 +17,7 @@ from ganpipe.core.batch import Batch
 from ganpipe.core.inputs import Noise
 from ganpipe.core.system import System
 from ganpipe.errors import ConfigError
+from ganpipe.preflight.checks import against_noise
 from ganpipe.sampling.published import load_generator, publish_generator
 from ganpipe.systems.progan import ProGAN
 from ganpipe.training.loop import Trainer
@@ -231,3 +232,12 @@ def test_what_does_not_fit_the_size_is_refused(options: dict[str, object], side:
         config.require_size(side, side)
     with pytest.raises(ConfigError, match=problem):
         ProGAN(config, images((1, side, side)))
+
+
+def test_noise_stands_for_the_generator_of_the_check_at_every_level() -> None:
+    rehearsal = against_noise(build(ProGAN), TRAIN, lambda at, count: {"image": fetch(at, count)["image"].float()})
+    shown = 0
+    while shown < 64:
+        shown += rehearsal.trainer.iterate()
+    verdict = rehearsal.verdict()
+    assert rehearsal.moved and len(verdict.real) == len(verdict.fake) == 64
