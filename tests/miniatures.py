@@ -39,7 +39,7 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those options of a system that `SMALLER` limits, numbers and lists of them."""
-    found = {name: (options[name], most) for name, most in SMALLER.items() if name in options}
+    found = {name: (options[name], most) for name, most in SMALLER.items() if options.get(name) is not None}
     return {
         name: [min(number, most) for number in value] if isinstance(value, list | tuple) else min(value, most)
         for name, (value, most) in found.items()

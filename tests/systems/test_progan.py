@@ -10,17 +10,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 from by_hand import BATCH, TRAIN, adam, same_training, step
+from miniatures import changed, miniature
 from specs import images
 from torch import Tensor
 
+from ganpipe import paths
+from ganpipe.config import Params
 from ganpipe.core.batch import Batch
 from ganpipe.core.inputs import Noise
 from ganpipe.core.system import System
+from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError
 from ganpipe.preflight.checks import against_noise
 from ganpipe.sampling.published import load_generator, publish_generator
 from ganpipe.systems.progan import ProGAN
+from ganpipe.training import distributed
 from ganpipe.training.loop import Trainer
+from ganpipe.training.stage import prepare
 
 SIDE = 16
 DATA = images((2, SIDE, SIDE))
@@ -214,7 +220,7 @@ def test_the_average_holds_no_level_of_its_own() -> None:
 def test_the_published_options_are_the_defaults() -> None:
     config = ProGAN.Config()
     assert config.inputs == {"latent": Noise((512,))}
-    assert (config.penalty_weight, config.drift_weight, config.batches) == (10, 0.001, ())
+    assert (config.penalty_weight, config.drift_weight, config.batch(0)) == (10, 0.001, None)
 
 
 @pytest.mark.parametrize(
@@ -241,3 +247,12 @@ def test_noise_stands_for_the_generator_of_the_check_at_every_level() -> None:
         shown += rehearsal.trainer.iterate()
     verdict = rehearsal.verdict()
     assert rehearsal.moved and len(verdict.real) == len(verdict.fake) == 64
+
+
+def test_the_batches_of_all_levels_are_checked_before_the_training(
+    workspace: Callable[[str], Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = changed(miniature(workspace("digits-progan")), system={"batches": [6]})
+    monkeypatch.setattr(distributed, "world", lambda: 4)
+    with pytest.raises(ConfigError, match="params.yaml: a batch of 6 does not divide among 4 processes"):
+        prepare(params, Packed.open(paths.PACKED_FILE), torch.device("cpu"))

@@ -14,6 +14,7 @@ from ganpipe.nets.sizes import doublings, growing_widths
 from ganpipe.systems.configs import SystemConfig
 
 Lengths = Annotated[tuple[Kimg, ...], Field(min_length=1)]
+Batches = Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(min_length=1)]
 
 
 class Config(SystemConfig):
@@ -27,7 +28,7 @@ class Config(SystemConfig):
     features_most: Width = 512  # but at most so many
     stable_kimg: Lengths = (800.0,)  # how long a level trains at full strength; the last entry is for all further ones
     fade_kimg: Lengths = (800.0,)  # how long the level after it then fades in; the last entry is for all further ones
-    batches: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = ()  # levels that are not listed: train.batch
+    batches: Batches | None = None  # of levels that are not listed, and null: train.batch
     penalty_weight: NonNegativeFloat = 10.0  # lambda
     drift_weight: NonNegativeFloat = 0.001  # epsilon_drift
 
@@ -41,7 +42,7 @@ class Config(SystemConfig):
         last = doublings(height, width)
         growing_widths(self.features_base, self.features_most, last + 1)
         for name in ("stable_kimg", "fade_kimg", "batches"):
-            if (count := len(getattr(self, name))) > last:
+            if (count := len(getattr(self, name) or ())) > last:
                 raise ConfigError(
                     f"system.{name} has {count} entries, but {height}x{width} has {last} levels before the last one: "
                     f"give {last} at most"
@@ -64,7 +65,8 @@ class Config(SystemConfig):
 
     def batch(self, level: int) -> int | None:
         """Return the size of the batches of a level; None: `train.batch`."""
-        return self.batches[level] if level < len(self.batches) else None
+        listed = self.batches or ()
+        return listed[level] if level < len(listed) else None
 
 
 def _images(kimg: Sequence[float], level: int) -> int:
