@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import PurePosixPath
-from typing import IO
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -92,7 +92,15 @@ def is_picture(name: str, content: bytes) -> bool:
     return bool(content) and not begins_otherwise(content) and _opens(name, content)
 
 
-def enough(opened: IO[bytes]) -> bytes:
+@runtime_checkable
+class Readable(Protocol):
+    """An opened file, also one inside an archive."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return so many bytes; -1: all that are left."""
+
+
+def enough(opened: Readable) -> bytes:
     """Read so much of a file that `is_picture` can tell."""
     content = opened.read(BEGINNING)
     return content if begins_like_picture(content) or begins_otherwise(content) else content + opened.read()
