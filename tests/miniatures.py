@@ -38,16 +38,23 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "fade_kimg": 0.016,
     "batches": 8,
     "r1_every": 4,  # some of the 16 iterations are penalised, some not
+    "growth": 2,  # channels
+    "dense_discriminator": 8,
+    "pretrain_kimg": 0.064,  # 8 of the 16 iterations
 }
+
+INSTEAD = {"trunk": "random-0", "layers": ["relu1_2"]}
+"""What options of systems say in a miniature: nothing is fetched."""
 
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those options of a system that `SMALLER` limits, numbers and lists of them."""
+    """Return those options of a system that `SMALLER` limits, numbers and lists of them, and those of `INSTEAD`."""
     found = {name: (options[name], most) for name, most in SMALLER.items() if options.get(name) is not None}
-    return {
+    fewer = {
         name: [min(number, most) for number in value] if isinstance(value, list | tuple) else min(value, most)
         for name, (value, most) in found.items()
     }
+    return fewer | {name: value for name, value in INSTEAD.items() if name in options}
 
 
 LARGEST_GIVEN = 64

@@ -125,6 +125,22 @@ def write_own_pictures(folder: Path, count: int) -> Path:
     return write_folder(folder, {f"{number:03d}.jpg": jpeg(40 + number, 80, number) for number in range(count)})
 
 
+def write_photographs(folder: Path, count: int) -> Path:
+    """Make `folder` the raw files of photographs of the user's own, large enough for tiles."""
+    return write_folder(folder, {f"{number:03d}.jpg": jpeg(400, 270, number) for number in range(count)}, "photo_tiles")
+
+
+def write_div2k(folder: Path, counts: tuple[int, int]) -> Path:
+    """Make `folder` two zip files as DIV2K has them, with so many photographs of training and of validation."""
+    write_source(folder, "div2k")
+    for name, first, count in zip(("DIV2K_train_HR", "DIV2K_valid_HR"), (1, 801), counts, strict=True):
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+            archive.mkdir(name)
+            for number in range(first, first + count):
+                archive.writestr(f"{name}/{number:04d}.png", encoded(picture(400, 270, number), "PNG"))
+    return folder
+
+
 def write_celeba(folder: Path, count: int = 12) -> Path:
     """Make `folder` a CelebA of the first `count` images: two thirds train, the rest halves of valid and test."""
     write_source(folder, "celeba")

@@ -53,6 +53,8 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/paths.py": "names of files, which dvc.yaml repeats: the outs would be missing under other names",
     "ganpipe/pictures.py": "lays out pictures. No stage is repeated for how a picture looks: "
     "`dvc repro -f -s STAGE` draws it anew",
+    "ganpipe/pretrained": "brings published weights of frozen networks, whose sha256 the training adds to its "
+    "fingerprint; what is built of them is in ganpipe/nets; a stage that only draws builds none",
     "ganpipe/progress.py": "lines on the terminal",
     "ganpipe/sampling/needs.py": "checks sample.pictures",
     "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",
@@ -74,6 +76,7 @@ _PACKED = {
 }
 _ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
 _WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}
+_TRUNKS = {"ganpipe/data/download": "brings published weights of frozen networks, verified by their sha256"}
 _SEED = {"ganpipe/core/seed.py": "the first weights of a system whose published ones are loaded over them"}
 _ROWS = "asked by metrics/rows_needed.py, which warns or refuses"
 _CHECK = {"ganpipe/metrics/checks.py": "refuses; a stage that refused left no result"}
@@ -118,6 +121,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
     },
     "train": {
         **_CATALOGUE,
+        **_TRUNKS,
         **_EXTRACTOR_NAMES,
         **_PACKED,
         "ganpipe/history/panels.py": "draws data/curves.png, see ganpipe/pictures.py",
@@ -132,6 +136,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
     },
     "sample": {
         **_CATALOGUE,
+        **_TRUNKS,
         **_CHECK,
         **_EXTRACTOR_NAMES,
         **_HISTORY,

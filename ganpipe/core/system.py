@@ -64,6 +64,10 @@ class Iteration:
         """Progress at the start of this iteration, in thousands of real items shown: the clock of every schedule."""
         return self.nimg / 1000
 
+    def reaches(self, kimg: float) -> bool:
+        """Return whether this is the first iteration from `kimg` on, where a phase begins. Each must show one batch."""
+        return (self.nimg - self.batch) / 1000 < kimg <= self.kimg
+
     def next_batch(self, n: int | None = None) -> Batch:
         """Return this process's share of the next `n` real items (None: `train.batch`), and count all `n` as shown.
 
@@ -89,7 +93,8 @@ class System(nn.Module):
     A subclass names its options (`Config`), builds one submodule per player and writes `updates`. A player may hold
     several networks that step together, in an `nn.ModuleDict`. All that must survive a restart is in `state_dict`.
     Networks named in `frozen` belong to no player: they stay in evaluation mode, are neither trained nor averaged, and
-    are in no checkpoint and no published file. The sha256 of their weights is part of the training's fingerprint.
+    are in no checkpoint and no published file. The sha256 of their weights is part of the training's fingerprint. Those
+    that losses alone look at are built in `build_frozen`, which the training calls: a published generator needs none.
     """
 
     Config: ClassVar[type[Closed]]
@@ -104,6 +109,9 @@ class System(nn.Module):
         self.data = data
         self.register_state_dict_post_hook(_without_frozen)
         self.register_load_state_dict_post_hook(_accept_without_frozen)
+
+    def build_frozen(self) -> None:
+        """Build the frozen networks that losses alone look at. A system that only draws goes without them."""
 
     def updates(self, it: Iteration) -> Updates:
         """Yield the updates of one iteration in order. Control flow only; arithmetic lives in named methods."""
@@ -188,8 +196,8 @@ class System(nn.Module):
 
     @property
     def frozen_sha256(self) -> Mapping[str, str]:
-        """The sha256 of each frozen network, over the names, types, shapes and values of its state."""
-        return {name: _sha256(self.get_submodule(name)) for name in self.frozen}
+        """The sha256 of each frozen network that is built, over the names, types, shapes and values of its state."""
+        return {name: _sha256(self.get_submodule(name)) for name in self.frozen if hasattr(self, name)}
 
     def train(self, mode: bool = True) -> System:
         """Switch to training or evaluation mode. Frozen networks always stay in evaluation mode."""

@@ -47,7 +47,7 @@ class VGG(nn.Module):
             raise ConfigError(f"the trunk {trunk.name} needs one layer or more, of {', '.join(known)}")
         self.layers = tuple(layers)
         self.steps = known[: 1 + max(map(known.index, layers))]
-        self.pool, self.ceil = pool, trunk.layout.ceil
+        self.pool, self.ceil, self.smallest = pool, trunk.layout.ceil, trunk.layout.smallest_side(layers)
         self.convs = nn.ModuleDict({name: _conv(trunk, name) for name in self.steps if name.startswith("conv")})
         preparation = trunk.layout.preparation
         self.register_buffer("order", torch.tensor([0, 1, 2] if preparation.channels == "rgb" else [2, 1, 0]))
@@ -71,13 +71,12 @@ class VGG(nn.Module):
 
     def prepared(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
         """Return images as the network was trained to see them: order of channels, range, mean, deviation."""
-        pools = 1 << sum(name.startswith("pool") for name in self.steps)
         _, channels, height, width = images.shape
         if channels not in (1, 3):
             raise ConfigError(f"VGG looks at images of 1 or 3 channels, not {channels}")
-        if min(height, width) < pools and not self.ceil:
+        if min(height, width) < self.smallest:
             raise ConfigError(
-                f"images of {height}x{width} are too small for {self.steps[-1]}: {pools} pixels are needed"
+                f"images of {height}x{width} are too small for {self.steps[-1]}: {self.smallest} pixels are needed"
             )
         pixels = (images.to(self.mean.dtype).expand(-1, 3, -1, -1) + 1) * (self.full / 2)
         return (pixels[:, self.order] - self.mean) / self.std

@@ -5,8 +5,11 @@ VGG16 and VGG19 are configurations D and E of Simonyan & Zisserman 2014 (arXiv:1
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from ganpipe.errors import ConfigError
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Channels of the convolutions of each block; all kernels are 3x3 with a zero padding of 1."""
@@ -54,6 +57,16 @@ class Layout:
         """The names of the layers that have weights."""
         return tuple(name for name in self.layers if name.startswith("conv"))
 
+    def require(self, layers: Iterable[str]) -> None:
+        """Raise `ValueError` for a layer that there is not."""
+        if unknown := [layer for layer in layers if layer not in self.layers]:
+            raise ValueError(f"there is no layer {unknown[0]!r} in the trunk; there are {', '.join(self.layers)}")
+
+    def smallest_side(self, layers: Iterable[str]) -> int:
+        """Return the smallest side of images, pixels, for which all of these layers have a place."""
+        deepest = max(map(self.layers.index, layers))
+        return 1 if self.ceil else 1 << sum(name.startswith("pool") for name in self.layers[: 1 + deepest])
+
     def channels(self, conv: str) -> tuple[int, int]:
         """Return the channels that go into a convolution and come out of it."""
         block, number = int(conv[4]), int(conv[6:])
@@ -71,3 +84,18 @@ IMAGENET = Preparation("rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 HED_VGG16 = Layout((2, 2, 3, 3, 3), HED_PIXELS, ceil=True)
 TORCHVISION_VGG19 = Layout((2, 2, 4, 4, 4), IMAGENET, ceil=False)
+
+
+def layout_of(trunk: str) -> Layout:
+    """Return the layout of the trunk of this name: `hed` is a VGG16, all others are VGG19."""
+    return HED_VGG16 if trunk == "hed" else TORCHVISION_VGG19
+
+
+def require_side(trunk: str, layers: Iterable[str], side: int) -> None:
+    """Raise `ConfigError` for images whose shorter side is too small for these layers of a trunk."""
+    smallest = layout_of(trunk).smallest_side(layers)
+    if side < smallest:
+        raise ConfigError(
+            f"system.trunk = {trunk!r} looks at {', '.join(layers)} in images of {smallest} pixels or more, not of "
+            f"{side}; set data.size, or name layers before the last pools in system.layers"
+        )

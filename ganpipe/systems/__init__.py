@@ -25,6 +25,8 @@ SYSTEMS = {
     "cyclegan": "CycleGAN",
     "stargan": "StarGAN",
     "progan": "ProGAN",
+    "srgan": "SRGAN",
+    "esrgan": "ESRGAN",
 }
 
 

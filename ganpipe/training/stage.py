@@ -125,6 +125,7 @@ def prepare(params: config.Params, packed: Packed, device: torch.device, start: 
     system and data do not fit, or for a batch that the system or the processes cannot share.
     """
     system = systems.build(params.system, packed.spec, params.train.seed)
+    system.build_frozen()
     started_from = begin_with(system, start) if params.train.start_from is not None else None
     system.to(device)
     for values in (*system.parameters(), *system.buffers()):

@@ -19,7 +19,7 @@ from ganpipe.data.pack.stage import pack
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError, DataError
 
-NAMES = ("glyphs", "digits-uci", "chorales")
+NAMES = ("glyphs", "digits-uci", "chorales", "photographs")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,31 @@ def test_chorales_are_windows_of_pieces(packed: Callable[..., Packed]) -> None:
         split: {found.fields["piece"].names[piece].partition(".")[0] for piece in mine} for split, mine in rows.items()
     }
     assert not numbers["train"] & numbers["test"]
+
+
+def test_photographs_are_tiles_and_three_are_held_out(packed: Callable[..., Packed]) -> None:
+    found = packed("photographs")
+    assert {name: field.shape for name, field in found.fields.items()} == {
+        "image": (3, 96, 96),
+        "low": (3, 24, 24),
+        "photo": (),
+    }
+    names, photos = found.fields["photo"].names, found.slice("photo")
+    by_split = {
+        split: {names[photo] for photo in photos[rows.start : rows.stop]}
+        for split, rows in found.splits("items").items()
+    }
+    assert by_split["test"] == {"chelsea", "china", "coffee"} and len(by_split["train"]) == 11
+    assert not by_split["test"] & by_split["train"]
+    assert found.class_counts("photo")[names.index("astronaut")] == (512 // 96) ** 2
+
+
+def test_a_missing_photograph_is_one_line(tmp_path: Path) -> None:
+    from raw_files import write_source
+
+    write_source(tmp_path, "photographs")
+    with pytest.raises(DataError, match=r"astronaut.png: cannot be read: No such file.*dvc repro download"):
+        pack(Data(name="photographs"), tmp_path, tmp_path / "packed")
 
 
 _ORACLE = """

@@ -221,8 +221,9 @@ class Chorales:
 class Tiles:
     """Photographs of any size, each cut into tiles that stand side by side, with a small version of each tile.
 
-    `archives` are archives with the split of their photographs. None: folders called train, val and test in the archive
-    are splits, as in `UserFolders`; without such folders every eighth photograph by name is of the split test.
+    `archives` are archives, or single photographs, with the split of their photographs. None: folders called train, val
+    and test in the archive are splits, as in `UserFolders`; without such folders every eighth photograph by name is of
+    the split test.
     """
 
     archives: tuple[tuple[str | None, str], ...]  # split, archive

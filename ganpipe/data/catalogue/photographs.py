@@ -1,10 +1,10 @@
-"""Published sets of photographs, cut into tiles for super-resolution."""
+"""Sets of photographs, published or carried by Python packages, cut into tiles for super-resolution."""
 
 from __future__ import annotations
 
 from ganpipe.data.catalogue.dataset import Dataset, RawFile, Tiles
 from ganpipe.data.catalogue.folders import TILES, TILES_TRANSFORM
-from ganpipe.data.catalogue.origins import Published
+from ganpipe.data.catalogue.origins import Embedded, Published
 
 _DIV2K = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
 
@@ -28,5 +28,57 @@ DIV2K = Dataset(
     ),
     layout=Tiles((("train", "DIV2K_train_HR.zip"), ("valid", "DIV2K_valid_HR.zip"))),
     terms="research only",
+    size=96,
+)
+
+
+def _skimage(name: str, size: int, sha256: str) -> RawFile:
+    return RawFile(name, Embedded("skimage", f"data/{name}", "scikit-image"), size, sha256)
+
+
+def _sklearn(name: str, size: int, sha256: str) -> RawFile:
+    return RawFile(name, Embedded("sklearn", f"datasets/images/{name}", "scikit-learn"), size, sha256)
+
+
+_SHOWN = (  # retina.jpg, two fifths of all pixels of scikit-image, is left out: it is nearly black and not sharp
+    _skimage("astronaut.png", 791_555, "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
+    _skimage("brick.png", 106_634, "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf"),
+    _skimage("camera.png", 139_512, "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a"),
+    _sklearn("flower.jpg", 142_987, "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"),
+    _skimage("grass.png", 217_893, "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89"),
+    _skimage("gravel.png", 194_247, "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12"),
+    _skimage("hubble_deep_field.jpg", 527_940, "3a19c5dd8a927a9334bb1229a6d63711b1c0c767fb27e2286e7c84a3e2c2f5f4"),
+    _skimage("ihc.png", 477_916, "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef"),
+    _skimage("motorcycle_left.png", 644_701, "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
+    _skimage("motorcycle_right.png", 640_373, "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797"),
+    _skimage("rocket.jpg", 112_525, "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c"),
+)
+_HELD_OUT = (
+    _skimage("chelsea.png", 240_512, "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
+    _sklearn("china.jpg", 196_653, "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
+    _skimage("coffee.png", 466_706, "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
+)
+
+PHOTOGRAPHS = Dataset(
+    name="photographs",
+    title="14 photographs in tiles, and each smaller",
+    fields=TILES,
+    count=None,
+    source="sample pictures of scikit-image and scikit-learn; test: chelsea, china, coffee; train: the other sharp "
+    "photographs",
+    licence="china, flower: CC BY 2.0 by danielbuechele and vultilion; the motorcycles: none stated, for research; all "
+    "others: public domain or CC0, as scikit-image says",
+    citation="van der Walt et al.: scikit-image: image processing in Python. PeerJ 2:e453, 2014; Pedregosa et al.: "
+    "Scikit-learn: machine learning in Python. JMLR 12, 2011; Scharstein et al.: High-resolution stereo datasets with "
+    "subpixel-accurate ground truth. GCPR 2014 (the motorcycles)",
+    transform=TILES_TRANSFORM,
+    files=(*_SHOWN, *_HELD_OUT),
+    layout=Tiles(
+        (
+            *(("train", file.name) for file in _SHOWN),
+            *(("test", file.name) for file in _HELD_OUT),
+        )
+    ),
+    terms="see licence",
     size=96,
 )

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Dataset, Tiles
-from ganpipe.data.pack.archives import members
+from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.items import TRAIN, Item, is_image, split_at
@@ -27,7 +27,7 @@ from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.recognise import opened
 from ganpipe.data.pack.scan import scan
 from ganpipe.data.pack.split_folders import split_of
-from ganpipe.errors import ConfigError
+from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
 
 IMAGE, LOW = "image", "low"
@@ -98,8 +98,8 @@ def cutters(dataset: Dataset, data: Data) -> dict[str, Cutter]:
 def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Quarantine) -> Iterator[Item]:
     """Yield every photograph once for each field, with its number of tiles.
 
-    The split is that of its archive, or the folder at the top of the user's own archive. Without such folders every
-    eighth photograph by name is of the split test: all tiles of a photograph are of one split.
+    The split is that of its file or archive, or the folder at the top of the user's own archive. Without such folders
+    every eighth photograph by name is of the split test: all tiles of a photograph are of one split.
     """
     layout = dataset.layout
     assert isinstance(layout, Tiles)
@@ -123,9 +123,18 @@ def _photographs(raw: Path, layout: Tiles, bad: Quarantine) -> Iterator[Item]:
     for split, archive in layout.archives:
         if split is None:
             yield from _own(raw, archive, bad)
+        elif is_image(archive):
+            yield Item(archive, _read(raw / archive), None, split)
         else:
             for member in members(raw / archive, is_image):
                 yield Item(member.name, member.content, member.problem, split)
+
+
+def _read(photograph: Path) -> bytes:
+    try:
+        return photograph.read_bytes()
+    except OSError as error:
+        raise DataError(f"{photograph}: cannot be read: {error.strerror}; {ADVICE}") from None
 
 
 def _own(raw: Path, archive: str, bad: Quarantine) -> Iterator[Item]:
