@@ -217,6 +217,50 @@ def sample(
 
 
 @app.command()
+def apply(
+    model: Annotated[Path, typer.Argument(help="The folder of a generator that is given pictures: data/model.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures of any size and format, and folders of pictures.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write to: photo.jpg becomes photo.png.")],
+    to: Annotated[
+        str | None, typer.Option(help="The output to write, or the field it looks like; needed if there are several.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The class to make, by name; default: a file for each.")] = None,
+    on: Annotated[
+        list[str] | None, typer.Option("--on", help="An attribute to turn on; may be repeated. All others are off.")
+    ] = None,
+    off: Annotated[list[str] | None, typer.Option("--off", help="An attribute to turn off, as if not named.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the system, for drawing alone; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides noise and dropout.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
+    max_pixels: Annotated[int, typer.Option(min=1, max=2**31, help="Leave out larger pictures.")] = 89_478_485,
+) -> None:
+    """Translate pictures of your own by a trained generator, a PNG file each, at their own size.
+
+    Attributes start as off, since nobody knows those of your picture. A picture that cannot be used is told in a line;
+    the others are made, and the exit code is 1.
+    """
+    with one_line_errors():
+        from ganpipe.sampling.apply import apply_to_files
+
+        said = apply_to_files(
+            model,
+            files,
+            out,
+            to=to,
+            label=label,
+            on=on or (),
+            off=off or (),
+            options=option or (),
+            seed=seed,
+            force=force,
+            max_pixels=max_pixels,
+        )
+        typer.echo(said)
+
+
+@app.command()
 def score(
     images: Annotated[
         Path, typer.Argument(help="Generated images: a folder, zip or tar of pictures, or a packed .h5 file.")

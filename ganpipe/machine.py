@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,24 @@ def physical_memory() -> int:
     """Return the bytes of memory that this process may use: those of the machine, or of its container if fewer."""
     allowed = [int(text) for file in _CONTAINER_LIMITS if (text := _read(file)).isdigit()]  # "max": no limit
     return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *allowed])
+
+
+@contextlib.contextmanager
+def memory_limited(device: torch.device) -> Iterator[None]:
+    """Let allocations of the block fail where the memory for computing on the CPU ends: Linux would kill the process.
+
+    The limit is what this process has, and what it could get beside. On other systems and for a GPU there is none.
+    """
+    has = _size_in("VmData", Path("/proc/self/status"))
+    beside = _size_in("MemAvailable", Path("/proc/meminfo"))
+    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if device.type == "cpu" and has and beside:
+        limits = {before, most, has + min(beside, physical_memory())} - {resource.RLIM_INFINITY}
+        resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
 
 
 def prepare_device(runtime: Runtime) -> torch.device:
@@ -90,6 +109,12 @@ def peak_memory(device: torch.device) -> dict[str, float]:
 
         peak["gpu"] = torch.cuda.max_memory_allocated(device) / 2**20
     return peak
+
+
+def _size_in(name: str, file: Path) -> int:
+    """Return a size, in bytes, from a file of Linux with lines such as `VmData:  292 kB`; 0 where there is none."""
+    found = re.search(rf"^{name}:\s*(\d+) kB$", _read(file), re.MULTILINE)
+    return int(found[1]) << 10 if found else 0
 
 
 def _read(file: Path) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
 os.environ["DVC_TEST"] = "true"  # else every `dvc` command starts a process that asks for updates
 
+import emoji_files
 import pytest
 import raw_files
 import torch
+from miniatures import small_pictures
 from once import made_once, shared_folder
 from trained import trained  # noqa: F401  a fixture is found where it is imported
 from xdist.scheduler import LoadScopeScheduling
 
 from ganpipe import paths, recipes
 from ganpipe.config import Data, Params, load_params
+from ganpipe.data.catalogue.emoji import EMOJI_SETS
+from ganpipe.data.catalogue.translation import TRANSLATION
 from ganpipe.data.download.stage import download
 from ganpipe.data.pack.stage import pack
 
@@ -33,7 +38,13 @@ SMALL_RAW_FILES = {  # of sets that nobody has who only cloned this, in their re
     "photo_tiles": lambda folder: raw_files.write_photographs(folder, count=16),
     "flowers": lambda folder: raw_files.write_flowers(folder, per_class=20),
     "folder": lambda folder: raw_files.write_own_pictures(folder, count=60),
+    "fashion-edges": lambda folder: raw_files.write_idx(folder, "fashion-edges", counts=(200, 20)),
     "mnist": lambda folder: raw_files.write_idx(folder, "mnist", counts=(200, 20)),
+    "paired_folders": lambda folder: raw_files.write_two_folders(folder, "paired_folders", paired=True),
+    "unpaired_folders": lambda folder: raw_files.write_two_folders(folder, "unpaired_folders", paired=False),
+    **{name: partial(raw_files.write_translation, name=name, paired=True) for name in ("facades", "maps")},
+    **{one.name: partial(raw_files.write_translation, name=one.name, paired=False) for one in TRANSLATION[2:]},
+    **{one.name: partial(emoji_files.write_raw, name=one.name) for one in EMOJI_SETS},
 }
 REPOSITORY = Path(__file__).parent.parent
 
@@ -98,7 +109,7 @@ def workspace(
         monkeypatch.delenv("DVC_ROOT", raising=False)
         (tmp_path / ".dvc").mkdir(exist_ok=True)
         recipes.use(recipe, paths.PARAMS, force=True)
-        params = load_params(paths.PARAMS)
+        params = small_pictures(load_params(paths.PARAMS))
         shutil.copytree(packed_folder(params.data), paths.PACKED, dirs_exist_ok=True)
         return params
 

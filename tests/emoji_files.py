@@ -1,16 +1,20 @@
-"""Small npm packages of emoji in the exact layout of the published ones. Every drawing is a square of one colour."""
+"""Small npm packages of emoji in the exact layout of the published ones. Every drawing is a square of one colour, or a
+disc for those who want to learn from it."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ganpipe.config import Data
 from ganpipe.data.catalogue.emoji import EMOJI, EMOJI_LINES, EMOJI_SHADING, OPENMOJI_LINES, TONES
 from ganpipe.data.catalogue.origins import NpmPackage
+from ganpipe.data.download.stage import download
 
 VENDORS = ("Twemoji", "Noto", "Fluent", "OpenMoji")  # in the order of the catalogue
 SIDES = dict(zip(VENDORS, (36, 128, 32, 72), strict=True))
@@ -51,6 +55,18 @@ def body(red: int, green: int, blue: int, side: int) -> str:
     return f'<path fill="#{red:02x}{green:02x}{blue:02x}" d="M0 0h{side}v{side}H0z"/>'
 
 
+def disc(vendor: int, high: int, low: int, side: int) -> str:
+    """A disc whose place, radius and colour are those of an emoji and a vendor, see `colour`."""
+    number = 256 * high + low
+    x, y, radius = (side * (least + most * (number * step % 11) / 10) for least, most, step in _PLACES)
+    return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="hsl({(37 * number + 60 * vendor) % 360},80%,50%)"/>'
+
+
+_PLACES = ((0.35, 0.3, 1), (0.35, 0.3, 3), (0.15, 0.2, 7))
+
+Drawn = Callable[[int, int, int, int], str]
+
+
 def table() -> list[dict[str, Any]]:
     """The table of names, as emojibase's data.json."""
     entries: list[dict[str, Any]] = []
@@ -68,11 +84,11 @@ def table() -> list[dict[str, Any]]:
     ]
 
 
-def icons(vendor: int) -> dict[str, Any]:
+def icons(vendor: int, drawn: Drawn = body) -> dict[str, Any]:
     """The drawings of a vendor, as Iconify's icons.json."""
     side = SIDES[VENDORS[vendor % len(VENDORS)]]
-    drawn = {icon(name): {"body": body(*colour(vendor, name), side)} for name in names()}
-    return {"prefix": "x", "icons": drawn, "aliases": {}, "width": side, "height": side}
+    bodies = {icon(name): {"body": drawn(*colour(vendor, name), side)} for name in names()}
+    return {"prefix": "x", "icons": bodies, "aliases": {}, "width": side, "height": side}
 
 
 def chars() -> dict[str, str]:
@@ -80,12 +96,12 @@ def chars() -> dict[str, str]:
     return {code(name).lower().removesuffix("-fe0f"): icon(name) for name in names()}
 
 
-def members() -> dict[str, bytes]:
+def members(drawn: Drawn = body) -> dict[str, bytes]:
     """The content of every raw file of the sets, but that of OpenMoji's own package."""
     found: dict[str, Any] = {"emojibase-en.json": table()}
     for number, stem in enumerate(("twemoji", "noto", "fluent-flat", "openmoji")):
-        found |= {f"{stem}-icons.json": icons(number), f"{stem}-chars.json": chars()}
-    found |= {"fluent-line-icons.json": icons(4), "fluent-shaded-icons.json": icons(5)}
+        found |= {f"{stem}-icons.json": icons(number, drawn), f"{stem}-chars.json": chars()}
+    found |= {"fluent-line-icons.json": icons(4, drawn), "fluent-shaded-icons.json": icons(5, drawn)}
     return {name: json.dumps(content, ensure_ascii=False).encode() for name, content in found.items()}
 
 
@@ -116,12 +132,19 @@ def write_package(path: Path, files: Mapping[str, bytes]) -> None:
             archive.addfile(info, io.BytesIO(content))
 
 
-def write_packages(folder: Path) -> None:
+def write_packages(folder: Path, drawn: Drawn = body) -> None:
     """Write the packages of all sets to a folder, under the names that npm gives them."""
     packages: dict[str, dict[str, bytes]] = {ORIGINS["openmoji-17.0.0.tgz"].tarball: openmoji()}
-    for name, content in members().items():
+    for name, content in members(drawn).items():
         origin = ORIGINS[name]
         assert origin.member is not None
         packages.setdefault(origin.tarball, {"package.json": b"{}"})[origin.member] = content
     for tarball, files in packages.items():
         write_package(folder / tarball, files)
+
+
+def write_raw(folder: Path, name: str) -> None:
+    """Make `folder` the raw files of a set of emoji, as `download` leaves them; the drawings are discs."""
+    with tempfile.TemporaryDirectory() as packages:
+        write_packages(Path(packages), disc)
+        download(Data(name=name, source=packages, verify=False), folder)

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ganpipe import paths, recipes
+from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
+from ganpipe.core.inputs import Given
+from ganpipe.data.catalogue.sets import lookup
 from ganpipe.sampling import stage as sampling
 from ganpipe.training import stage as training
 from ganpipe.training.stage import Listeners
@@ -23,12 +25,18 @@ def changed(params: Params, **sections: dict[str, Any]) -> Params:
     return Params.model_validate_json(json.dumps(content))
 
 
-SMALLER = {  # the most that a miniature has of what options of systems say: layer widths, steps, iterations
+SMALLER = {  # the most that a miniature has of what options of systems say: layer widths, steps, iterations, phases
     "features": 4,  # channels
+    "features_discriminator": 4,
+    "blocks": 2,
     "generator_widths": 16,  # each of them
     "discriminator_widths": 16,
+    "features_most": 4,
     "n_critic": 2,
     "long_n_critic": 3,  # more than n_critic: the steps of both kinds are taken
+    "stable_kimg": 0.024,  # so that all levels up to 32x32 begin within the 16 iterations
+    "fade_kimg": 0.016,
+    "batches": 8,
     "r1_every": 4,  # some of the 16 iterations are penalised, some not
     "growth": 2,  # channels
     "dense_discriminator": 8,
@@ -41,12 +49,23 @@ INSTEAD = {"trunk": "random-0", "layers": ["relu1_2"]}
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those options of a system that `SMALLER` limits, numbers and lists of them, and those of `INSTEAD`."""
-    found = {name: (options[name], most) for name, most in SMALLER.items() if name in options}
+    found = {name: (options[name], most) for name, most in SMALLER.items() if options.get(name) is not None}
     fewer = {
         name: [min(number, most) for number in value] if isinstance(value, list | tuple) else min(value, most)
         for name, (value, most) in found.items()
     }
     return fewer | {name: value for name, value in INSTEAD.items() if name in options}
+
+
+LARGEST_GIVEN = 64
+"""The side of the pictures that miniatures translate, pixels; the published 256 take 16 times as long."""
+
+
+def small_pictures(params: Params) -> Params:
+    """Return params with a smaller `data.size` if they are those of a translator of larger pictures."""
+    translates = any(isinstance(one, Given) for one in systems.configure(params.system).inputs.values())
+    side = params.data.size or lookup(params.data.name).size or 0
+    return changed(params, data={"size": LARGEST_GIVEN}) if translates and side > LARGEST_GIVEN else params
 
 
 def miniature(params: Params) -> Params:

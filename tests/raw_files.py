@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.io import savemat
 
 from ganpipe.data.catalogue.sets import CELEBA, CIFAR10, FLOWERS, FLOWERS102
@@ -60,6 +60,64 @@ def write_folder(folder: Path, members: Mapping[str, bytes], name: str = "folder
     write_source(folder, name)
     write_tar(folder / "folder.tar", members, "w:")
     return folder
+
+
+FOUR_FOLDERS = {"trainA": 40, "trainB": 44, "testA": 16, "testB": 18}
+"""How many pictures a small set of two spaces has in each folder; a set of pairs has as many in B as in A."""
+
+_NAMES = {  # of the pictures of A and B, as the authors of CycleGAN published them
+    "facades": ("{}_A.jpg", "{}_B.jpg"),
+    "maps": ("{}_A.jpg", "{}_B.jpg"),
+    "horse2zebra": ("n02381460_{}.jpg", "n02391049_{}.jpg"),
+    "apple2orange": ("n07740461_{}.jpg", "n07749192_{}.jpg"),
+    "summer2winter_yosemite": ("2011-05-12 05:46:{:02}.jpg", "2012-01-06 09:12:{:02}.jpg"),
+    "monet2photo": ("{:05}.jpg", "2014-08-01 17:41:{:02}.jpg"),
+    "vangogh2photo": ("{:05}.jpg", "2014-08-01 17:41:{:02}.jpg"),
+}
+_SIDES = {"maps": 600}  # pixels; the others: 256
+
+
+def four_folders(root: str, pictures: Mapping[str, Mapping[str, bytes]]) -> bytes:
+    """Return a zip as the authors of CycleGAN made it: `root`/trainA and so on, with entries for the folders."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir(root)
+        for folder, members in pictures.items():
+            archive.mkdir(f"{root}/{folder}")
+            for name, content in members.items():
+                archive.writestr(f"{root}/{folder}/{name}", content)
+    return out.getvalue()
+
+
+def translation_pictures(name: str, paired: bool) -> dict[str, dict[str, bytes]]:
+    """Return small sets of pictures under their published names. B of a pair is the negative of A."""
+    side, found = _SIDES.get(name, 256), {}
+    for folder, count in FOUR_FOLDERS.items():
+        split, letter = folder[:-1], folder[-1]
+        first = 1000 * (split == "test") + 2000 * (letter == "B" and not paired)
+        numbers = range(1, 1 + (FOUR_FOLDERS[f"{split}A"] if paired else count))
+        drawn = [picture(side, side, first + number) for number in numbers]
+        if paired and letter == "B":
+            drawn = [ImageOps.invert(one) for one in drawn]
+        named = _NAMES[name]["AB".index(letter)]
+        found[folder] = {
+            named.format(number): encoded(one, quality=90) for number, one in zip(numbers, drawn, strict=True)
+        }
+    return found
+
+
+def write_translation(folder: Path, name: str, paired: bool) -> Path:
+    """Make `folder` one of the sets of pix2pix or CycleGAN, see `translation_pictures`."""
+    write_source(folder, name)
+    (folder / f"{name}.zip").write_bytes(four_folders(name, translation_pictures(name, paired)))
+    return folder
+
+
+def write_two_folders(folder: Path, name: str, paired: bool) -> Path:
+    """Make `folder` the raw files of two folders of the user's own pictures, which are pairs or not."""
+    pictures = translation_pictures("facades" if paired else "monet2photo", paired)
+    members = {f"{side}/{file}": content for side in "AB" for file, content in pictures[f"train{side}"].items()}
+    return write_folder(folder, members, name)
 
 
 def write_own_pictures(folder: Path, count: int) -> Path:

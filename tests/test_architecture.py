@@ -49,6 +49,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed machine sampling systems",
     "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling",
     "sampling.to_folder": "core data.packed errors paths progress sampling sampling.stage",
+    "sampling.apply": "config core data.pack errors machine pictures progress sampling sampling.to_folder",
     "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
     "params": "config data.catalogue errors metrics paths sampling systems systems.configs",
     "preflight": "config core data.packed errors machine metrics paths sampling training",
@@ -57,7 +58,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "command": "errors params",
     "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight pretrained recipes report "
-    "sampling.to_folder tracking",
+    "sampling.apply sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",
 }

@@ -36,7 +36,7 @@ def translation_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[st
     * `cycle_l1`: mean absolute difference, of pixels in [0, 1], between the given picture and what came back of it.
       A generator that does nothing has 0.
     * `kept_<label>`: the share of outputs in which a classifier sees the class that the given row has, for every label
-      that was not chosen. `..._real` is its accuracy on real pictures.
+      that was not chosen. It has learned real pictures of both sides. `..._real` is its accuracy on others of them.
 
     `..._copy` is the input in place of the output, where it has its shape.
     """
@@ -95,16 +95,10 @@ def _kept(
     packed: Packed, output: Output, copied: Images | None, label: str, beside: str, cfg: Evaluate
 ) -> dict[str, float]:
     """Return the share of outputs that show the class of their given row, by a classifier of the real pictures."""
-    rows = subset(packed.rows("train", packed.fields[output.field].space), LEARNED, cfg.seed)
-    classes = packed.spec.names(label)
+    images, labels = _learned(packed, output, label, beside, cfg.seed)
     try:
         classifier = DomainExtractor.fit(
-            packed.read_rows(output.field, rows),
-            packed.read_rows(beside, rows),
-            classes,
-            cfg.extractor_epochs,
-            cfg.seed,
-            required_accuracy=0.0,
+            images, labels, packed.spec.names(label), cfg.extractor_epochs, cfg.seed, required_accuracy=0.0
         )
     except MetricError as problem:
         say(f"kept_{label} is not measured: no classifier can learn it: {problem}")
@@ -115,6 +109,22 @@ def _kept(
     if copied is not None:
         scores[f"kept_{label}_copy"] = _agreement(classifier, copied, asked, label)
     return {**scores, f"kept_{label}_real": classifier.card.accuracy}
+
+
+def _learned(packed: Packed, output: Output, label: str, beside: str, seed: int) -> tuple[Images, np.ndarray]:
+    """Return the real pictures that the classifier learns, with their classes: those of the output's field, and those
+    of the source where they have the same shape. A class that is drawn in a style between both can be seen then.
+    """
+    assert output.source is not None
+    fields = {output.field: beside}
+    if packed.fields[output.source].shape == packed.fields[output.field].shape:
+        fields[output.source] = label
+    images, labels = [], []
+    for field, told in fields.items():
+        rows = subset(packed.rows("train", packed.fields[field].space), LEARNED // len(fields), seed)
+        images.append(packed.read_rows(field, rows))
+        labels.append(packed.read_rows(told, rows))
+    return np.concatenate(images), np.concatenate(labels)
 
 
 def _agreement(classifier: DomainExtractor, images: Images, asked: Int64[np.ndarray, " n"], label: str) -> float:

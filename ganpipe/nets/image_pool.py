@@ -15,7 +15,8 @@ class ImagePool(nn.Module):
     While the pool is not full, a picture is stored and returned. Then, with probability 1/2, it is returned at once;
     else it takes the place of a picture of the pool, drawn evenly, and that one is returned. Picture by picture, as in
     the code of CycleGAN (Zhu et al. 2017, arXiv:1703.10593, section 4). The pictures are part of the state: a resumed
-    training has the same ones. `size` 0: every picture is returned at once.
+    training has the same ones. Of several processes each has a pool of its own, and a checkpoint holds that of the
+    first: all resume with it. `size` 0: every picture is returned at once.
     """
 
     def __init__(self, size: int) -> None:

@@ -65,8 +65,8 @@ class UNet(nn.Module):
                 layer.of_picture = not mode and self.norm_when_drawing == "picture"
         return self
 
-    def forward(self, images: Float[Tensor, "n c side side"]) -> Float[Tensor, "n k side side"]:
-        """Translate each image."""
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+        """Translate each image. Those of another size than `shape` have sides that halve evenly on every level."""
         maps: list[Tensor] = []
         for layer in self.down:
             maps.append(layer(maps[-1] if maps else images))

@@ -44,6 +44,11 @@ def given_fields(system: System) -> tuple[str, ...]:
     return tuple(one.field for one in system.inputs.values() if isinstance(one, Given))
 
 
+def chosen_fields(system: System) -> tuple[str, ...]:
+    """Return the fields of the `Choice` inputs, in the order of the inputs."""
+    return tuple(one.field for one in system.inputs.values() if isinstance(one, Choice))
+
+
 def sources(system: System) -> Mapping[str, str]:
     """Return the given field that each output is made from, by the name of the output; see `source_of`."""
     given = given_fields(system)
@@ -81,7 +86,7 @@ def draw_inputs(system: System, n: int, seed: int, given: GivenSource | None = N
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, n, BLOCK):
         count = min(BLOCK, n - start)
-        yield {name: _drawn(system, name, start, generator, given)[:count] for name in system.inputs}
+        yield {name: _drawn(system, name, start, count, generator, given) for name in system.inputs}
 
 
 def all_inputs(system: System, n: int, seed: int, given: GivenSource | None = None) -> Batch:
@@ -114,12 +119,17 @@ def render_block(system: System, inputs: Batch, seed: int, number: int) -> Items
     inside the generator, such as dropout as the only noise, come from `seed` and the `number` of the block. The system
     must be in evaluation mode. Raises `TrainingDiverged` for numbers that are not finite.
     """
-    count = batch_size(inputs)
+    made = generated(system, {name: _filled(values) for name, values in inputs.items()}, seed, number)
+    return {name: values[: batch_size(inputs)] for name, values in made.items()}
+
+
+def generated(system: System, inputs: Batch, seed: int, number: int = 0) -> Items:
+    """Return all outputs for these inputs at once, in stored form: `render_block` without padding."""
     mixed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]) >> 1
     with torch.no_grad(), seeded(mixed, system.device):
-        outputs = system.generate({name: _filled(values) for name, values in inputs.items()})
+        outputs = system.generate(inputs)
     kinds = {name: system.data.fields[field].kind for name, field in system.outputs.items()}
-    return {name: to_stored(kinds[name], outputs[name])[:count].cpu().numpy() for name in system.outputs}
+    return {name: to_stored(kinds[name], outputs[name]).cpu().numpy() for name in system.outputs}
 
 
 def items(system: System, n: int, seed: int, given: GivenSource | None = None) -> Iterator[tuple[Batch, Items]]:
@@ -143,14 +153,16 @@ def choices(system: System, inputs: Batch) -> Items:
     return {field: to_stored(kinds[field], values).cpu().numpy() for field, values in chosen.items()}
 
 
-def _drawn(system: System, name: str, start: int, generator: torch.Generator, given: GivenSource | None) -> Tensor:
-    """Return the input `name` of `BLOCK` items from the item `start` on."""
+def _drawn(
+    system: System, name: str, start: int, count: int, generator: torch.Generator, given: GivenSource | None
+) -> Tensor:
+    """Return the input `name` of `count` items from the item `start` on. Random ones are drawn for a whole block."""
     declared = system.inputs[name]
     if not isinstance(declared, Given):
-        return system.draw(name, BLOCK, generator)
+        return system.draw(name, BLOCK, generator)[:count]
     if given is None:
         raise ValueError(f"input {name!r} of {type(system).__name__} needs rows of the field {declared.field!r}")
-    return given.fetch(declared.field, start, BLOCK).to(system.device)
+    return given.fetch(declared.field, start, count).to(system.device)
 
 
 def _filled(values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -23,6 +23,9 @@ from ganpipe.errors import CheckpointError, ConfigError
 from ganpipe.files import write_bytes, write_json
 from ganpipe.sampling.draw import GivenSource, Items, draw_inputs, given_fields, render_block
 from ganpipe.sampling.publication import DESCRIPTION, FORMAT, WEIGHTS, folder_of, read_description, read_weights
+
+Asked = Sequence[tuple[str, Any, float]]
+"""What a person chooses: an input, the place in it, the value there."""
 
 _SHOWN = 3  # differences in a message
 
@@ -103,22 +106,26 @@ class Generator:
 
         Raises `ValueError` at once for a class or an attribute that is unknown or not taken.
         """
-        asked: list[tuple[str, Any, float]] = []  # an input, the place in it, the value there
+        drawn = self.inputs(n, seed, self.asked(label, attributes), given)
+        return ((inputs, render_block(self.system, inputs, seed, number)) for number, inputs in enumerate(drawn))
+
+    def asked(self, label: SupportsIndex | str | None, attributes: Mapping[str, bool] | None) -> Asked:
+        """Return what a person chooses. Raises `ValueError` for what is unknown or not taken."""
+        asked: list[tuple[str, Any, float]] = []
         if label is not None:
             name, field = self._choice("label", f"label = {label!r}")
             asked.append((name, ..., float(self._class_number(label, field))))
         for attribute, on in (attributes or {}).items():
             name, field = self._choice("attributes", f"attributes = {attributes!r}")
             asked.append((name, (slice(None), self._attribute_number(attribute, field)), float(on)))
-        return self._blocks(draw_inputs(self.system, n, seed, given), seed, asked)
+        return asked
 
-    def _blocks(
-        self, drawn: Iterable[Batch], seed: int, asked: list[tuple[str, Any, float]]
-    ) -> Iterator[tuple[Batch, Items]]:
-        for number, inputs in enumerate(drawn):
+    def inputs(self, n: int, seed: int, asked: Asked, given: GivenSource | None = None) -> Iterator[Batch]:
+        """Yield the inputs of the first `n` items of this seed, see `draw_inputs`, with what was `asked` for."""
+        for inputs in draw_inputs(self.system, n, seed, given):
             for name, place, value in asked:
                 inputs[name][place] = value
-            yield inputs, render_block(self.system, inputs, seed, number)
+            yield inputs
 
     def _choice(self, kind: Kind, asked: str) -> tuple[str, str]:
         """Return the input that chooses a field of this kind, and the field."""

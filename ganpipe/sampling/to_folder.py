@@ -33,15 +33,14 @@ def sample_to_folder(
     Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
     output has these names, each further one `000000_<output>.png`. Beside them stand the pictures that they were made
     from, `000000_given_<field>.png`, and where it is known what they should be, `000000_wanted_<field>.png`. A file
-    depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones of `data/packed`, in a mixed order; without
-    noise or a choice one item is made of each. The folder gets its name when it is complete. Raises `ConfigError` for a
-    folder that is not empty or belongs to the pipeline, a class or an attribute that is unknown or not taken,
-    `CheckpointError` for a generator that cannot be loaded, and `DataError` for data it was not trained on.
+    depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones
+    of `data/packed`, in a mixed order; without noise or a choice one item is made of each. The folder gets its name
+    when it is complete. Raises `ConfigError` for a folder that is not empty or belongs to the pipeline, a class or an
+    attribute that is unknown or not taken, `CheckpointError` for a generator that cannot be loaded, and `DataError` for
+    data it was not trained on.
     """
     _require_free(out)
-    if both := sorted({*on} & {*off}):
-        raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
-    attributes = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+    attributes = attributes_asked(on, off)
     generator = load_generator(model)
     given = _given_rows(generator)
     count = most_items(generator.system, n, given)
@@ -63,6 +62,19 @@ def sample_to_folder(
     return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
 
 
+def attributes_asked(on: Collection[str], off: Collection[str]) -> dict[str, bool]:
+    """Return whether each named attribute is on. Raises `ConfigError` for one that is to be on and off."""
+    if both := sorted({*on} & {*off}):
+        raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
+    return dict.fromkeys(on, True) | dict.fromkeys(off, False)
+
+
+def require_outside_pipeline(out: Path) -> None:
+    """Raise `ConfigError` where the folder to write lies among the outputs of the pipeline."""
+    if out.resolve().is_relative_to(paths.DATA.resolve()):
+        raise ConfigError(f"--out {out}: lies in {paths.DATA}, which belongs to the pipeline; name a folder elsewhere")
+
+
 def _beside(
     system: System, inputs: Batch, given: GivenRows | None, start: int, count: int
 ) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -82,8 +94,7 @@ def _beside(
 def _require_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: is there already and not an empty folder; name another one")
-    if out.resolve().is_relative_to(paths.DATA.resolve()):
-        raise ConfigError(f"--out {out}: lies in {paths.DATA}, which belongs to the pipeline; name a folder elsewhere")
+    require_outside_pipeline(out)
 
 
 def _given_rows(generator: Generator) -> GivenRows | None:

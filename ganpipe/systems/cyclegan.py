@@ -57,6 +57,11 @@ class CycleGAN(System):
         ).apply(init_normal)
         self.pools = nn.ModuleDict({name: ImagePool(cfg.pool) for name in _OTHER})
 
+    @property
+    def given_multiple(self) -> int:
+        """The translators halve each side twice."""
+        return 4
+
     def updates(self, it: Iteration) -> Updates:
         """One step of both generators, then one of both discriminators, which see pictures of the pools."""
         batch = it.next_batch()

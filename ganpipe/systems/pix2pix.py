@@ -61,6 +61,11 @@ class Pix2Pix(System):
             return {}
         return {"loss_discriminator": self.objective.ideal["loss_discriminator"] / 2}
 
+    @property
+    def given_multiple(self) -> int:
+        """The U-Net halves each side once per level."""
+        return 1 << len(self.generator.down)
+
     def updates(self, it: Iteration) -> Updates:
         """One discriminator step, then one generator step."""
         batch = it.next_batch()

@@ -35,6 +35,11 @@ class StarGAN(System):
         self.generator = stargan.Generator(shape, domains, cfg.features, cfg.blocks, cfg.upsampling)
         self.discriminator = stargan.Discriminator(shape, domains, cfg.features_discriminator)
 
+    @property
+    def given_multiple(self) -> int:
+        """The generator halves each side twice."""
+        return 4
+
     def updates(self, it: Iteration) -> Updates:
         """`n_critic` discriminator steps on fresh batches, then one generator step on the last."""
         for _ in range(self.cfg.n_critic):

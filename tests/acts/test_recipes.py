@@ -15,9 +15,13 @@ from PIL import Image
 from ganpipe import paths, recipes
 from ganpipe.config import Params
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.given import GivenRows
 from ganpipe.metrics import reference
 from ganpipe.metrics.reference import prepare_reference
 from ganpipe.metrics.stage import evaluate
+from ganpipe.sampling.draw import most_items
+from ganpipe.sampling.pictures import PLANS
+from ganpipe.sampling.published import load_generator
 
 COMPARED = 25  # samples at most, of the 40 that are drawn
 
@@ -53,16 +57,21 @@ def test_a_recipe_runs_through_the_whole_pipeline(
 
     real, samples = Packed.open(paths.PACKED_FILE), Packed.open(paths.SAMPLES_FILE)
     samples.verify()
-    assert samples.count("items") == 40
-    ((output, field),) = json.loads(samples.attributes["outputs"]).items()
-    made, wanted = samples.fields[output], real.fields[field]
-    assert (made.kind, made.shape) == (wanted.kind, wanted.shape)
+    outputs = json.loads(samples.attributes["outputs"])
+    for output, field in outputs.items():
+        made, wanted = samples.fields[output], real.fields[field]
+        assert (made.kind, made.shape) == (wanted.kind, wanted.shape)
+    count = most_items(load_generator(paths.MODEL).system, 40, GivenRows(real))
+    assert samples.count("items") == count
     pictures = {path.stem: path for path in paths.SAMPLES.glob("*.png")}
-    assert pictures.keys() == set(params.sample.pictures)
+    others = {f"{name}_{output}" for name in params.sample.pictures if name in PLANS for output in list(outputs)[1:]}
+    assert pictures.keys() == {*params.sample.pictures, *others}
     assert all(min(Image.open(path).size) > 8 for path in pictures.values())
     assert len(list(Path(paths.PREVIEWS).glob("kimg-*.png"))) == 3
     scores = json.loads(paths.METRICS.read_text())
-    assert scores["n_fake"] == min(COMPARED, len(real.rows("train", "items")) // 2)
+    halves = [len(real.rows("train", real.fields[field].space)) // 2 for field in outputs.values()]
+    assert scores["n_fake"] == min(COMPARED, count, *halves)
     for extractor in params.evaluate.extractors:
-        assert {"extractor", "fd", "fd_floor", "fd_untrained", "kd_x1000"} <= scores[extractor].keys()
-        assert scores[extractor]["fd"] > 0
+        for block in [scores[extractor]] if len(outputs) == 1 else scores[extractor].values():
+            assert {"extractor", "fd", "fd_floor", "fd_untrained", "kd_x1000"} <= block.keys()
+            assert block["fd"] > 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.fault_server import GOOD, Reply, serving
-from raw_files import encoded, picture
+from raw_files import encoded, four_folders, picture
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue import sets
@@ -47,16 +45,13 @@ def colour(number: int) -> bytes:
 
 def archive(root: str, lengths: Mapping[str, int], names: str) -> tuple[bytes, dict[str, list[int]]]:
     """Return a zip as the authors made it, with its folders, and the numbers of the pictures of each folder."""
-    out, numbers, found = io.BytesIO(), iter(range(25)), {}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as written:
-        written.mkdir(root)
-        for folder, length in lengths.items():
-            written.mkdir(f"{root}/{folder}")
-            found[folder] = [next(numbers) for _ in range(length)]
-            for place, number in enumerate(found[folder]):
-                name = names.format(side=folder[-1], number=place + 1)
-                written.writestr(f"{root}/{folder}/{name}", colour(number))
-    return out.getvalue(), found
+    numbers = iter(range(25))
+    found = {folder: [next(numbers) for _ in range(length)] for folder, length in lengths.items()}
+    pictures = {
+        folder: {names.format(side=folder[-1], number=place): colour(number) for place, number in enumerate(mine, 1)}
+        for folder, mine in found.items()
+    }
+    return four_folders(root, pictures), found
 
 
 def published(name: str, content: bytes, url: str, count: int, splits: tuple[tuple[str, int], ...]) -> Dataset:

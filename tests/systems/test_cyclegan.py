@@ -11,11 +11,13 @@ from by_hand import BATCH, TRAIN, adam, same_training, step
 from specs import pictures
 from torch import Tensor, nn
 
+from ganpipe import recipes
+from ganpipe.config import load_params
 from ganpipe.core.batch import Batch
 from ganpipe.core.inputs import Given
+from ganpipe.core.optim import learning_rate
 from ganpipe.core.system import System
 from ganpipe.errors import ConfigError
-from ganpipe.nets.image_pool import ImagePool
 from ganpipe.sampling.published import published_state
 from ganpipe.systems.cyclegan import CycleGAN
 from ganpipe.training.loop import Trainer
@@ -95,37 +97,6 @@ def test_both_directions_are_made_of_given_pictures() -> None:
     torch.testing.assert_close(made["fake_a"], system.translators["a"](inputs["b"]))
 
 
-def test_a_pool_stores_until_it_is_full_and_then_swaps_with_probability_one_half() -> None:
-    torch.manual_seed(0)
-    pool = ImagePool(3)
-    numbers = iter(range(10_000))
-
-    def image() -> Tensor:
-        return torch.full((1, 1, 1, 1), float(next(numbers)))
-
-    for number in range(3):
-        assert pool.exchange(image()).item() == number
-    assert sorted(one.item() for one in pool.images) == [0, 1, 2]
-    swapped = []
-    for number in range(3, 2003):
-        before = [one.item() for one in pool.images]
-        returned = pool.exchange(image()).item()
-        after = [one.item() for one in pool.images]
-        if returned == number:
-            assert after == before
-        else:
-            (place,) = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-            assert before[place] == returned and after[place] == number
-            swapped.append(place)
-    assert len(swapped) / 2000 == pytest.approx(0.5, abs=0.04)
-    assert all(swapped.count(place) / len(swapped) == pytest.approx(1 / 3, abs=0.05) for place in range(3))
-
-
-def test_a_pool_of_no_size_returns_what_it_is_given() -> None:
-    images = torch.rand(5, 1, 2, 2)
-    assert torch.equal(ImagePool(0).exchange(images), images)
-
-
 def test_pools_are_resumed_and_not_published() -> None:
     first = build().double()
     trainer = Trainer(first, TRAIN, fetch)
@@ -145,6 +116,33 @@ def test_pools_are_resumed_and_not_published() -> None:
         mine, other = first.pools[name].images, second.pools[name].images
         assert len(mine) == 6 and all(torch.equal(one, two) for one, two in zip(mine, other, strict=True))
     assert not [name for name in published_state(first) if "pool" in name]
+
+
+LARGER_SETS = {"horse2zebra": 1334, "apple2orange": 1019, "summer2winter": 1231, "monet2photo": 6287}
+"""Pictures of the larger training set as counted in the archives."""
+
+
+@pytest.mark.parametrize("name", LARGER_SETS)
+def test_the_learning_rate_is_constant_for_100_epochs_and_falls_to_0_in_100_more(name: str) -> None:
+    """Section 4 of arXiv:1703.10593, "linearly decay the rate to zero over the next 100 epochs"."""
+    train, epoch = load_params(recipes.path_of(f"{name}-cyclegan")).train, LARGER_SETS[name]
+    assert (train.batch, round(1000 * train.kimg)) == (1, 200 * epoch)
+    for adversary in (False, True):
+        rates = [learning_rate(train, round(epochs * epoch), adversary) for epochs in (0, 99, 100, 150, 175, 200)]
+        assert rates == pytest.approx([2e-4, 2e-4, 2e-4, 1e-4, 5e-5, 0], abs=1e-15)
+        last = learning_rate(train, 200 * epoch - 1, adversary)  # of the step that the last picture takes
+        assert last == pytest.approx(2e-4 / (100 * epoch))
+
+
+def test_both_players_step_with_the_scheduled_rate() -> None:
+    cfg = TRAIN.model_copy(update={"kimg": 8 * BATCH / 1000, "lr_decay_from_kimg": 4 * BATCH / 1000})
+    trainer, rates = Trainer(build().double(), cfg, fetch), []
+    while trainer.nimg < trainer.total_nimg:
+        trainer.iterate()
+        moved = ("translators", "discriminators")
+        rates.append([trainer._optimizers[player].param_groups[0]["lr"] for player in moved])
+    shares = [1, 1, 1, 1, 1, 3 / 4, 1 / 2, 1 / 4]  # and 0 where the next one would begin
+    assert rates == [pytest.approx([2e-4 * share, 1e-4 * share]) for share in shares]
 
 
 def test_identity_needs_equally_many_channels() -> None:

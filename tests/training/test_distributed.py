@@ -31,6 +31,8 @@ from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.core.spec import Field
 from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
+from ganpipe.data.packed.given import GivenRows
+from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import load_generator
 
 SCRIPT = """
@@ -53,8 +55,13 @@ def run_torchrun(params: Params) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "train_in_both"),
-    [("digits-dcgan", run_torchrun), ("digits-wgan-gp", lambda params: train_together(params, hash_of_the_system))],
-    ids=["digits-dcgan", "digits-wgan-gp"],
+    [
+        pytest.param("digits-dcgan", run_torchrun, id="digits-dcgan"),
+        *(
+            pytest.param(recipe, lambda params: train_together(params, hash_of_the_system), id=recipe)
+            for recipe in ("digits-wgan-gp", "digits-uci-cyclegan")
+        ),
+    ],
 )
 def test_both_ranks_hold_the_same_system(
     recipe: str, train_in_both: Callable[[Params], None], workspace: Callable[[str], Params]
@@ -62,7 +69,10 @@ def test_both_ranks_hold_the_same_system(
     params = miniature(workspace(recipe))
     train_in_both(params)
     assert Path("rank0").read_text() == Path("rank1").read_text()
-    assert load_generator(paths.MODEL).sample(2).shape == (2, 28, 28, 1)
+    generator = load_generator(paths.MODEL)
+    _, made = all_items(generator.system, 2, 0, GivenRows(Packed.open(paths.PACKED_FILE)))
+    for output, field in generator.system.outputs.items():
+        assert made[output].shape == (2, *generator.data.fields[field].stored_shape)
 
 
 def test_two_halves_of_a_batch_step_like_the_whole(workspace: Callable[[str], Params]) -> None:

@@ -19,6 +19,7 @@ from trained import FINGERPRINT, published
 
 from ganpipe import paths, recipes, systems
 from ganpipe.config import Params, load_params
+from ganpipe.training.checkpoint import Checkpoints
 from ganpipe.training.stage import Listeners
 
 PARTS = ("name", "network", "discriminator", "condition", "separate_steps", "spectral_norm", "augment")
@@ -93,6 +94,33 @@ def test_a_training_that_goes_on_from_a_checkpoint_gives_the_same_bytes(
     train(params, FINGERPRINT)
     assert "Resuming at" in capfd.readouterr().out
     assert published() == once
+
+
+def pictures_of_the_pools(change: Callable[[list[torch.Tensor]], list[torch.Tensor]]) -> list[int]:
+    """Change the pictures that the pools of the newest checkpoint hold; return how many there were in each."""
+    checkpoints = Checkpoints(paths.state_dir(), FINGERPRINT)
+    state = checkpoints.load()
+    assert state is not None
+    found = []
+    for name, value in state["system"].items():
+        if name.startswith("pools."):
+            found.append(len(value["images"]))
+            value["images"] = change(value["images"])
+    checkpoints.save({name: value for name, value in state.items() if name not in ("format", "fingerprint")})
+    return found
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_resumed_cyclegan_needs_the_pictures_of_its_pools(
+    emptied: bool, workspace: Workspace, trained: Trained
+) -> None:
+    params = miniature(workspace("digits-uci-cyclegan"))
+    once = uninterrupted(params, trained)
+    with pytest.raises(Interruption):
+        train(changed(params, runtime=AFTER_EVERY_ITERATION), FINGERPRINT, interrupting(params))
+    assert pictures_of_the_pools(lambda images: [] if emptied else images) == [50, 50], "full: old ones are returned"
+    train(params, FINGERPRINT)
+    assert (published()["generator.safetensors"] == once["generator.safetensors"]) == (not emptied)
 
 
 @pytest.mark.parametrize("recipe", ONE_PER_SYSTEM)

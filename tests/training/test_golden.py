@@ -16,11 +16,17 @@ from collections.abc import Callable
 import pytest
 from conftest import REPOSITORY
 from miniatures import changed, miniature
+from torch import nn
 
 from ganpipe import paths, recipes
 from ganpipe.config import Params
+from ganpipe.core.inputs import Given
+from ganpipe.core.system import System
+from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.given import GivenRows
 from ganpipe.files import write_json
 from ganpipe.history.table import read_csv
+from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import load_generator
 
 GOLDEN = REPOSITORY / "tests" / "golden"
@@ -30,25 +36,32 @@ Numbers = dict[str, float]
 
 
 def numbers() -> Numbers:
-    """The last row of the history in this workspace, with mean and standard deviation of 16 samples."""
-    samples = load_generator(paths.MODEL).sample(16).astype("float64")
-    return {**read_csv(paths.HISTORY)[-1], "sample_mean": samples.mean(), "sample_std": samples.std()}
+    """The last row of the history in this workspace, with mean and standard deviation of 16 samples of each output."""
+    system, given = load_generator(paths.MODEL).system, GivenRows(Packed.open(paths.PACKED_FILE))
+    _, made = all_items(system, 16, 0, given)
+    found = dict(read_csv(paths.HISTORY)[-1])
+    for output, items in made.items():
+        of = f"_{output}" if len(made) > 1 else ""
+        found |= {f"sample_mean{of}": items.mean(dtype="float64"), f"sample_std{of}": items.std(dtype="float64")}
+    return found
 
 
-def side_of_output() -> int:
-    """Return the last number in the shape of what the generator makes: the width of images."""
-    system = load_generator(paths.MODEL).system
-    (field,) = system.outputs.values()
-    return system.data.fields[field].shape[-1]
+def tolerance(system: System) -> float:
+    """Return how far numbers may be apart on another processor, as a share of them.
 
-
-def expected(wanted: Numbers, side: int) -> dict[str, object]:
-    """Numbers as they may come out on another processor, for images of this side.
-
-    Measured with AVX-512 against SSE4.1 kernels: at most 2e-4 apart for images of 28 and 32 pixels and for vectors,
-    and, since the deeper convolutions for 64 and more amplify rounding in their normalisations, 2.4e-3 for those.
+    Measured with AVX-512 against SSE4.1 kernels: at most 2e-4 for images of 28 and 32 pixels and for vectors, and,
+    since deeper convolutions amplify rounding in their normalisations, 2.4e-3 for those of 64 and more and for those
+    that are made of images. Instance norm does so most, for it knows no other image: 5e-2.
     """
-    relative = 1e-2 if side >= 64 else 1e-3
+    if any(isinstance(module, nn.InstanceNorm2d) for module in system.modules()):
+        return 1e-1
+    translates = any(isinstance(one, Given) for one in system.inputs.values())
+    side = max(system.data.fields[field].shape[-1] for field in system.outputs.values())
+    return 1e-2 if translates or side >= 64 else 1e-3
+
+
+def expected(wanted: Numbers, relative: float) -> dict[str, object]:
+    """Numbers as they may come out, this far apart at most."""
     return {name: pytest.approx(value, rel=relative, abs=relative / 10) for name, value in wanted.items()}
 
 
@@ -60,7 +73,8 @@ def test_golden(recipe: str, workspace: Callable[[str], Params], trained: Callab
         write_json(file, {name: float(f"{value:.9g}") for name, value in found.items()})
     assert file.is_file(), f"no golden run of this recipe: make it with `{COMMAND} -k {recipe}` and commit it"
     golden = json.loads(file.read_text())
-    assert found == expected(golden, side_of_output()), f"if this is meant: `{COMMAND} -k {recipe}`"
+    allowed = tolerance(load_generator(paths.MODEL).system)
+    assert found == expected(golden, allowed), f"if this is meant: `{COMMAND} -k {recipe}`"
 
 
 def test_every_golden_run_has_its_recipe() -> None:
@@ -75,9 +89,9 @@ def test_a_small_change_of_the_training_is_noticed(
     trained(changed(params, train={"lr": 1.02 * params.train.lr}))
     found = numbers()
     assert found.keys() == golden.keys()
-    assert found != expected(golden, side=28)
+    assert found != expected(golden, tolerance(load_generator(paths.MODEL).system))
 
 
 def test_noise_of_rounding_is_not_noticed() -> None:
     golden = json.loads((GOLDEN / "digits-dcgan.json").read_text())
-    assert {name: value * (1 + 1e-5) for name, value in golden.items()} == expected(golden, side=28)
+    assert {name: value * (1 + 1e-5) for name, value in golden.items()} == expected(golden, 1e-3)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import PurePosixPath
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -89,6 +90,20 @@ def is_picture(name: str, content: bytes) -> bool:
     if begins_like_picture(content) or named_as_picture(name):
         return True
     return bool(content) and not begins_otherwise(content) and _opens(name, content)
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """An opened file, also one inside an archive."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return so many bytes; -1: all that are left."""
+
+
+def enough(opened: Readable) -> bytes:
+    """Read so much of a file that `is_picture` can tell."""
+    content = opened.read(BEGINNING)
+    return content if begins_like_picture(content) or begins_otherwise(content) else content + opened.read()
 
 
 def begins_like_picture(content: bytes) -> bool:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ganpipe.data.catalogue.folders import ARCHIVES, FOLDER_TAR
 from ganpipe.data.download.user_folder import HIDDEN
@@ -18,11 +17,9 @@ from ganpipe.data.pack.archives import Member, leads_out, members
 from ganpipe.data.pack.items import is_hidden
 from ganpipe.data.pack.left_out import Quarantine, counted
 from ganpipe.data.pack.recognise import (
-    BEGINNING,
     MISSING_HEIC,
-    begins_like_picture,
-    begins_otherwise,
     can_read_heic,
+    enough,
     is_heic,
     is_picture,
     kind_of,
@@ -75,7 +72,7 @@ def scan(raw: Path, archive: str, bad: Quarantine) -> Scan:
     """
     found = Scan(_archive(raw, archive))
     with progress("Looking at", None, "files") as bar:
-        for member in members(found.path, lambda name: name != "./", _enough, ADVICE):
+        for member in members(found.path, lambda name: name != "./", enough, ADVICE):
             _note(found, member, bad)
             bar.advance()
     if found.path.name != FOLDER_TAR and (top := _wrapper(found)):
@@ -87,12 +84,6 @@ def scan(raw: Path, archive: str, bad: Quarantine) -> Scan:
 def _archive(raw: Path, archive: str) -> Path:
     """Return the archive that is there."""
     return next((raw / name for name in ARCHIVES if (raw / name).is_file()), raw / archive)
-
-
-def _enough(opened: Any) -> bytes:
-    """Read so much of a file that `is_picture` can tell."""
-    content = opened.read(BEGINNING)
-    return content if begins_like_picture(content) or begins_otherwise(content) else content + opened.read()
 
 
 def _note(found: Scan, member: Member, bad: Quarantine) -> None:
