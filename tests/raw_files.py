@@ -116,9 +116,7 @@ def write_translation(folder: Path, name: str, paired: bool) -> Path:
 def write_two_folders(folder: Path, name: str, paired: bool) -> Path:
     """Make `folder` the raw files of two folders of the user's own pictures, which are pairs or not."""
     pictures = translation_pictures("facades" if paired else "monet2photo", paired)
-    members = {
-        f"{side}/{file}": content for side in "AB" for file, content in pictures[f"train{side}"].items()
-    }
+    members = {f"{side}/{file}": content for side in "AB" for file, content in pictures[f"train{side}"].items()}
     return write_folder(folder, members, name)
 
 

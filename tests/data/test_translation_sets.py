@@ -48,9 +48,7 @@ def archive(root: str, lengths: Mapping[str, int], names: str) -> tuple[bytes, d
     numbers = iter(range(25))
     found = {folder: [next(numbers) for _ in range(length)] for folder, length in lengths.items()}
     pictures = {
-        folder: {
-            names.format(side=folder[-1], number=place): colour(number) for place, number in enumerate(mine, 1)
-        }
+        folder: {names.format(side=folder[-1], number=place): colour(number) for place, number in enumerate(mine, 1)}
         for folder, mine in found.items()
     }
     return four_folders(root, pictures), found
