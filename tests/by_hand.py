@@ -39,18 +39,21 @@ def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
 
 
 def same_training(
-    build: Callable[[], System], by_hand: Callable[[System], Callable[[int], int]], fetch: Callable[[int, int], Batch]
+    build: Callable[[], System],
+    by_hand: Callable[[System], Callable[[int], int]],
+    fetch: Callable[[int, int], Batch],
+    began: int = 0,
 ) -> None:
     """Train a system with ganpipe's loop, and its twin by hand: all weights must agree to 1e-10 after an iteration.
 
     Two more iterations, whose weights agree to 1e-7, because Adam enlarges differences of small gradients.
 
     `by_hand` returns a function that performs one iteration, given the number of images shown, and returns how many
-    more it has shown.
+    more it has shown. Both trainings begin as if `began` images had been shown.
     """
     ours, theirs = build().double(), build().double()
     trainer, iterate = Trainer(ours, TRAIN, fetch), by_hand(theirs.train())
-    shown = 0
+    trainer.nimg = shown = began
     for close in (1e-10, 1e-7, 1e-7):
         trainer.iterate()
         seed_iteration(TRAIN.seed, 0, shown)

@@ -25,21 +25,25 @@ def changed(params: Params, **sections: dict[str, Any]) -> Params:
     return Params.model_validate_json(json.dumps(content))
 
 
-SMALLER = {  # the most that a miniature has of what options of systems say: layer widths, steps, iterations
+SMALLER = {  # the most that a miniature has of what options of systems say: layer widths, steps, iterations, phases
     "features": 4,  # channels
     "features_discriminator": 4,
     "blocks": 2,
     "generator_widths": 16,  # each of them
     "discriminator_widths": 16,
+    "features_most": 4,
     "n_critic": 2,
     "long_n_critic": 3,  # more than n_critic: the steps of both kinds are taken
+    "stable_kimg": 0.024,  # so that all levels up to 32x32 begin within the 16 iterations
+    "fade_kimg": 0.016,
+    "batches": 8,
     "r1_every": 4,  # some of the 16 iterations are penalised, some not
 }
 
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those options of a system that `SMALLER` limits, numbers and lists of them."""
-    found = {name: (options[name], most) for name, most in SMALLER.items() if name in options}
+    found = {name: (options[name], most) for name, most in SMALLER.items() if options.get(name) is not None}
     return {
         name: [min(number, most) for number in value] if isinstance(value, list | tuple) else min(value, most)
         for name, (value, most) in found.items()

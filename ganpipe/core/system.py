@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -163,6 +163,10 @@ class System(nn.Module):
     def smallest_batch(self) -> int:
         """The smallest number of items on which all losses work. Batch norm over vectors, for example, needs two."""
         return 1
+
+    def batch_sizes(self, batch: int) -> Sequence[int]:
+        """Return the sizes of all batches that `updates` takes where `train.batch` is `batch`: the default has one."""
+        return (batch,)
 
     @property
     def given_multiple(self) -> int | None:

@@ -96,3 +96,32 @@ def levels(height: int, width: int) -> list[tuple[int, int]]:
     if len(sizes) < 3:
         raise ConfigError(f"images of {height}x{width} are too small to be halved twice; set data.size: 9 or more")
     return sizes
+
+
+def doublings(height: int, width: int) -> int:
+    """Return how often 4x4 is doubled until it is the size of an image: 5 times for 128x128.
+
+    Raises `ConfigError` unless the image is a square whose side is 4 * 2^k with k >= 1.
+    """
+    times = max(1, (height // _COARSEST).bit_length() - 1)
+    if height != width or height != _COARSEST << times:
+        near = sorted({_COARSEST << max(1, times), _COARSEST << times + 1})
+        raise ConfigError(
+            f"images of {height}x{width} are not 4x4 doubled several times; set data.size: "
+            f"{' or '.join(map(str, near))}, and leave data.crop blank"
+        )
+    return times
+
+
+def growing_widths(base: int, most: int, levels: int) -> list[int]:
+    """Return the number of maps at 4x4, 8x8, ...: `base` halved once, twice, ... and rounded down, `most` at most.
+
+    Karras et al. 2018, arXiv:1710.10196, table 2: base 8192 and most 512. Raises `ConfigError` if a level has none.
+    """
+    widths = [min(base >> level + 1, most) for level in range(levels)]
+    if widths[-1] < 1:
+        raise ConfigError(
+            f"maps of {_COARSEST << levels - 1} pixels a side would be {base} / 2^{levels} in number, less than one; "
+            f"set system.features_base: {1 << levels} or more"
+        )
+    return widths

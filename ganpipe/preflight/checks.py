@@ -37,8 +37,10 @@ _PAIRS = 10_000
 """Number of pairs that a side may see: 10,000 iterations with the batches of one in Rashid's book."""
 _ITERATIONS = 200
 """Number of iterations that a side may take with larger batches, even if that exceeds `_PAIRS`."""
-_MEASURED_SECONDS = 3.0
+_MEASURED_SECONDS = 1.5  # at the beginning of the training, and as long at its end
 _MEASURED_ITERATIONS = 3  # at least
+_OTHER_PACE = 3
+"""Two phases differ in pace when one shows so many times as many images per second."""
 _FALLEN = 0.1
 """A loss has fallen when it is lower by this share of the size of its first value."""
 
@@ -89,8 +91,16 @@ def _statistics(values: Tensor) -> str:
 
 
 def describe_cost(trainer: Trainer) -> str:
-    """Train for some seconds; return how long the whole training will take, and the most memory that was in use."""
-    forecast = duration(trainer.total_nimg, measured_rate(trainer))
+    """Train for some seconds; return how long the whole training will take, and the most memory that was in use.
+
+    It is measured at the beginning and where the training will end: a later phase may take longer and need more.
+    """
+    rates = [measured_rate(trainer)]
+    trainer.nimg = trainer.total_nimg
+    rates.append(measured_rate(trainer))
+    forecast = duration(trainer.total_nimg, rates[0])
+    if max(rates) > _OTHER_PACE * min(rates):
+        forecast = f"{forecast} as at first, {duration(trainer.total_nimg, rates[1])} as in the end"
     device = trainer.system.device
     peak = " and ".join(f"{mib:.0f} MiB of {kind.upper()} memory" for kind, mib in peak_memory(device).items())
     return f"{forecast} on the {device.type}; peak: {peak}"

@@ -24,6 +24,7 @@ SYSTEMS = {
     "pix2pix": "Pix2Pix",
     "cyclegan": "CycleGAN",
     "stargan": "StarGAN",
+    "progan": "ProGAN",
 }
 
 

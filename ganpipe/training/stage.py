@@ -130,7 +130,8 @@ def prepare(params: config.Params, packed: Packed, device: torch.device, start: 
     for values in (*system.parameters(), *system.buffers()):
         if values.dim() == 4:  # convolutions are a tenth to a fifth faster with channels last
             values.data = values.data.to(device, memory_format=torch.channels_last)
-    _require_fitting_batch(params.train, system.smallest_batch)
+    for batch in system.batch_sizes(params.train.batch):
+        _require_fitting_batch(batch, params.train, system.smallest_batch)
     sampler = Sampler(
         packed,
         params.train.seed,
@@ -144,10 +145,10 @@ def prepare(params: config.Params, packed: Packed, device: torch.device, start: 
     return Prepared(system, packed, sampler, GivenRows(packed), started_from)
 
 
-def _require_fitting_batch(train: config.Train, smallest: int) -> None:
-    """Raise `ConfigError` unless each process's micro-batches hold `smallest` items."""
-    share, rest = divmod(train.batch, distributed.world())
-    where = f"params.yaml: train.batch = {train.batch}"
+def _require_fitting_batch(batch: int, train: config.Train, smallest: int) -> None:
+    """Raise `ConfigError` unless each process's micro-batches of such a batch hold `smallest` items."""
+    share, rest = divmod(batch, distributed.world())
+    where = f"params.yaml: train.batch = {batch}" if batch == train.batch else f"params.yaml: a batch of {batch}"
     if rest:
         raise ConfigError(f"{where} does not divide among {distributed.world()} processes")
     count = -(-share // train.micro_batch) if train.micro_batch else 1

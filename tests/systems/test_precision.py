@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from miniatures import changed, miniature
+from miniatures import changed, miniature, one_recipe_per
 
 from ganpipe import paths, recipes
 from ganpipe.config import Params, load_params
@@ -15,7 +15,7 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.training.loop import autocast
 from ganpipe.training.stage import prepare
 
-SYSTEMS = {load_params(recipes.path_of(name)).system.name: name for name in recipes.names()}
+SYSTEMS = {load_params(recipes.path_of(name)).system.name: name for name in one_recipe_per("name")}
 REMEDIES = {"dcgan": {"diversity_weight": 1.0, "class_balance_weight": 1.0, "flip_real_labels": 0.1}}
 
 

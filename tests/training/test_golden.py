@@ -73,9 +73,8 @@ def test_golden(recipe: str, workspace: Callable[[str], Params], trained: Callab
         write_json(file, {name: float(f"{value:.9g}") for name, value in found.items()})
     assert file.is_file(), f"no golden run of this recipe: make it with `{COMMAND} -k {recipe}` and commit it"
     golden = json.loads(file.read_text())
-    assert found == expected(golden, tolerance(load_generator(paths.MODEL).system)), (
-        f"if this is meant: `{COMMAND} -k {recipe}`"
-    )
+    allowed = tolerance(load_generator(paths.MODEL).system)
+    assert found == expected(golden, allowed), f"if this is meant: `{COMMAND} -k {recipe}`"
 
 
 def test_every_golden_run_has_its_recipe() -> None:

@@ -297,6 +297,23 @@ def check() -> tuple[int, list[str], str]:
     return result.exit_code, result.stdout.splitlines(), result.stderr
 
 
+def test_the_cost_of_a_later_phase_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+    rates = iter([200.0, 20.0, 200.0, 100.0])
+
+    def rate(trainer: Trainer) -> float:
+        measured.append(trainer.nimg)
+        return next(rates)
+
+    monkeypatch.setattr(preflight, "measured_rate", rate)
+    trainer = Trainer(Line(), TRAIN.model_copy(update={"kimg": 12.0}), reals)
+    told = preflight.describe_cost(trainer)
+    assert measured == [0, 12_000]
+    early, late = "about 1 min 0 s for 12 kimg at 200 img/s", "about 10 min 0 s for 12 kimg at 20 img/s"
+    assert told.startswith(f"{early} as at first, {late} as in the end on the cpu; peak: ")
+    assert preflight.describe_cost(Trainer(Line(), trainer.train, reals)).startswith(f"{early} on the cpu; peak: ")
+
+
 def test_the_command(workspace: Callable[[str], Params], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "_MEASURED_SECONDS", 0.1)
     workspace("digits-vanilla")

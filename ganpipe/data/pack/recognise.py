@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import PurePosixPath
-from typing import IO
+from typing import Any
 
 from PIL import Image
 
@@ -92,8 +92,8 @@ def is_picture(name: str, content: bytes) -> bool:
     return bool(content) and not begins_otherwise(content) and _opens(name, content)
 
 
-def enough(opened: IO[bytes]) -> bytes:
-    """Read so much of a file that `is_picture` can tell."""
+def enough(opened: Any) -> bytes:
+    """Read so much of an open file, or of a member of an archive, that `is_picture` can tell."""
     content = opened.read(BEGINNING)
     return content if begins_like_picture(content) or begins_otherwise(content) else content + opened.read()
 
