@@ -43,8 +43,8 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "pretrain_kimg": 0.064,  # 8 of the 16 iterations
 }
 
-INSTEAD = {"trunk": "random-0", "layers": ["relu1_2"]}
-"""What options of systems say in a miniature: nothing is fetched."""
+INSTEAD = {"trunk": "random-0", "layers": ["relu1_2"], "bicubic_skip": True}
+"""What options of systems say in a miniature: nothing is fetched, and narrow networks do not draw one grey for all."""
 
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -168,10 +168,10 @@ def test_the_smallest_data_that_can_be_learned_from() -> None:
 
 
 def test_held_out_is_a_fifth_of_every_class(digits) -> None:
-    train, held_out = domain._split(digits.labels, 0)
+    train, held_out = domain.split_by_class(digits.labels, 0)
     assert sorted([*train, *held_out]) == list(range(5000))
     assert np.bincount(digits.labels[held_out]).tolist() == [100] * 10
-    assert not np.array_equal(held_out, domain._split(digits.labels, 1)[1])
+    assert not np.array_equal(held_out, domain.split_by_class(digits.labels, 1)[1])
 
 
 def test_images_are_shifted_by_up_to_two_pixels_both_ways() -> None:

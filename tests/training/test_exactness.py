@@ -25,7 +25,7 @@ from ganpipe.training.stage import Listeners
 PARTS = ("name", "network", "discriminator", "condition", "separate_steps", "spectral_norm", "augment")
 """Options of systems that decide which code a training runs; those that only change numbers are left out."""
 
-CHECKPOINTS = Path(".ganpipe/checkpoints") / FINGERPRINT
+CHECKPOINTS = Path(".ganpipe/checkpoints")  # in a folder named by the fingerprint, and by frozen networks
 AFTER_EVERY_ITERATION = {"checkpoint_seconds": 1e-6}
 
 Workspace = Callable[[str], Params]
@@ -57,14 +57,14 @@ def test_a_training_that_was_killed_and_resumed_gives_the_same_bytes(
     params = miniature(workspace(recipe))
     once = uninterrupted(params, trained)
     first = started(train, changed(params, runtime=AFTER_EVERY_ITERATION), FINGERPRINT)
-    kill_when(first, (CHECKPOINTS / "previous.pt").exists)
+    kill_when(first, lambda: any(CHECKPOINTS.glob("*/previous.pt")))
     assert nimg_of_checkpoint() < params.train.kimg * 1000
     assert "Resuming at" in wait_for(started(train, params, FINGERPRINT))
     assert published() == once
 
 
 def nimg_of_checkpoint() -> int:
-    newest = next(path for name in ("last.pt", "previous.pt") if (path := CHECKPOINTS / name).exists())
+    newest = next(path for name in ("last.pt", "previous.pt") for path in CHECKPOINTS.glob(f"*/{name}"))
     return int(torch.load(newest, weights_only=True)["nimg"])
 
 
