@@ -63,13 +63,10 @@ def test_a_recipe_runs_through_the_whole_pipeline(
     for output, field in outputs.items():
         made, wanted = samples.fields[output], real.fields[field]
         assert (made.kind, made.shape) == (wanted.kind, wanted.shape)
-    system = load_generator(paths.MODEL).system
     count = most_items(system, 40, GivenRows(real))
     assert samples.count("items") == count
     pictures = {path.stem: path for path in paths.SAMPLES.glob("*.png")}
-    others = {
-        f"{name}_{output}" for name in params.sample.pictures if name in PLANS for output in list(system.outputs)[1:]
-    }
+    others = {f"{name}_{output}" for name in params.sample.pictures if name in PLANS for output in list(outputs)[1:]}
     assert pictures.keys() == {*params.sample.pictures, *others}
     assert all(min(Image.open(path).size) > 8 for path in pictures.values())
     assert len(list(Path(paths.PREVIEWS).glob("kimg-*.png"))) == 3
