@@ -60,7 +60,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",
     "ganpipe/systems/__init__.py": "the table of systems, which every new one changes; what it does for a training, "
     "seeding the first weights, is in core/seed.py",
-    "ganpipe/systems/configs/__init__.py": "the base class of options, which has none",
+    "ganpipe/systems/configs/__init__.py": "the base class of options, which has none, and a check that only refuses",
     "ganpipe/tracking": "reads what a stage left, and shows it",
     "stages": "hands params and folders to the body of the stage",
 }

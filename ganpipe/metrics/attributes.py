@@ -13,14 +13,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ganpipe.config import Evaluate
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
-from ganpipe.metrics.extractors.domain import LeNet, applied, split_by_class, trained_lenet
+from ganpipe.metrics.classification import LEARNED
+from ganpipe.metrics.extractors.domain import SMALLEST, LeNet, applied, split_by_class, trained_lenet
 from ganpipe.metrics.outputs import Output
 from ganpipe.progress import say
-
-LEARNED = 20_000
-"""The largest number of real images on which the classifier is trained."""
-SMALLEST = 16
-"""Side in pixels of the smallest images that it can look at."""
 
 Images = UInt8[np.ndarray, "n h w c"]
 

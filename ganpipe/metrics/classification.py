@@ -9,6 +9,8 @@ from ganpipe.metrics.extractors.domain import DomainExtractor
 
 LEAST = 5
 """Fewest samples of each class that a classifier can be trained on."""
+LEARNED = 20_000
+"""The largest number of real images on which a classifier is trained that judges samples."""
 
 
 def can_be_learned(labels: Int[np.ndarray, " n"], classes: int) -> bool:

@@ -17,13 +17,11 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
 from ganpipe.data.packed.splits import held_out
 from ganpipe.errors import MetricError
+from ganpipe.metrics.classification import LEARNED
 from ganpipe.metrics.extractors.domain import DomainExtractor
 from ganpipe.metrics.extractors.extraction import ROWS, extract
 from ganpipe.metrics.outputs import Output
 from ganpipe.progress import say
-
-LEARNED = 20_000
-"""The largest number of real images on which a classifier is trained."""
 
 Images = UInt8[np.ndarray, "n h w c"]
 

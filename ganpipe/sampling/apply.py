@@ -29,7 +29,7 @@ from ganpipe.errors import ConfigError, DataError, TrainingDiverged
 from ganpipe.machine import memory_limited, prepare_device
 from ganpipe.pictures import save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import Items, chosen_fields, generated, given_fields, sources
+from ganpipe.sampling.draw import GivenSource, chosen_fields, generated, given_fields, sources
 from ganpipe.sampling.published import Asked, Generator, load_generator
 from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipeline
 
@@ -158,7 +158,7 @@ def pictures_among(files: Sequence[Path]) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class _OnePicture:
+class _OnePicture(GivenSource):
     """A source of rows: one picture, and grey of the data's size for pictures that the wanted output is not made of."""
 
     system: System
@@ -171,12 +171,6 @@ class _OnePicture:
     def fetch(self, field: str, start: int, count: int) -> Tensor:
         picture = self.picture if field == self.field else torch.zeros(1, *self.system.data.fields[field].shape)
         return picture.expand(count, -1, -1, -1)
-
-    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> None:
-        return None
-
-    def own(self, field: str, names: Sequence[str], start: int, count: int) -> None:
-        return None
 
 
 def _margins(sides: tuple[int, int], trained: Sequence[int], multiple: int | None) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ Items = Mapping[str, Shaped[np.ndarray, "n ..."]]
 
 @runtime_checkable
 class GivenSource(Protocol):
-    """A source of the rows for `Given` inputs."""
+    """A source of the rows for `Given` inputs. One that knows no more of them than that inherits the rest."""
 
     def count(self, space: str) -> int:
         """Return how many rows of a space there are."""
@@ -34,9 +34,11 @@ class GivenSource(Protocol):
 
     def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> Tensor | None:
         """Return what should be made like `field` of those rows of `source` with these choices; None: unknown."""
+        return None
 
     def own(self, field: str, names: Sequence[str], start: int, count: int) -> Tensor | None:
         """Return the label, or the attributes of these names, that those rows have by themselves; None: unknown."""
+        return None
 
 
 def given_fields(system: System) -> tuple[str, ...]:

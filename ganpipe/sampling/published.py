@@ -150,7 +150,7 @@ class Generator:
         raise ValueError(f"attribute {attribute!r} is unknown; there are {', '.join(names)}")
 
 
-class _ArraySource:
+class _ArraySource(GivenSource):
     """The rows that a person passes, by field, in stored form."""
 
     def __init__(self, system: System, arrays: Mapping[str, np.ndarray]) -> None:
@@ -176,12 +176,6 @@ class _ArraySource:
     def fetch(self, field: str, start: int, count: int) -> Tensor:
         rows = self._rows[field]
         return rows[torch.arange(start, start + count) % len(rows)]
-
-    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> None:
-        return None
-
-    def own(self, field: str, names: Sequence[str], start: int, count: int) -> None:
-        return None
 
 
 def _network_rows(name: str, field: Field, array: np.ndarray) -> Tensor:

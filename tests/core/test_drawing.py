@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
@@ -20,7 +18,7 @@ from ganpipe.core.system import System
 from ganpipe.errors import TrainingDiverged
 from ganpipe.sampling.draw import (
     BLOCK,
-    Items,
+    GivenSource,
     all_inputs,
     all_items,
     choices,
@@ -134,7 +132,7 @@ def test_choices_are_told_by_field_as_they_are_stored() -> None:
     assert choices(several(), {}) == {}
 
 
-class Rows:
+class Rows(GivenSource):
     """Numbered pictures: the pixels of row i are i / 100."""
 
     def __init__(self, count: int) -> None:
@@ -147,12 +145,6 @@ class Rows:
         assert field == "source"
         numbers = torch.arange(start, start + count) % self._count
         return (numbers / 100).view(-1, 1, 1, 1).expand(-1, 1, 2, 3)
-
-    def wanted(self, field: str, source: str, start: int, count: int, chosen: Items) -> None:
-        return None
-
-    def own(self, field: str, names: Sequence[str], start: int, count: int) -> None:
-        return None
 
 
 def test_given_rows_are_taken_in_order_and_from_the_first_again() -> None:

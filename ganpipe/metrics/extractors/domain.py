@@ -34,7 +34,8 @@ WEIGHTS = "extractor.safetensors"
 CARD = "extractor.json"
 
 FEATURES = 84
-_SMALLEST = 16  # side in pixels; two poolings leave 4 x 4
+SMALLEST = 16
+"""Side in pixels of the smallest images that it can look at: two poolings leave 4 x 4."""
 _GRID = 16  # larger first-stage maps are averaged to this: the weights and most of the cost stay the same
 
 Images = UInt8[np.ndarray, "n h w c"]
@@ -206,7 +207,7 @@ def _check_labelled(
     images: Shaped[np.ndarray, "*shape"], labels: Shaped[np.ndarray, "*others"], classes: tuple[str, ...]
 ) -> None:
     check_pixels(images, "domain")
-    if min(images.shape[1:3]) < _SMALLEST:
+    if min(images.shape[1:3]) < SMALLEST:
         raise MetricError(f"domain set: images are {_shape(images)}, 16 x 16 is the least; use the pixel extractor")
     if labels.shape != images.shape[:1]:
         raise MetricError(f"domain set: {len(images)} images, but labels of shape {labels.shape}")

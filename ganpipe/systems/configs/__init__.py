@@ -5,7 +5,7 @@ Imports no torch, so that params and the inputs of a generator are checked in a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ganpipe.config import Closed
@@ -25,3 +25,11 @@ class SystemConfig(Closed):
 
     def require_size(self, height: int, width: int) -> None:
         """Raise `ConfigError` where the networks cannot make images of this size. The default makes any."""
+
+
+def require_fitting_attributes(condition: str, attributes: Sequence[str] | None) -> None:
+    """Raise `ValueError` where attributes are named, and the condition is another one or one is named twice."""
+    if attributes and condition != "attributes":
+        raise ValueError(f"attributes are named, but condition is {condition}: set it to attributes")
+    if attributes and len(set(attributes)) < len(attributes):
+        raise ValueError(f"attributes {', '.join(attributes)} names one twice")

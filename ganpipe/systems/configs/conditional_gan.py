@@ -11,7 +11,7 @@ from ganpipe.config import Width
 from ganpipe.config.choices import Policy
 from ganpipe.core.inputs import Choice, Input, Noise
 from ganpipe.nets.sizes import halvings
-from ganpipe.systems.configs import SystemConfig
+from ganpipe.systems.configs import SystemConfig, require_fitting_attributes
 
 
 class Config(SystemConfig):
@@ -40,8 +40,5 @@ class Config(SystemConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
-        if self.attributes and self.condition != "attributes":
-            raise ValueError(f"attributes are named, but condition is {self.condition}: set it to attributes")
-        if self.attributes and len(set(self.attributes)) < len(self.attributes):
-            raise ValueError(f"attributes {', '.join(self.attributes)} names one twice")
+        require_fitting_attributes(self.condition, self.attributes)
         return self
