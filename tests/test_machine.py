@@ -109,6 +109,7 @@ def test_a_lack_of_memory_names_what_to_lower() -> None:
 
 
 _ALLOCATIONS = """
+import resource
 import torch
 from ganpipe import machine
 
