@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from ganpipe.data.packed.file import Packed
-from ganpipe.data.packed.targets import UNKNOWN
+from ganpipe.data.packed.targets import UNKNOWN, target_rows
 from ganpipe.metrics.extractors.extraction import ROWS
 from ganpipe.metrics.outputs import Output
 
@@ -35,6 +35,8 @@ def paired_scores(packed: Packed, output: Output) -> dict[str, float] | None:
       channel, averaged, 1 for equal images; absent for images of less than 11 pixels.
     * `l1_differing`: as `l1`, over the pixels in which input and target differ at all. In drawings most pixels are
       blank in both, so that a copy of the input has a low `l1`. `differing_share` is their share.
+    * `nearest_<label>`: the share of outputs that are nearer to their target than to what each other class would have
+      asked for, by `l1`. Only of outputs sent to a class, for whose row the counterparts in all classes are known.
 
     `..._mean_image` is the mean of the training split in place of each output. `..._copy` is the input itself; absent,
     like `l1_differing`, where it has not the shape of the target.
@@ -55,7 +57,34 @@ def paired_scores(packed: Packed, output: Output) -> dict[str, float] | None:
             predictions["_copy"] = copied[items]
             differ = (real != copied[items]).any(axis=3)
         tally.add(real, predictions, differ)
-    return tally.means()
+    return tally.means() | _nearest(packed, output, copied)
+
+
+def _nearest(packed: Packed, output: Output, copied: Images | None) -> dict[str, float]:
+    """Return how often the target is the nearest of the counterparts in all classes; {} where they are not known."""
+    if output.label is None or output.source is None or output.source_rows is None:
+        return {}
+    asked = output.chosen[output.label]
+    by_class = []
+    for label in range(len(packed.spec.names(output.label))):
+        chosen = {**output.chosen, output.label: np.full_like(asked, label)}
+        rows = target_rows(packed, output.field, output.source, output.source_rows, chosen)
+        if rows is None:
+            return {}
+        by_class.append(rows)
+    counterparts = np.stack(by_class, axis=1)
+    items = np.flatnonzero((counterparts != UNKNOWN).all(axis=1))
+    if not len(items):
+        return {}
+    compared = {"": output.items} if copied is None else {"": output.items, "_copy": copied}
+    right = dict.fromkeys(compared, 0)
+    for start in range(0, len(items), ROWS):
+        part = items[start : start + ROWS]
+        real = [packed.read_rows(output.field, rows).astype(np.int16) for rows in counterparts[part].T]
+        for ending, images in compared.items():
+            apart = np.stack([np.abs(one - images[part]).sum(axis=(1, 2, 3)) for one in real], axis=1)
+            right[ending] += int((apart.argmin(axis=1) == asked[part]).sum())
+    return {f"nearest_{output.label}{ending}": count / len(items) for ending, count in right.items()}
 
 
 class _Tally:

@@ -58,7 +58,11 @@ _PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
 }
 """The same for scores that compare an output with what is known of it."""
 
-_KEPT = "kept_"
+_BY_LABEL = {
+    "kept_": ("Kept", "share of outputs in which a classifier sees the {} of the given row"),
+    "nearest_": ("Nearest", "share of outputs nearer to their target than to the counterpart in every other {}"),
+}
+"""Beginning of the names of scores that end in the name of a label -> title, explanation. Higher is better."""
 _KNOWN = _MEASURES | _PAIRED_MEASURES
 HEADLINES = (
     "fid", "fd", "kid_x1000", "kd_x1000", "valid_share", "precision", "recall", "coverage", "classes_covered",
@@ -200,9 +204,10 @@ def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) ->
 
 def _of_label(name: str) -> tuple[str, Better, str]:
     """Return title, direction and explanation of a score whose name holds that of a label, or of an unknown one."""
-    if name.startswith(_KEPT):
-        label = name.removeprefix(_KEPT)
-        return f"Kept: {label}", "higher", f"share of outputs in which a classifier sees the {label} of the given row"
+    for beginning, (title, about) in _BY_LABEL.items():
+        if name.startswith(beginning):
+            label = name.removeprefix(beginning)
+            return f"{title}: {label}", "higher", about.format(label)
     return name.replace("_", " "), "", ""
 
 

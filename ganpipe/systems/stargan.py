@@ -22,10 +22,9 @@ class StarGAN(System):
 
     The wanted domains are those of the batch in another order. Deviations: with `train.lr_decay_from_kimg` the learning
     rate falls to 0 as the paper says (in the authors' code it ends at 0.999 of the first one). `identity_weight`, off
-    by default, also asks a picture sent to its own domain to stay as it is. `attention_weight`, off by default, gives the
-    generator the mask of GANimation (Pumarola et al. 2018, arXiv:1807.09251), whose mean is a term of the loss: what
-    does not need to change is copied. Deviation from GANimation: no total variation of the mask, and the way back is
-    not masked by a loss.
+    by default, also asks a picture sent to its own domain to stay as it is. `attention_weight`, off by default, gives
+    the generator the mask of GANimation (Pumarola et al. 2018, arXiv:1807.09251), whose mean is a term of the loss: what
+    does not need to change is copied. Deviation from GANimation: no term for the total variation of the mask.
     """
 
     Config = config.Config
@@ -66,7 +65,10 @@ class StarGAN(System):
         return {**critic, "gradient_penalty": self.cfg.penalty_weight * penalty, "domain": classified}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-D(G(x, c)) - lambda_cls log D_cls(c | G(x, c)) + lambda_rec |x - G(G(x, c), c')|, and the mean of the mask."""
+        """-D(G(x, c)) - lambda_cls log D_cls(c | G(x, c)) + lambda_rec |x - G(G(x, c), c')|.
+
+        With a mask also its mean, with `identity_weight` also |x - G(x, c')|.
+        """
         image, own = batch["image"], batch[self.cfg.condition]
         made, mask = self.generator.painted(image, self.encoded(batch["wanted"]))
         patches, domains = self.discriminator(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from metrics.sets import column, write_set
 
 from ganpipe.data.packed.file import Packed
+from ganpipe.data.packed.targets import COUNTERPARTS, target_rows
 from ganpipe.metrics import paired
 from ganpipe.metrics.outputs import Output
 from ganpipe.metrics.paired import paired_scores
@@ -107,6 +109,36 @@ def test_sequences_have_no_paired_score(tmp_path: Path) -> None:
         tmp_path / "notes.h5", {"low": column(notes, "sequence"), "high": column(notes, "sequence")}, SPLITS
     )
     assert paired_scores(data, output(notes[:2], "low", "high")) is None
+
+
+def people(path: Path, persons: tuple[int, ...]) -> Packed:
+    """Pictures in three tones: grey levels 0, 51 and 255."""
+    tones = tuple(range(3)) * (len(persons) // 3)
+    columns = {
+        "image": column(flat(*((0, 51, 255)[tone] for tone in tones))),
+        "label": column(np.array(tones, np.int64), "label", ("light", "medium", "dark")),
+        "person": column(np.array(persons, np.int64), "label", ("ann", "bob")),
+    }
+    splits = {"train": (0, 3), "test": (3, 6)}
+    return write_set(path, columns, splits, extra={COUNTERPARTS: json.dumps(["person"])})
+
+
+def sent(packed: Packed, items: np.ndarray, rows: tuple[int, ...], asked: tuple[int, ...]) -> Output:
+    given, chosen = np.array(rows, np.int64), {"label": np.array(asked, np.int64)}
+    targets = target_rows(packed, "image", "image", given, chosen)
+    return Output("image", "image", items, chosen, "label", "image", given, targets)
+
+
+def test_the_nearest_counterpart_tells_the_class(tmp_path: Path) -> None:
+    packed = people(tmp_path / "data.h5", (0, 0, 0, 1, 1, 1))
+    made = sent(packed, flat(20, 30, 200, 140), rows=(3, 3, 4, 5), asked=(0, 1, 2, 2))
+    scores = paired_scores(packed, made)
+    assert scores is not None
+    assert scores["nearest_label"] == 0.75, "20 is nearest to 0, 30 to 51, 200 to 255, and 140 to 51 instead of 255"
+    assert scores["nearest_label_copy"] == 0.5, "two are asked for the class they have"
+    alone = people(tmp_path / "alone.h5", (0, 0, 1, 1, 1, 1))
+    known = paired_scores(alone, sent(alone, flat(0), rows=(1,), asked=(1,)))
+    assert known is not None and "nearest_label" not in known, "not all counterparts are known"
 
 
 def test_structural_similarity_is_that_of_the_paper(tmp_path: Path) -> None:
