@@ -23,8 +23,8 @@ class StarGAN(System):
     The wanted domains are those of the batch in another order. Deviations: with `train.lr_decay_from_kimg` the learning
     rate falls to 0 as the paper says (in the authors' code it ends at 0.999 of the first one). `identity_weight`, off
     by default, also asks a picture sent to its own domain to stay as it is. `attention_weight`, off by default, gives
-    the generator the mask of GANimation (Pumarola et al. 2018, arXiv:1807.09251), whose mean is a term of the loss: what
-    does not need to change is copied. Deviation from GANimation: no term for the total variation of the mask.
+    the generator the mask of GANimation (Pumarola et al. 2018, arXiv:1807.09251), whose mean is a term of the loss:
+    what does not need to change is copied. Deviation from GANimation: no term for the total variation of the mask.
     """
 
     Config = config.Config
