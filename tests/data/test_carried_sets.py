@@ -113,6 +113,7 @@ def test_photographs_are_tiles_and_three_are_held_out(packed: Callable[..., Pack
         "image": (3, 96, 96),
         "low": (3, 24, 24),
         "photo": (),
+        "tile": (2,),
     }
     names, photos = found.fields["photo"].names, found.slice("photo")
     by_split = {

@@ -54,6 +54,7 @@ def test_tiles_stand_side_by_side_from_the_upper_left_corner(tmp_path: Path) -> 
         "image": (3, 16, 16),
         "low": (3, 4, 4),
         "photo": (),
+        "tile": (2,),
     }
     whole, tiles = pixels(content), all_rows(found, "image")
     assert len(tiles) == 3 * 2
@@ -102,7 +103,7 @@ def test_the_small_side_is_the_antialiased_bicubic_of_the_formula(scale: int, tm
 
 
 def test_without_a_scale_there_is_no_small_side(tmp_path: Path) -> None:
-    assert packed({"one.png": png(40, 40)}, tmp_path, scale=1).fields.keys() == {"image", "photo"}
+    assert packed({"one.png": png(40, 40)}, tmp_path, scale=1).fields.keys() == {"image", "photo", "tile"}
 
 
 def test_every_eighth_photograph_is_of_the_test_and_none_is_in_two_splits(tmp_path: Path) -> None:
@@ -204,6 +205,7 @@ def test_div2k_from_archives_in_the_published_layout(tmp_path: Path, monkeypatch
         "image": (3, 96, 96),
         "low": (3, 24, 24),
         "photo": (),
+        "tile": (2,),
     }
     assert {split: len(rows) for split, rows in found.splits("items").items()} == {"train": 6, "valid": 2}
     assert found.fields["photo"].names == ("0001", "0002", "0003", "0801")

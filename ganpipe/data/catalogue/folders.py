@@ -28,8 +28,14 @@ ARRAYS = ("arrays.npy", "arrays.npz")
 FOLDER_TAR = "folder.tar"
 """Name of the tar that is made of a folder."""
 
-TILES = {"image": RawField("image", None), "low": RawField("image", None), "photo": RawField("label")}
-"""The fields of tiles: the tile, its small version unless data.scale is 1, the name of the photograph."""
+TILES = {
+    "image": RawField("image", None),
+    "low": RawField("image", None),
+    "photo": RawField("label"),
+    "tile": RawField("vector", (2,)),
+}
+"""The fields of tiles: the tile, its small version unless data.scale is 1, the name of the photograph, and the row and
+the column of the tile in it."""
 TILES_TRANSFORM = "tiles of 96 pixels side by side, and each 4 times smaller (bicubic, antialiased)"
 
 _PAIR = {name: RawField("image", None) for name in ("a", "b")}

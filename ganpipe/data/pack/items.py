@@ -7,7 +7,7 @@ left out without a message. What is an image among the user's own files is decid
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,16 +18,16 @@ from ganpipe.data.pack.images import SUFFIXES
 TRAIN, VALID, TEST = SPLITS = ("train", "valid", "test")
 """The splits of images, in packed order."""
 
-Value = str | tuple[str, ...] | UInt8[np.ndarray, " k"]
-"""What a small field holds of one row, before it is numbered: a class, the words of a text, attributes of 0 or 1."""
+Value = str | tuple[str, ...] | UInt8[np.ndarray, " k"] | tuple[float, ...]
+"""What a small field holds of one row: a class, the words of a text, attributes of 0 or 1, the numbers of a vector."""
 
 
 @dataclass(frozen=True)
 class Item:
     """An encoded image, or the reason why there is none, with all that the raw files say about it.
 
-    `columns` are the values of small fields: of all that the set has, or without `label` where the image lies in no
-    folder of a class.
+    `columns` and `each` are the values of small fields: of all that the set has, or without `label` where the image
+    lies in no folder of a class.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Item:
     field: str = "image"  # the name of the pixel file that it goes to, see `decode.decoded`
     key: str = ""  # images of one key and split are one row; empty: it is a row of its own
     rows: int = 1  # that are made of the image, one after the other
+    each: Mapping[str, Sequence[Value]] = dataclasses.field(default_factory=dict)  # by field, of each of these rows
 
 
 def split_at(place: int, every: int) -> str:

@@ -257,6 +257,9 @@ class _Images:
         self.keys += [key] if item.rows == 1 else [f"{key}\0{number:09d}" for number in range(item.rows)]
         self.splits += [sys.intern(item.split)] * item.rows
         for name, values in self.columns.items():
+            if name in item.each:
+                values += item.each[name]
+                continue
             value = item.columns.get(name)
             known = sys.intern(value) if isinstance(value, str) else value  # a few for millions of images
             values += [known] * item.rows

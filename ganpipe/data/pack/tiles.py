@@ -27,6 +27,7 @@ from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.recognise import opened
 from ganpipe.data.pack.scan import scan
 from ganpipe.data.pack.split_folders import split_of
+from ganpipe.data.packed.mosaics import PHOTO, TILE
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
 
@@ -60,15 +61,16 @@ class Cutter:
             return _cut(whole, self.size)
         return _cut(_reduced(whole, self.scale), self.size // self.scale)
 
-    def count(self, content: bytes) -> int:
-        """Return how many tiles the photograph has by its header, or 1 where `of_bytes` will refuse it."""
+    def places(self, content: bytes) -> list[tuple[float, ...]]:
+        """Return row and column of each tile of the photograph by its header; of one if `of_bytes` will refuse it."""
         try:
             image = opened(content)
             turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
             width, height = image.size[::-1] if turned else image.size
         except Exception:  # of hostile bytes; `of_bytes` finds the reason
-            return 1
-        return max(1, (width // self.size) * (height // self.size))
+            return [(0.0, 0.0)]
+        down, across = height // self.size, width // self.size
+        return [(float(row), float(column)) for row in range(down) for column in range(across)] or [(0.0, 0.0)]
 
 
 def too_small(width: int, height: int, size: int) -> str:
@@ -104,8 +106,8 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
     layout = dataset.layout
     assert isinstance(layout, Tiles)
     for photograph in _photographs(raw, layout, bad):
-        rows = fields[IMAGE].count(photograph.content) if photograph.problem is None else 1
-        columns = {"photo": PurePosixPath(photograph.name).stem}
+        places = fields[IMAGE].places(photograph.content) if photograph.problem is None else [(0.0, 0.0)]
+        columns = {PHOTO: PurePosixPath(photograph.name).stem}
         for field in fields:
             yield Item(
                 photograph.name,
@@ -115,7 +117,8 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
                 columns,
                 field,
                 photograph.name,
-                rows,
+                len(places),
+                {TILE: places},
             )
 
 

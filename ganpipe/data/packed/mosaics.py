@@ -1,0 +1,53 @@
+"""Photographs put together again from the tiles that a packed file holds. Imports no torch.
+
+The tiles of a photograph are neighbouring rows, and the field `tile` says in which row and column of it each lies. What
+filled no tile at the right and below is not in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from ganpipe.data.packed.file import Packed
+
+PHOTO, TILE = "photo", "tile"
+"""The fields of the name of the photograph of a tile, and of the row and the column of the tile in it, from 0 on."""
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """One photograph: the rows of its tiles by row and column, and a name that no other photograph of the file has."""
+
+    name: str
+    rows: Int64[np.ndarray, "down across"]
+
+    def pixels(self, packed: Packed, field: str) -> UInt8[np.ndarray, "h w c"]:
+        """Return the photograph by the tiles of an image field, such as the small version of each."""
+        down, across = self.rows.shape
+        tiles = packed.read_rows(field, self.rows.ravel())
+        _, height, width, channels = tiles.shape
+        whole = tiles.reshape(down, across, height, width, channels).swapaxes(1, 2)
+        return whole.reshape(down * height, across * width, channels)
+
+
+def mosaics(packed: Packed, rows: range) -> Iterator[Mosaic]:
+    """Yield the photographs whose tiles lie in these rows; nothing where the file does not hold tiles."""
+    fields = packed.fields
+    if TILE not in fields or PHOTO not in fields or not rows:
+        return
+    places = packed.slice(TILE, rows).astype(np.int64)
+    names = packed.spec.names(PHOTO)
+    numbers = packed.slice(PHOTO, rows)
+    starts = np.flatnonzero((places == 0).all(axis=1))
+    taken: set[str] = set()
+    for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
+        down, across = places[start:stop].max(axis=0) + 1
+        name = stem = names[numbers[start]]
+        while name in taken:  # two folders may hold photographs of one name
+            name = f"{stem}_{len(taken)}"
+        taken.add(name)
+        yield Mosaic(name, (rows.start + np.arange(start, stop)).reshape(down, across))
