@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from ganpipe.data.pack.images import SUFFIXES
 
 TRAIN, VALID, TEST = SPLITS = ("train", "valid", "test")
 """The splits of images, in packed order."""
 
-Value = str | tuple[str, ...] | UInt8[np.ndarray, " k"] | tuple[float, ...]
+Value = str | tuple[str, ...] | UInt8[np.ndarray, " k"] | Float32[np.ndarray, " k"]
 """What a small field holds of one row: a class, the words of a text, attributes of 0 or 1, the numbers of a vector."""
 
 

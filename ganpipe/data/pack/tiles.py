@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import ExifTags, Image
 
 from ganpipe.config import Data
@@ -34,6 +34,7 @@ from ganpipe.paths import PARAMS
 IMAGE, LOW = "image", "low"
 """The fields of a tile and of its small version."""
 
+_ONE = np.zeros((1, 2), np.float32)
 _EVERY = 8  # of the photographs without folders of splits, by name, one is for the test
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
@@ -61,16 +62,16 @@ class Cutter:
             return _cut(whole, self.size)
         return _cut(_reduced(whole, self.scale), self.size // self.scale)
 
-    def places(self, content: bytes) -> list[tuple[float, ...]]:
+    def places(self, content: bytes) -> Float32[np.ndarray, "n 2"]:
         """Return row and column of each tile of the photograph by its header; of one if `of_bytes` will refuse it."""
         try:
             image = opened(content)
             turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
             width, height = image.size[::-1] if turned else image.size
         except Exception:  # of hostile bytes; `of_bytes` finds the reason
-            return [(0.0, 0.0)]
-        down, across = height // self.size, width // self.size
-        return [(float(row), float(column)) for row in range(down) for column in range(across)] or [(0.0, 0.0)]
+            return _ONE
+        places = np.indices((height // self.size, width // self.size), np.float32).reshape(2, -1).T
+        return places if len(places) else _ONE
 
 
 def too_small(width: int, height: int, size: int) -> str:
@@ -106,7 +107,7 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
     layout = dataset.layout
     assert isinstance(layout, Tiles)
     for photograph in _photographs(raw, layout, bad):
-        places = fields[IMAGE].places(photograph.content) if photograph.problem is None else [(0.0, 0.0)]
+        places = fields[IMAGE].places(photograph.content) if photograph.problem is None else _ONE
         columns = {PHOTO: PurePosixPath(photograph.name).stem}
         for field in fields:
             yield Item(
@@ -118,7 +119,7 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
                 field,
                 photograph.name,
                 len(places),
-                {TILE: places},
+                {TILE: list(places)},
             )
 
 
