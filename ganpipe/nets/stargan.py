@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.nets.sizes import halved_to_few, require_quarters
+from ganpipe.nets.sizes import halved_to_few, quartered_reach, require_quarters
 from ganpipe.nets.upsampling import doubling
 
 
@@ -37,6 +37,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, height, width = shape
         require_quarters(height, width)
+        self.reach = quartered_reach(blocks)
         self.attention = attention
         wide = 4 * features
         self.body = nn.Sequential(

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.nets.sizes import require_quarters
+from ganpipe.nets.sizes import quartered_reach, require_quarters
 from ganpipe.nets.upsampling import doubling
 
 
@@ -30,6 +30,7 @@ class Translator(nn.Module):
         super().__init__()
         channels, height, width = shape
         require_quarters(height, width)
+        self.reach = quartered_reach(blocks)
         wide = 4 * features
         self.body = nn.Sequential(
             nn.ReflectionPad2d(3),

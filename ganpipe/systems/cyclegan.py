@@ -62,6 +62,13 @@ class CycleGAN(System):
         """The translators halve each side twice."""
         return 4
 
+    @property
+    def reach(self) -> int | None:
+        """See `System`; both translators have the same."""
+        translator = self.translators["a"]
+        assert isinstance(translator, Translator)
+        return translator.reach
+
     def updates(self, it: Iteration) -> Updates:
         """One step of both generators, then one of both discriminators, which see pictures of the pools."""
         batch = it.next_batch()
