@@ -45,7 +45,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "data.packed": "core errors files machine paths pictures progress",
     "data.pack": f"{BASE} data.catalogue data.download data.packed ganpipe machine pictures",
     "history": "errors files",
-    "sampling": "config core errors files pictures systems",
+    "sampling": "config core errors files nets pictures systems",
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed machine sampling systems",
     "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling",
     "sampling.to_folder": "core data.packed errors paths progress sampling sampling.stage",

@@ -23,7 +23,7 @@ from ganpipe.machine import memory_limited, prepare_device
 from ganpipe.pictures import save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import chosen_fields, given_fields, sources
-from ganpipe.sampling.one_picture import Pixels, Route, translated
+from ganpipe.sampling.one_picture import Pixels, Route, UnfitPictureError, translated
 from ganpipe.sampling.published import Asked, Generator, load_generator
 from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipeline
 
@@ -164,7 +164,7 @@ def _failures(pictures: Sequence[Path], make: Callable[[Path], None]) -> int:
         for path in pictures:
             try:
                 make(path)
-            except UnreadableError as problem:
+            except (UnreadableError, UnfitPictureError) as problem:
                 failed += 1
                 say(f"{path} {problem}")
             bar.advance()

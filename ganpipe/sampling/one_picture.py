@@ -22,7 +22,6 @@ from torch import Tensor
 
 from ganpipe.core.batch import to_float
 from ganpipe.core.system import System
-from ganpipe.data.pack.images import UnreadableError
 from ganpipe.errors import TrainingDiverged
 from ganpipe.nets.norm_statistics import recorded, replayed
 from ganpipe.sampling.draw import GivenSource, generated
@@ -40,6 +39,10 @@ _NO_MEMORY = ("allocate memory", "bad_alloc", "could not create a primitive")
 """What torch says on the CPU where memory ends; the error has no class of its own."""
 
 
+class UnfitPictureError(Exception):
+    """A generator cannot be given this picture; the message is the end of a sentence that begins with its name."""
+
+
 @dataclass(frozen=True)
 class Route:
     """The way of a picture through a generator: the field as which it is given, and the output that is wanted."""
@@ -54,7 +57,7 @@ def translated(generator: Generator, image: Pixels, route: Route, asked: Asked =
     The picture is padded on all sides by reflection to multiples of `System.given_multiple` and to the size of the
     data at least, since some layers need more than one place, and the output is cropped back. Noise and dropout are
     those of the first item of `seed`. A picture of more than `WHOLE` pixels is made tile by tile where the generator
-    has a `System.reach`. Raises `UnreadableError` for a size that the generator does not take, for more
+    has a `System.reach`. Raises `UnfitPictureError` for a size that the generator does not take, for more
     pixels than there is memory for, and for an output that is not finite.
     """
     height, width = image.shape[:2]
@@ -162,7 +165,7 @@ def _margins(sides: tuple[int, int], trained: Sequence[int], multiple: int | Non
     if multiple is None:
         if list(sides) != list(trained):
             size, fixed = (f"{width} x {height} pixels" for height, width in (sides, trained))
-            raise UnreadableError(f"is {size}, and this generator takes {fixed} only")
+            raise UnfitPictureError(f"is {size}, and this generator takes {fixed} only")
         return [(0, 0), (0, 0)]
     missing = [-(-max(side, least) // multiple) * multiple - side for side, least in zip(sides, trained, strict=True)]
     return [(more // 2, more - more // 2) for more in missing]
@@ -170,16 +173,16 @@ def _margins(sides: tuple[int, int], trained: Sequence[int], multiple: int | Non
 
 @contextmanager
 def _explained(width: int, height: int) -> Iterator[None]:
-    """Turn a lack of memory, and numbers that are not finite, into an `UnreadableError` of a picture of this size."""
+    """Turn a lack of memory, and numbers that are not finite, into an `UnfitPictureError` of a picture of this size."""
     try:
         yield
     except TrainingDiverged as error:
-        raise UnreadableError(f"cannot be translated: {error}") from None
+        raise UnfitPictureError(f"cannot be translated: {error}") from None
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
             said in str(error) for said in _NO_MEMORY
         ):
             raise
-        raise UnreadableError(
+        raise UnfitPictureError(
             f"is {width} x {height} pixels, and the generator needs more memory for it than there is: make it smaller"
         ) from None

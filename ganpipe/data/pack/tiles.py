@@ -27,7 +27,6 @@ from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.recognise import opened
 from ganpipe.data.pack.scan import scan
 from ganpipe.data.pack.split_folders import split_of
-from ganpipe.data.packed.mosaics import PHOTO, TILE
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
 
@@ -108,7 +107,7 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
     assert isinstance(layout, Tiles)
     for photograph in _photographs(raw, layout, bad):
         places = fields[IMAGE].places(photograph.content) if photograph.problem is None else _ONE
-        columns = {PHOTO: PurePosixPath(photograph.name).stem}
+        columns = {"photo": PurePosixPath(photograph.name).stem}
         for field in fields:
             yield Item(
                 photograph.name,
@@ -119,7 +118,7 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
                 field,
                 photograph.name,
                 len(places),
-                {TILE: list(places)},
+                {"tile": list(places)},
             )
 
 
