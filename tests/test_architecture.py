@@ -46,8 +46,10 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "data.pack": f"{BASE} data.catalogue data.download data.packed ganpipe machine pictures",
     "history": "errors files",
     "sampling": "config core errors files nets pictures systems",
-    "metrics": f"{BASE} data.catalogue data.download data.pack data.packed machine sampling systems",
-    "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling",
+    "sampling.photographs": "data.packed errors files pictures progress sampling",
+    "metrics": f"{BASE} data.catalogue data.download data.pack data.packed losses machine nets pretrained sampling "
+    "systems",
+    "sampling.stage": f"{BASE} data.packed machine metrics pictures sampling sampling.photographs",
     "sampling.to_folder": "core data.packed errors paths progress sampling sampling.stage",
     "sampling.apply": "config core data.pack errors machine pictures progress sampling sampling.to_folder",
     "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
