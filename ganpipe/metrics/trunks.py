@@ -65,7 +65,7 @@ class Trunk:
 
     @torch.inference_mode()
     def _seen(self, images: UInt8[np.ndarray, "n h w c"]) -> Maps:
-        return self.maps(to_float(torch.from_numpy(np.ascontiguousarray(images))))
+        return self.maps(to_float(torch.tensor(images)))
 
 
 def load_trunks(names: Sequence[str]) -> list[Trunk]:
