@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ganpipe.config import Runtime
 from ganpipe.core.spec import VALUES
@@ -25,7 +22,7 @@ from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import chosen_fields, given_fields, sources
 from ganpipe.sampling.one_picture import Pixels, Route, UnfitPictureError, translated
 from ganpipe.sampling.published import Asked, Generator, load_generator
-from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipeline
+from ganpipe.sampling.to_folder import attributes_asked, options_asked, require_outside_pipeline
 
 
 def apply_to_files(
@@ -56,7 +53,7 @@ def apply_to_files(
     after all others are written `DataError` says how many were.
     """
     require_outside_pipeline(out)
-    generator = load_generator(model, _options(options))
+    generator = load_generator(model, options_asked(options))
     route = route_of(generator.system, to)
     versions = _versions(generator, label, attributes_asked(on, off))
     pictures = pictures_among(files)
@@ -127,20 +124,6 @@ def _output(system: System, to: str | None) -> str:
     if (kind := system.data.fields[outputs[found[0]]].kind) != "image":
         raise ConfigError(f"this generator ({type(system).__name__}) makes {VALUES[kind]}; apply writes pictures only")
     return found[0]
-
-
-def _options(named: Sequence[str]) -> dict[str, Any]:
-    """Return options by name, with values as params.yaml would have them. Raises `ConfigError` for anything else."""
-    options: dict[str, Any] = {}
-    for one in named:
-        name, _, value = one.partition("=")
-        try:
-            options[name] = YAML(typ="safe", pure=True).load(value)
-        except YAMLError:
-            options[name] = None
-        if options[name] is None:
-            raise ConfigError(f"--option {one}: name=value is needed, with a value as in params.yaml")
-    return options
 
 
 def _versions(generator: Generator, label: str | None, named: Mapping[str, bool]) -> dict[str, Asked]:
