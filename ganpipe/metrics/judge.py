@@ -24,6 +24,7 @@ from ganpipe.metrics.extractors.domain import DomainExtractor
 from ganpipe.metrics.extractors.interface import Extracted, Extractor
 from ganpipe.metrics.extractors.pattern import PatternExtractor, valid_pattern_share
 from ganpipe.metrics.frechet import frechet_distance
+from ganpipe.metrics.kernel import kernel_distance
 from ganpipe.metrics.outputs import Output
 from ganpipe.metrics.reference import load_reference
 from ganpipe.metrics.score import Scores, compare
@@ -122,7 +123,10 @@ def _beside(ending: str, extractor: Extractor, real: np.ndarray, output: Output)
     Their names have the `ending`.
     """
     found = output.extracted(extractor, f"Features of the baseline {ending} ({extractor.identity})")
-    scores: Scores = {f"fd_{ending}": frechet_distance(real, found.features)}
+    scores: Scores = {
+        f"fd_{ending}": frechet_distance(real, found.features),
+        f"kd_{ending}_x1000": 1000 * kernel_distance(real, found.features).value,
+    }
     if isinstance(extractor, PatternExtractor):
         scores[f"valid_share_{ending}"] = valid_pattern_share(output.items)
     if isinstance(extractor, DomainExtractor) and output.labels is not None:

@@ -68,7 +68,8 @@ def mosaics(packed: Packed, rows: range) -> Iterator[Mosaic]:
 
 def read_photographs(folder: Path, output: str) -> dict[str, Pixels]:
     """Return what `sampling.photographs` has made for an output, by the names of the photographs; {} for nothing."""
-    names = json.loads((folder / INDEX).read_bytes()).get(output, [])
+    index = folder / INDEX  # written by an earlier version of the sample stage, a folder of samples has none
+    names = json.loads(index.read_bytes()).get(output, []) if index.exists() else []
     return {name: _read(folder / output / f"{name}.png") for name in names}
 
 
