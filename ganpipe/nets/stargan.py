@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.nets.attention import painted
 from ganpipe.nets.sizes import halved_to_few, quartered_reach, require_quarters
 from ganpipe.nets.upsampling import doubling
 
@@ -21,9 +20,6 @@ class Generator(nn.Module):
 
     The statistics of the norms are always those of the image itself. The authors' code keeps running statistics too,
     and never uses them.
-
-    `attention`: it also makes a mask, and changes the image only there, see `nets.attention`. Its last convolution has
-    one more channel, for the mask.
     """
 
     def __init__(
@@ -33,13 +29,11 @@ class Generator(nn.Module):
         features: int,
         blocks: int,
         upsampling: Upsampling = "transposed",
-        attention: bool = False,
     ) -> None:
         super().__init__()
         channels, height, width = shape
         require_quarters(height, width)
         self.reach = quartered_reach(blocks)
-        self.attention = attention
         wide = 4 * features
         self.body = nn.Sequential(
             nn.Conv2d(channels + domains, features, 7, 1, 3, bias=False),
@@ -53,22 +47,13 @@ class Generator(nn.Module):
             *_normed(2 * features),
             doubling(2 * features, features, 4, bias=False, upsampling=upsampling),
             *_normed(features),
-            nn.Conv2d(features, channels + attention, 7, 1, 3, bias=False),
+            nn.Conv2d(features, channels, 7, 1, 3, bias=False),
         )
 
     def forward(self, images: Float[Tensor, "n c h w"], domains: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
         """Translate each image to its domains."""
-        return self.painted(images, domains)[0]
-
-    def painted(
-        self, images: Float[Tensor, "n c h w"], domains: Float[Tensor, "n k"]
-    ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 1 h w"] | None]:
-        """Return the translated images, and the mask in [0, 1] of where they were changed; None: without attention."""
         maps = domains[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        made = self.body(torch.cat([images, maps], dim=1))
-        if not self.attention:
-            return torch.tanh(made), None
-        return painted(made, images)
+        return torch.tanh(self.body(torch.cat([images, maps], dim=1)))
 
 
 class Residual(nn.Module):

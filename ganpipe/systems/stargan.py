@@ -22,9 +22,7 @@ class StarGAN(System):
 
     The wanted domains are those of the batch in another order. Deviations: with `train.lr_decay_from_kimg` the learning
     rate falls to 0 as the paper says (in the authors' code it ends at 0.999 of the first one). `identity_weight`, off
-    by default, also asks a picture sent to its own domain to stay as it is. `attention_weight`, off by default, gives
-    the generator the mask of GANimation (Pumarola et al. 2018, arXiv:1807.09251), whose mean is a term of the loss:
-    what does not need to change is copied. Deviation from GANimation: no term for the total variation of the mask.
+    by default, also asks a picture sent to its own domain to stay as it is.
     """
 
     Config = config.Config
@@ -34,8 +32,7 @@ class StarGAN(System):
         super().__init__(cfg, data.choosing(cfg.condition, cfg.attributes))
         self.columns = [data.names("attributes").index(name) for name in self.data.names("attributes")]
         shape, domains = data.image_shape("image", "stargan"), len(self.data.names(cfg.condition))
-        attention = cfg.attention_weight is not None
-        self.generator = stargan.Generator(shape, domains, cfg.features, cfg.blocks, cfg.upsampling, attention)
+        self.generator = stargan.Generator(shape, domains, cfg.features, cfg.blocks, cfg.upsampling)
         self.discriminator = stargan.Discriminator(shape, domains, cfg.features_discriminator)
 
     @property
@@ -70,12 +67,9 @@ class StarGAN(System):
         return {**critic, "gradient_penalty": self.cfg.penalty_weight * penalty, "domain": classified}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """-D(G(x, c)) - lambda_cls log D_cls(c | G(x, c)) + lambda_rec |x - G(G(x, c), c')|.
-
-        With a mask also its mean, with `identity_weight` also |x - G(x, c')|.
-        """
+        """-D(G(x, c)) - lambda_cls log D_cls(c | G(x, c)) + lambda_rec |x - G(G(x, c), c')|."""
         image, own = batch["image"], batch[self.cfg.condition]
-        made, mask = self.generator.painted(image, self.encoded(batch["wanted"]))
+        made = self.generate({"source": image, "domain": batch["wanted"]})["image"]
         patches, domains = self.discriminator(made)
         back = self.generate({"source": made, "domain": own})["image"]
         terms = {
@@ -86,9 +80,6 @@ class StarGAN(System):
         if self.cfg.identity_weight:
             same = self.generate({"source": image, "domain": own})["image"]
             terms["identity"] = self.cfg.cycle_weight * self.cfg.identity_weight * F.l1_loss(same, image)
-        if mask is not None:
-            assert self.cfg.attention_weight is not None, "it makes the mask"
-            terms["attention"] = self.cfg.attention_weight * mask.mean()
         return terms
 
     def generate(self, inputs: Batch) -> Batch:

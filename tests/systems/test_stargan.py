@@ -104,24 +104,6 @@ def test_identity_is_off_by_default() -> None:
     assert "identity" not in build(identity_weight=0.0).generator_loss(batch)
 
 
-def test_outside_its_mask_a_picture_stays_as_it_is() -> None:
-    system = build(attention_weight=0.1)
-    images, domains = torch.rand(3, 1, 16, 16) * 2 - 1, torch.tensor([0, 1, 2])
-    made, mask = system.generator.painted(images, system.encoded(domains))
-    assert mask is not None and mask.shape == (3, 1, 16, 16)
-    assert torch.equal(made, system.generate({"source": images, "domain": domains})["image"])
-    batch = system._with_wanted({"image": images, "label": domains})
-    expected = 0.1 * system.generator.painted(images, system.encoded(batch["wanted"]))[1].mean()
-    assert torch.allclose(system.generator_loss(batch)["attention"], expected)
-    last = system.generator.body[-1]
-    layers = system.generator.body[:-1]
-    maps = layers(torch.cat([images, system.encoded(domains)[:, :, None, None].expand(-1, -1, 16, 16)], dim=1))
-    colour, logit = last(maps).split(1, dim=1)
-    assert torch.allclose(made, images + torch.sigmoid(logit) * (torch.tanh(colour) - images), atol=1e-6)
-    assert StarGAN.Config().attention_weight is None
-    assert build().generator.painted(images, system.encoded(domains))[1] is None
-
-
 def test_one_domain_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs two classes or more"):
         StarGAN(StarGAN.Config.model_validate(OPTIONS), images((1, 16, 16), classes=("one",)))

@@ -28,7 +28,6 @@ class Config(SystemConfig):
     cycle_weight: NonNegativeFloat = 10.0  # lambda_rec
     identity_weight: NonNegativeFloat = 0.0  # times lambda_rec: a picture sent to its own domain stays as it is
     upsampling: Upsampling = "transposed"  # nearest: without checkerboards
-    attention_weight: NonNegativeFloat | None = None  # of the mask outside which pictures stay; null: no mask
 
     @property
     def inputs(self) -> Mapping[str, Input]:
