@@ -121,7 +121,7 @@ class Train(Closed):
         return self
 
 
-Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips"]
+Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips", "gatys"]
 """What the sample stage can draw: see `ganpipe.sampling.needs`."""
 
 

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Crops
 from ganpipe.data.catalogue.sets import PHOTOS
 from ganpipe.data.download.stage import download
 from ganpipe.data.pack.stage import pack
