@@ -47,8 +47,8 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
 INSTEAD = {
     "trunk": "random-0",
     "layers": ["relu1_2"],
-    "content_layers": ["relu1_2"],
-    "style_layers": ["relu1_1", "relu1_2"],
+    "content_layers": ["relu1_1"],
+    "style_layers": ["relu1_1"],
     "bicubic_skip": True,
 }
 """What options of systems say in a miniature: nothing is fetched, and narrow networks do not draw one grey for all."""

@@ -27,9 +27,9 @@ class Config(SystemConfig):
     blocks: Annotated[int, Field(ge=1, le=64)] = 5  # residual
     features_discriminator: Width = 64  # channels of the first layer, doubled up to eight times as many
     patch_layers: Annotated[int, Field(ge=0, le=6)] = 3  # of stride 2; the patch: 1, 16, 34, 70, 142, 286 or 574 pixels
-    content_weight: NonNegativeFloat = 0.05
+    content_weight: NonNegativeFloat = 0.1
     style_weight: NonNegativeFloat = 1.0
-    variation_weight: NonNegativeFloat = 0.02
+    variation_weight: NonNegativeFloat = 0.2
     adversarial_weight: NonNegativeFloat = 0.01  # 0: nobody judges, as in the sources
     pixel_steps: Annotated[int, Field(ge=1, le=100_000)] = 150  # of the picture `gatys`
 
