@@ -204,6 +204,9 @@ def sample(
     label: Annotated[str | None, typer.Option(help="The class to draw, by name.")] = None,
     on: Annotated[list[str] | None, typer.Option("--on", help="An attribute to turn on; may be repeated.")] = None,
     off: Annotated[list[str] | None, typer.Option("--off", help="An attribute to turn off; may be repeated.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the system, for drawing alone; may be repeated.")
+    ] = None,
     model: Annotated[Path, typer.Option(help="The folder of the trained generator.")] = paths.MODEL,
 ) -> None:
     """Draw pictures from the trained generator into a folder of your own, a PNG file each.
@@ -213,7 +216,7 @@ def sample(
     with one_line_errors():
         from ganpipe.sampling.to_folder import sample_to_folder
 
-        typer.echo(sample_to_folder(model, out, n, seed, label, on or (), off or ()))
+        typer.echo(sample_to_folder(model, out, n, seed, label, on or (), off or (), option or ()))
 
 
 @app.command()

@@ -27,6 +27,7 @@ FINDINGS = Path("data/findings.json")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 NEAREST = SAMPLES / "nearest.json"
+PHOTOGRAPHS = SAMPLES / "photographs"
 METRICS = Path("data/metrics.json")
 PER_CLASS = Path("data/per_class.csv")
 

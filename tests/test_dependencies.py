@@ -247,7 +247,13 @@ def test_the_packed_data_is_a_dependency_by_its_content_hash_and_the_samples_wit
             "data/params.checked",
         ],
         "reference": ["data/packed/manifest.json"],
-        "evaluate": ["data/packed/manifest.json", "data/params.checked", "data/reference", "data/samples/samples.h5"],
+        "evaluate": [
+            "data/packed/manifest.json",
+            "data/params.checked",
+            "data/reference",
+            "data/samples/photographs",
+            "data/samples/samples.h5",
+        ],
     }
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conditional import Obedient, add_to_table, obedient
 from data.packed_sets import write_set
+from enlarging import DATA, TINY
+from metrics.sets import column
+from metrics.sets import write_set as pack_columns
 from miniatures import miniature
 from PIL import Image
 from several import Several, several
@@ -21,6 +25,7 @@ from ganpipe.config import Params
 from ganpipe.core.system import System
 from ganpipe.sampling import to_folder
 from ganpipe.sampling.published import load_generator, publish_generator
+from ganpipe.systems.esrgan import ESRGAN
 
 
 def sample(*arguments: str) -> str:
@@ -160,3 +165,22 @@ def test_nothing_is_left_where_drawing_ends_early(
     before = files(".")
     assert CliRunner().invoke(app, ["sample", "--out", "half", "-n", "70"]).exit_code == 130
     assert files(".") == before
+
+
+def test_options_for_drawing_are_set_by_name(publish: Callable[[System], None]) -> None:
+    torch.manual_seed(0)
+    system = ESRGAN(ESRGAN.Config.model_validate({**TINY, "growth": 2}), DATA)
+    system.keep_weights()
+    with torch.no_grad():
+        for weight in system.generator.parameters():
+            weight *= 20
+    publish(system)
+    low = np.random.default_rng(0).integers(0, 256, (4, 4, 4, 3), np.uint8)
+    columns = {"low": column(low), "image": column(low.repeat(4, 1).repeat(4, 2))}
+    pack_columns(paths.PACKED_FILE, columns, {"train": (0, 2), "test": (2, 4)})
+    for alpha in ("0.0", "1.0"):
+        sample("--out", alpha, "-n", "2", "--option", f"alpha={alpha}")
+        expected = load_generator(paths.MODEL, {"alpha": float(alpha)}).sample(low=low[2:])
+        assert np.array_equal(np.asarray(Image.open(Path(alpha, "000000.png"))), expected[0])
+    assert files("0.0") != files("1.0")
+    assert "blocks is no option of esrgan" in refusal("--out", "x", "--option", "blocks=3")

@@ -29,5 +29,13 @@ def _is_trunk(name: str) -> str:
 Trunk = Annotated[str, AfterValidator(_is_trunk)]
 """Frozen VGG networks that judge images by their features, see `ganpipe.pretrained.trunks`."""
 
+
+def _judges(name: str) -> str:
+    return name if name == "lite0" else _is_trunk(name)
+
+
+Judging = Annotated[str, AfterValidator(_judges)]
+"""Frozen networks that compare samples by their features: the trunks, and lite0, see `ganpipe.metrics.trunks`."""
+
 Upsampling = Literal["transposed", "nearest"]
 """How maps are doubled in generators of pictures from pictures, see `ganpipe.nets.upsampling`."""

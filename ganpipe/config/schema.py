@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from ganpipe.config.choices import Judging
+
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Kimg = Annotated[float, Field(ge=0.001)]  # at least one image
 Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer or a latent
@@ -121,7 +123,9 @@ class Train(Closed):
         return self
 
 
-Picture = Literal["grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips", "gatys"]
+Picture = Literal[
+    "grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips", "photographs", "gatys"
+]
 """What the sample stage can draw: see `ganpipe.sampling.needs`."""
 
 
@@ -145,6 +149,7 @@ class Evaluate(Closed):
     seed: Seed = 0
     extractor_epochs: PositiveInt = 10  # of the `domain` classifier
     extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.97  # on held-out data, or the stage fails
+    trunks: tuple[Judging, ...] | None = None  # that compare textures and photographs: hed, vgg19, random-N, lite0
 
     @property
     def fewest(self) -> int:
@@ -156,8 +161,9 @@ class Evaluate(Closed):
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Evaluate:
-        if len(set(self.extractors)) < len(self.extractors):
-            raise ValueError(f"extractors {', '.join(self.extractors)} names one twice")
+        for key, names in {"extractors": self.extractors, "trunks": self.trunks or ()}.items():
+            if len(set(names)) < len(names):
+                raise ValueError(f"{key} {', '.join(names)} names one twice")
         return self
 
 

@@ -194,6 +194,15 @@ class System(nn.Module):
         return None
 
     @property
+    def reach(self) -> int | None:
+        """How many pixels around a place of a given picture decide what is made there. None: all of them.
+
+        With a number, large pictures are made tile by tile. Statistics of instance norms do not count, see
+        `nets.norm_statistics`.
+        """
+        return None
+
+    @property
     def players(self) -> tuple[str, ...]:
         """The names of all players, generators first."""
         return self.generators + self.adversaries

@@ -28,12 +28,14 @@ from ganpipe.metrics.judge import SHARES, Judge
 from ganpipe.metrics.outputs import RESAMPLE, SPACE, Output, draw_outputs, fields_of_outputs, read_outputs
 from ganpipe.metrics.paired import paired_scores
 from ganpipe.metrics.per_class import write_per_class
+from ganpipe.metrics.photographs import photograph_scores
 from ganpipe.metrics.reference import compared
 from ganpipe.metrics.score import Scores, named, rounded
 from ganpipe.metrics.translation import translation_scores
+from ganpipe.metrics.trunks import load_trunks
 from ganpipe.sampling.draw import given_fields
 
-PAIRED, TRANSLATION, ATTRIBUTES = "paired", "translation", "attributes"
+PAIRED, TRANSLATION, ATTRIBUTES, PHOTOGRAPHS = "paired", "translation", "attributes", "photographs"
 """The keys of metrics.json for scores without an extractor."""
 
 SOUGHT = 500
@@ -68,7 +70,9 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
         for name, output in outputs.items()
     }
     judged = {name: {output: judges[output].scores(name) for output in found} for name, found in fitting.items()}
-    _write(judged, _without_extractor(packed, outputs, system, params.evaluate), n, len(outputs) > 1, into)
+    photographs = samples_folder / paths.PHOTOGRAPHS.name
+    others = _without_extractor(packed, outputs, photographs, system, params.evaluate)
+    _write(judged, others, n, len(outputs) > 1, into)
     print(
         f"Look at the pictures in {samples_folder}, at {into / paths.METRICS.name}, and at all experiments with "
         "`ganpipe ui`.",
@@ -94,15 +98,16 @@ def summary(title: str, scores: Scores) -> str:
 
 
 def _without_extractor(
-    packed: Packed, outputs: Mapping[str, Output], system: System, cfg: Evaluate
+    packed: Packed, outputs: Mapping[str, Output], photographs: Path, system: System, cfg: Evaluate
 ) -> dict[str, dict[str, Scores]]:
     """Return the scores that compare outputs with what is known of each, by the name of the block and the output."""
     chosen = next((one.field for one in system.inputs.values() if isinstance(one, Choice)), "")
     asked = chosen if chosen and packed.fields[chosen].kind == "attributes" else ""
-    names = system.data.names(asked)
+    names, trunks = system.data.names(asked), load_trunks(cfg.trunks or ())
     found: dict[str, dict[str, Scores | None]] = {
         PAIRED: {name: paired_scores(packed, output) for name, output in outputs.items()},
-        TRANSLATION: {name: translation_scores(packed, output, cfg) for name, output in outputs.items()},
+        TRANSLATION: {name: translation_scores(packed, output, cfg, trunks) for name, output in outputs.items()},
+        PHOTOGRAPHS: {name: photograph_scores(packed, output, photographs, trunks) for name, output in outputs.items()},
         ATTRIBUTES: {name: attribute_scores(packed, output, asked, names, cfg) for name, output in outputs.items()},
     }
     kept = {block: {name: scores for name, scores in by.items() if scores} for block, by in found.items()}
@@ -111,7 +116,7 @@ def _without_extractor(
 
 def beside_baselines(title: str, scores: Mapping[str, float]) -> str:
     """Return one line for a person: every score, with those of the trivial predictions and of real data."""
-    endings = {"copy": "copy of the input", "mean_image": "mean image", "real": "real data"}
+    endings = {"copy": "copy of the input", "mean_image": "mean image", "bicubic": "bicubic", "real": "real data"}
     own = [name for name in scores if not any(name.endswith(f"_{ending}") for ending in endings)]
     parts = []
     for name in own:

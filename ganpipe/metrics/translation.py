@@ -7,7 +7,7 @@ real data, are asked whether an output still shows what the given row shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -21,12 +21,15 @@ from ganpipe.metrics.classification import LEARNED
 from ganpipe.metrics.extractors.domain import DomainExtractor
 from ganpipe.metrics.extractors.extraction import ROWS, extract
 from ganpipe.metrics.outputs import Output
+from ganpipe.metrics.trunks import Trunk, texture_scores
 from ganpipe.progress import say
 
 Images = UInt8[np.ndarray, "n h w c"]
 
 
-def translation_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[str, float] | None:
+def translation_scores(
+    packed: Packed, output: Output, cfg: Evaluate, trunks: Sequence[Trunk] = ()
+) -> dict[str, float] | None:
     """Return the scores of an output that was made from given pictures; None for any other output.
 
     * `sharpness`: mean length of the slopes of the output, divided by that of the held-out pictures of its field. 1 is
@@ -35,6 +38,8 @@ def translation_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[st
       A generator that does nothing has 0.
     * `kept_<label>`: the share of outputs in which a classifier sees the class that the given row has, for every label
       that was not chosen. It has learned real pictures of both sides. `..._real` is its accuracy on others of them.
+
+    * `gram_<trunk>`: how far textures are from those of the field, see `metrics.trunks`.
 
     `..._copy` is the input in place of the output, where it has its shape.
     """
@@ -52,6 +57,8 @@ def translation_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[st
     if output.back is not None:
         given = packed.read_rows(output.source, output.source_rows)
         scores["cycle_l1"] = float(np.abs(given.astype(np.float64) - output.back).mean() / 255)
+    if trunks:
+        scores |= texture_scores(packed, output, trunks)
     for label, beside in kept_labels(packed, output):
         scores |= _kept(packed, output, copied, label, beside, cfg)
     return scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganpipe.nets.sizes import require_quarters
+from ganpipe.nets.sizes import quartered_reach, require_quarters
 from ganpipe.nets.translator import Residual
 
 
@@ -23,6 +23,7 @@ class Johnson(nn.Module):
         super().__init__()
         channels, height, width = shape
         require_quarters(height, width)
+        self.reach = quartered_reach(blocks) + 2  # kernels of 9x9 at both ends
         wide = 4 * features
         self.body = nn.Sequential(
             *_normed(channels, features, 9),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -36,6 +38,17 @@ class RRDBNet(nn.Module):
         doublings = [layer for _ in range(scale.bit_length() - 1) for layer in _doubling(features)]
         last = _conv(features, features), nn.LeakyReLU(_SLOPE, inplace=True), _conv(features, channels)
         self.tail = nn.Sequential(*doublings, *last)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels around a place of a small image decide what is made there.
+
+        15 for each block, and two at most for all other layers at the small size. The doublings add 1 / 2 + 1 / 4 + ...
+        """
+        blocks = len(self.body) - 1
+        doublings = self.scale.bit_length() - 1
+        tail = sum(0.5 ** (number + 1) for number in range(doublings)) + 2 / self.scale
+        return math.ceil(2 + _DENSE * _CONVS * blocks + tail)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
         """Enlarge each image."""

@@ -62,6 +62,15 @@ def require_quarters(height: int, width: int) -> None:
         raise ConfigError(f"images of {width} x {height} pixels: this generator needs sides that are multiples of 4")
 
 
+def quartered_reach(blocks: int) -> int:
+    """Return how many pixels around a place decide an output of two halvings, `blocks` residual blocks, two doublings.
+
+    Of kernels of 7x7 at both ends and of 4x4 at most between, 3x3 in the blocks. Norms do not count.
+    """
+    ends, halves, doubles = 2 * 3, 2 + 4, 4 + 2
+    return ends + halves + 8 * blocks + doubles
+
+
 def _instead(height: int, width: int) -> str:
     """Return which sides would do: for squares the nearest ones."""
     fitting = sorted(side << times for side in _REACHED for times in range(1, 12))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,6 +28,14 @@ class SRResNet(nn.Module):
         self.joint = nn.Sequential(nn.Conv2d(features, features, 3, 1, 1), nn.BatchNorm2d(features))
         doublings = [layer for _ in range(scale.bit_length() - 1) for layer in _doubling(features)]
         self.tail = nn.Sequential(*doublings, nn.Conv2d(features, channels, 9, 1, 4))
+
+    @property
+    def reach(self) -> int:
+        """How many pixels around a place of a small image decide what is made there."""
+        doublings = self.scale.bit_length() - 1
+        body = 4 + 2 * len(self.blocks) + 1
+        tail = sum(0.5**number for number in range(doublings)) + 4 / self.scale
+        return math.ceil(body + tail)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
         """Enlarge each image."""

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.nets.sizes import halved_to_few, require_quarters
+from ganpipe.nets.attention import painted
+from ganpipe.nets.sizes import halved_to_few, quartered_reach, require_quarters
 from ganpipe.nets.upsampling import doubling
 
 
@@ -21,8 +22,8 @@ class Generator(nn.Module):
     The statistics of the norms are always those of the image itself. The authors' code keeps running statistics too,
     and never uses them.
 
-    `attention`: it also makes a mask, and changes the image only there (Pumarola et al. 2018, arXiv:1807.09251,
-    equation 2; the mask here is 1 minus theirs). Its last convolution has one more channel, for the mask.
+    `attention`: it also makes a mask, and changes the image only there, see `nets.attention`. Its last convolution has
+    one more channel, for the mask.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, height, width = shape
         require_quarters(height, width)
+        self.reach = quartered_reach(blocks)
         self.attention = attention
         wide = 4 * features
         self.body = nn.Sequential(
@@ -66,8 +68,7 @@ class Generator(nn.Module):
         made = self.body(torch.cat([images, maps], dim=1))
         if not self.attention:
             return torch.tanh(made), None
-        mask = torch.sigmoid(made[:, -1:])
-        return mask * torch.tanh(made[:, :-1]) + (1 - mask) * images, mask
+        return painted(made, images)
 
 
 class Residual(nn.Module):

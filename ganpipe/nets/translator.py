@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganpipe.config.choices import Upsampling
-from ganpipe.nets.sizes import require_quarters
+from ganpipe.nets.attention import painted
+from ganpipe.nets.sizes import quartered_reach, require_quarters
 from ganpipe.nets.upsampling import doubling
 
 
@@ -16,7 +17,8 @@ class Translator(nn.Module):
 
     Instance norm without scale and shift, ReLU, reflection padding. `features` maps at full size, four times as many
     in the blocks. With 64 features and 3 channels it has 11,378,179 parameters with 9 blocks (for 256x256) and
-    7,837,699 with 6 (for 128x128). Raises `ConfigError` for sides that are no multiples of 4.
+    7,837,699 with 6 (for 128x128). `attention`: it also makes a mask, and changes the image only there, see
+    `nets.attention`; both images have equal channels then. Raises `ConfigError` for sides that are no multiples of 4.
     """
 
     def __init__(
@@ -26,10 +28,13 @@ class Translator(nn.Module):
         features: int,
         blocks: int,
         upsampling: Upsampling = "transposed",
+        attention: bool = False,
     ) -> None:
         super().__init__()
+        self.attention = attention
         channels, height, width = shape
         require_quarters(height, width)
+        self.reach = quartered_reach(blocks)
         wide = 4 * features
         self.body = nn.Sequential(
             nn.ReflectionPad2d(3),
@@ -45,12 +50,19 @@ class Translator(nn.Module):
             doubling(2 * features, features, 3, bias=True, upsampling=upsampling),
             *_normed(features),
             nn.ReflectionPad2d(3),
-            nn.Conv2d(features, made, 7),
+            nn.Conv2d(features, made + attention, 7),
         )
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Translate each image."""
-        return torch.tanh(self.body(images))
+        return self.painted(images)[0]
+
+    def painted(
+        self, images: Float[Tensor, "n c h w"]
+    ) -> tuple[Float[Tensor, "n k h w"], Float[Tensor, "n 1 h w"] | None]:
+        """Return the translated images, and the mask in [0, 1] of where they were changed; None: without attention."""
+        maps = self.body(images)
+        return painted(maps, images) if self.attention else (torch.tanh(maps), None)
 
 
 class Residual(nn.Module):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 Better = Literal["lower", "higher", ""]
 
-COMPARED = ("paired", "translation", "attributes")
+COMPARED = ("paired", "translation", "attributes", "photographs")
 """The keys of metrics.json under which outputs are compared with what is known of each; no extractor is involved."""
 
 _MEASURES: dict[str, tuple[str, Better, str]] = {
@@ -48,6 +48,8 @@ _PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
     "l1": ("Distance to the target, L1", "lower", "mean absolute difference from the target"),
     "psnr": ("PSNR", "higher", "peak signal-to-noise ratio against the target, in dB"),
     "ssim": ("SSIM", "higher", "structural similarity to the target"),
+    "psnr_y": ("PSNR of Y", "higher", "of luma without the border, over whole photographs, in dB"),
+    "ssim_y": ("SSIM of Y", "higher", "of luma without the border, over whole photographs"),
     "l1_differing": ("Distance where input and target differ, L1", "lower", "over the pixels that had to change"),
     "differing_share": ("Pixels that differ", "", "share of pixels in which input and target are not equal"),
     "sharpness": ("Sharpness", "", "mean slope between pixels, divided by that of real pictures: 1 is as sharp"),
@@ -58,11 +60,13 @@ _PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
 }
 """The same for scores that compare an output with what is known of it."""
 
-_BY_LABEL = {
-    "kept_": ("Kept", "share of outputs in which a classifier sees the {} of the given row"),
-    "nearest_": ("Nearest", "share of outputs nearer to their target than to the counterpart in every other {}"),
+_BY_LABEL: dict[str, tuple[str, Better, str]] = {
+    "kept_": ("Kept", "higher", "share of outputs in which a classifier sees the {} of the given row"),
+    "nearest_": ("Nearest", "higher", "share of outputs nearer to their target than to that of every other {}"),
+    "feature_distance_": ("Distance of features", "lower", "from the photograph, relative, in the eyes of {}"),
+    "gram_": ("Distance of textures", "lower", "of Gram matrices from those of real pictures, relative, by {}"),
 }
-"""Beginning of the names of scores that end in the name of a label -> title, explanation. Higher is better."""
+"""Beginning of the names of scores that end in the name of a label or a network -> title, direction, explanation."""
 _KNOWN = _MEASURES | _PAIRED_MEASURES
 HEADLINES = (
     "fid", "fd", "kid_x1000", "kd_x1000", "valid_share", "precision", "recall", "coverage", "classes_covered",
@@ -71,7 +75,7 @@ HEADLINES = (
 _BASELINES = {"mean_image": "mean image", "copy": "copy of the input", "bicubic": "bicubic"}
 """Predictions that need no training: the ending of the name of their score -> the name on the page."""
 _BESIDE = ("floor", "untrained", "std", "real", *_BASELINES)  # endings of names of numbers that describe a score
-_PROTOCOL = ("extractor", "classes")
+_PROTOCOL = ("extractor", "classes", "border", "photographs")
 FLOOR, UNTRAINED = "real data (floor)", "untrained"
 
 
@@ -204,10 +208,10 @@ def _score(name: str, numbers: Mapping[str, float], found: Mapping[str, Any]) ->
 
 def _of_label(name: str) -> tuple[str, Better, str]:
     """Return title, direction and explanation of a score whose name holds that of a label, or of an unknown one."""
-    for beginning, (title, about) in _BY_LABEL.items():
+    for beginning, (title, better, about) in _BY_LABEL.items():
         if name.startswith(beginning):
             label = name.removeprefix(beginning)
-            return f"{title}: {label}", "higher", about.format(label)
+            return f"{title}: {label}", better, about.format(label)
     return name.replace("_", " "), "", ""
 
 

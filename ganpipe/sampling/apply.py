@@ -4,48 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Float, UInt8
 from PIL import Image
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from torch import Tensor
 
 from ganpipe.config import Runtime
-from ganpipe.core.batch import to_float
 from ganpipe.core.spec import VALUES
 from ganpipe.core.system import System
 from ganpipe.data.pack.images import MAX_PIXELS, Transform, UnreadableError
 from ganpipe.data.pack.items import is_hidden
 from ganpipe.data.pack.left_out import counted
 from ganpipe.data.pack.recognise import enough, is_picture, kind_of, named_as_picture
-from ganpipe.errors import ConfigError, DataError, TrainingDiverged
+from ganpipe.errors import ConfigError, DataError
 from ganpipe.machine import memory_limited, prepare_device
 from ganpipe.pictures import save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import GivenSource, chosen_fields, generated, given_fields, sources
+from ganpipe.sampling.draw import chosen_fields, given_fields, sources
+from ganpipe.sampling.one_picture import Pixels, Route, UnfitPictureError, translated
 from ganpipe.sampling.published import Asked, Generator, load_generator
-from ganpipe.sampling.to_folder import attributes_asked, require_outside_pipeline
-
-Pixels = UInt8[np.ndarray, "h w c"]
-Made = UInt8[np.ndarray, "H W C"]
-
-_NO_MEMORY = ("allocate memory", "bad_alloc", "could not create a primitive")
-"""What torch says on the CPU where memory ends; the error has no class of its own."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """The way of a picture through a generator: the field as which it is given, and the output that is wanted."""
-
-    source: str
-    output: str
+from ganpipe.sampling.to_folder import attributes_asked, options_asked, require_outside_pipeline
 
 
 def apply_to_files(
@@ -76,7 +53,7 @@ def apply_to_files(
     after all others are written `DataError` says how many were.
     """
     require_outside_pipeline(out)
-    generator = load_generator(model, _options(options))
+    generator = load_generator(model, options_asked(options))
     route = route_of(generator.system, to)
     versions = _versions(generator, label, attributes_asked(on, off))
     pictures = pictures_among(files)
@@ -97,27 +74,6 @@ def apply_to_files(
     if failed:
         raise DataError(f"{done}; {failed} of {len(pictures)} files could not be used, see above")
     return done
-
-
-def translated(generator: Generator, image: Pixels, route: Route, asked: Asked = (), seed: int = 0) -> Made:
-    """Return what the generator makes of one picture, with sides in the same proportion to those of the picture.
-
-    The picture is padded on all sides by reflection to multiples of `System.given_multiple` and to the size of the
-    data at least, since some layers need more than one place, and the output is cropped back. Noise and dropout are
-    those of the first item of `seed`. Raises `UnreadableError` for a size that the generator does not take, for more
-    pixels than there is memory for, and for an output that is not finite.
-    """
-    height, width = image.shape[:2]
-    _, *trained = generator.data.image_shape(route.source, "apply")
-    down, across = _margins((height, width), trained, generator.system.given_multiple)
-    with _explained(width, height):
-        padded = np.pad(image, (down, across, (0, 0)), mode="reflect")
-        given = _OnePicture(generator.system, route.source, to_float(torch.from_numpy(padded)[None]))
-        (inputs,) = generator.inputs(1, seed, asked, given)
-        made = generated(generator.system, inputs, seed)[route.output][0]
-    factors = np.divide(made.shape[:2], padded.shape[:2])
-    top, left, bottom, right = np.rint([down[0], across[0], down[0] + height, across[0] + width] * np.tile(factors, 2))
-    return made[int(top) : int(bottom), int(left) : int(right)]
 
 
 def route_of(system: System, to: str | None) -> Route:
@@ -157,33 +113,6 @@ def pictures_among(files: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-@dataclass(frozen=True)
-class _OnePicture(GivenSource):
-    """A source of rows: one picture, and grey of the data's size for pictures that the wanted output is not made of."""
-
-    system: System
-    field: str
-    picture: Float[Tensor, "1 c h w"]
-
-    def count(self, space: str) -> int:
-        return 1
-
-    def fetch(self, field: str, start: int, count: int) -> Tensor:
-        picture = self.picture if field == self.field else torch.zeros(1, *self.system.data.fields[field].shape)
-        return picture.expand(count, -1, -1, -1)
-
-
-def _margins(sides: tuple[int, int], trained: Sequence[int], multiple: int | None) -> list[tuple[int, int]]:
-    """Return how much is padded before and after, for the height and for the width."""
-    if multiple is None:
-        if list(sides) != list(trained):
-            size, fixed = (f"{width} x {height} pixels" for height, width in (sides, trained))
-            raise UnreadableError(f"is {size}, and this generator takes {fixed} only")
-        return [(0, 0), (0, 0)]
-    missing = [-(-max(side, least) // multiple) * multiple - side for side, least in zip(sides, trained, strict=True)]
-    return [(more // 2, more - more // 2) for more in missing]
-
-
 def _output(system: System, to: str | None) -> str:
     """Return the output that is wanted. Raises `ConfigError` where it is unknown, not clear or no picture."""
     outputs = system.outputs
@@ -195,20 +124,6 @@ def _output(system: System, to: str | None) -> str:
     if (kind := system.data.fields[outputs[found[0]]].kind) != "image":
         raise ConfigError(f"this generator ({type(system).__name__}) makes {VALUES[kind]}; apply writes pictures only")
     return found[0]
-
-
-def _options(named: Sequence[str]) -> dict[str, Any]:
-    """Return options by name, with values as params.yaml would have them. Raises `ConfigError` for anything else."""
-    options: dict[str, Any] = {}
-    for one in named:
-        name, _, value = one.partition("=")
-        try:
-            options[name] = YAML(typ="safe", pure=True).load(value)
-        except YAMLError:
-            options[name] = None
-        if options[name] is None:
-            raise ConfigError(f"--option {one}: name=value is needed, with a value as in params.yaml")
-    return options
 
 
 def _versions(generator: Generator, label: str | None, named: Mapping[str, bool]) -> dict[str, Asked]:
@@ -232,7 +147,7 @@ def _failures(pictures: Sequence[Path], make: Callable[[Path], None]) -> int:
         for path in pictures:
             try:
                 make(path)
-            except UnreadableError as problem:
+            except (UnreadableError, UnfitPictureError) as problem:
                 failed += 1
                 say(f"{path} {problem}")
             bar.advance()
@@ -302,20 +217,3 @@ def _decoded(decoder: Transform, path: Path) -> Pixels:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from None
     except UnreadableError as problem:  # it names the param of packing
         raise UnreadableError(str(problem).replace("data.max_pixels", "--max-pixels")) from None
-
-
-@contextmanager
-def _explained(width: int, height: int) -> Iterator[None]:
-    """Turn a lack of memory, and numbers that are not finite, into an `UnreadableError` of a picture of this size."""
-    try:
-        yield
-    except TrainingDiverged as error:
-        raise UnreadableError(f"cannot be translated: {error}") from None
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
-            said in str(error) for said in _NO_MEMORY
-        ):
-            raise
-        raise UnreadableError(
-            f"is {width} x {height} pixels, and the generator needs more memory for it than there is: make it smaller"
-        ) from None

@@ -17,6 +17,7 @@ NEEDS: Mapping[Picture, tuple[type[Input], ...]] = {
     "truncation": (Noise,),
     "nearest": (),
     "strips": (Given,),  # each given row beside its output, the wanted row, and what the way back makes of the output
+    "photographs": (Given,),  # held-out photographs whole, where the data holds them in tiles
     "gatys": (Given,),  # given rows, outputs, and pixels moved downhill on the same losses, see `System.direct_loss`
 }
 """Every picture that `sample.pictures` may name, with the kinds of inputs that it varies or shows."""

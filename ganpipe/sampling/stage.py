@@ -25,6 +25,7 @@ from ganpipe.progress import progress, say
 from ganpipe.sampling.cycles import PREFIX, goes_back, sent_back
 from ganpipe.sampling.direct import beside_direct
 from ganpipe.sampling.draw import Items, all_items, choices, given_spaces, items, most_items
+from ganpipe.sampling.photographs import draw_photographs
 from ganpipe.sampling.pictures import COMPARED, draw_plan, plans, side_by_side
 from ganpipe.sampling.published import Generator, load_generator
 
@@ -47,6 +48,8 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     given = GivenRows(data)
     _write_samples(generator.system, given, params, into / paths.SAMPLES_FILE.name)
     _draw_pictures(generator.system, given, params, into)
+    asked = "photographs" in params.sample.pictures
+    draw_photographs(generator, data, asked, params.sample.seed, into / paths.PHOTOGRAPHS.name)
     if "nearest" in params.sample.pictures:
         _draw_nearest(generator.system, data, given, params, into)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ganpipe import paths
 from ganpipe.core.batch import Batch, batch_size, to_stored
@@ -24,11 +27,19 @@ from ganpipe.sampling.stage import require_same_fields
 
 
 def sample_to_folder(
-    model: Path, out: Path, n: int, seed: int, label: str | None, on: Collection[str], off: Collection[str]
+    model: Path,
+    out: Path,
+    n: int,
+    seed: int,
+    label: str | None,
+    on: Collection[str],
+    off: Collection[str],
+    options: Sequence[str] = (),
 ) -> str:
     """Write `n` items of the generator in the folder `model` to the new folder `out`; return a line that says so.
 
     `label` is the class to draw, `on` and `off` are attributes to turn on and off; all others are drawn evenly.
+    `options` are those of `load_generator`, written `name=value`.
 
     Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
     output has these names, each further one `000000_<output>.png`. Beside them stand the pictures that they were made
@@ -41,7 +52,7 @@ def sample_to_folder(
     """
     _require_free(out)
     attributes = attributes_asked(on, off)
-    generator = load_generator(model)
+    generator = load_generator(model, options_asked(options))
     given = _given_rows(generator)
     count = most_items(generator.system, n, given)
     try:
@@ -67,6 +78,20 @@ def attributes_asked(on: Collection[str], off: Collection[str]) -> dict[str, boo
     if both := sorted({*on} & {*off}):
         raise ConfigError(f"--on {both[0]} and --off {both[0]}: one or the other")
     return dict.fromkeys(on, True) | dict.fromkeys(off, False)
+
+
+def options_asked(named: Sequence[str]) -> dict[str, Any]:
+    """Return options by name, with values as params.yaml would have them. Raises `ConfigError` for anything else."""
+    options: dict[str, Any] = {}
+    for one in named:
+        name, _, value = one.partition("=")
+        try:
+            options[name] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            options[name] = None
+        if options[name] is None:
+            raise ConfigError(f"--option {one}: name=value is needed, with a value as in params.yaml")
+    return options
 
 
 def require_outside_pipeline(out: Path) -> None:

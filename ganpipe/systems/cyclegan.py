@@ -27,6 +27,8 @@ class CycleGAN(System):
     Both generators move in one step, then both discriminators, as in the authors' code. Deviations from it: with
     `train.lr_decay_from_kimg` the learning rate falls to 0 with the last picture (there the last epoch still has a
     hundredth of it), and both sets are shown in a shuffled order of their own (there b is drawn at random).
+    `attention_weight`, off by default, gives both generators the mask of GANimation (arXiv:1807.09251), whose mean is a
+    term of the loss: what does not need to change is copied.
     """
 
     Config = config.Config
@@ -38,17 +40,19 @@ class CycleGAN(System):
     def __init__(self, cfg: config.Config, data: DataSpec) -> None:
         super().__init__(cfg, data)
         shapes = {name: data.image_shape(name, "cyclegan") for name in _OTHER}
-        if cfg.identity_weight and shapes["a"][0] != shapes["b"][0]:
+        attention = cfg.attention_weight is not None
+        if (cfg.identity_weight or attention) and shapes["a"][0] != shapes["b"][0]:
+            option, off = ("identity_weight", "0") if cfg.identity_weight else ("attention_weight", "blank")
             channels = " and ".join(f"{shape[0]} of {name}" for name, shape in shapes.items())
             raise ConfigError(
-                f"system.identity_weight = {cfg.identity_weight:g} gives pictures of each set to the generator of the "
-                f"other, but they have {channels} channels: set it to 0, or set data.channels"
+                f"system.{option} = {getattr(cfg, option):g} compares pictures of one set with those of the other, but "
+                f"they have {channels} channels: set it to {off}, or set data.channels"
             )
         self.objective = OBJECTIVES["least_squares"]
         made = {name: shapes[name][0] for name in _OTHER}
         self.translators = nn.ModuleDict(
             {
-                name: Translator(shapes[other], made[name], cfg.features, cfg.blocks, cfg.upsampling)
+                name: Translator(shapes[other], made[name], cfg.features, cfg.blocks, cfg.upsampling, attention)
                 for name, other in _OTHER.items()
             }
         ).apply(init_normal)
@@ -62,6 +66,13 @@ class CycleGAN(System):
         """The translators halve each side twice."""
         return 4
 
+    @property
+    def reach(self) -> int | None:
+        """See `System`; both translators have the same."""
+        translator = self.translators["a"]
+        assert isinstance(translator, Translator)
+        return translator.reach
+
     def updates(self, it: Iteration) -> Updates:
         """One step of both generators, then one of both discriminators, which see pictures of the pools."""
         batch = it.next_batch()
@@ -72,19 +83,23 @@ class CycleGAN(System):
     def translators_loss(self, batch: Batch) -> tuple[Terms, Batch]:
         """(D(G(x)) - 1)^2 + lambda |G'(G(x)) - x| + identity lambda |G(y) - y|, summed over both directions.
 
+        With a mask also its mean.
         The made pictures are handed back as `fake_a` and `fake_b`.
         """
         terms: dict[str, Tensor] = {}
         made: dict[str, Tensor] = {}
         for name, other in _OTHER.items():
             there, back = self.translators[name], self.translators[other]
-            fake = there(batch[other])
+            fake, mask = there.painted(batch[other])  # type: ignore[operator]
             made[f"fake_{name}"] = fake
             terms |= self._named(name, self.objective.generator(None, self.discriminators[name](fake).flatten()))
             terms[f"cycle_{other}"] = self.cfg.cycle_weight * l1_loss(back(fake), batch[other])
             if self.cfg.identity_weight:
                 kept = l1_loss(there(batch[name]), batch[name])
                 terms[f"identity_{name}"] = self.cfg.cycle_weight * self.cfg.identity_weight * kept
+            if mask is not None:
+                assert self.cfg.attention_weight is not None, "it makes the mask"
+                terms[f"attention_{name}"] = self.cfg.attention_weight * mask.mean()
         return terms, made
 
     def discriminators_loss(self, batch: Batch) -> Terms:

@@ -69,6 +69,11 @@ class ESRGAN(System):
         """The generator enlarges pictures of any size."""
         return 1
 
+    @property
+    def reach(self) -> int | None:
+        """See `System`."""
+        return self.generator.reach
+
     def updates(self, it: Iteration) -> Updates:
         """A step of the generator by absolute error; from `pretrain_kimg` on one of it, one of the discriminator."""
         batch = it.next_batch()

@@ -65,6 +65,11 @@ class SRGAN(System):
         """The generator enlarges pictures of any size."""
         return 1
 
+    @property
+    def reach(self) -> int | None:
+        """See `System`."""
+        return self.generator.reach
+
     def updates(self, it: Iteration) -> Updates:
         """A step of the generator by squared error; from `pretrain_kimg` on one of the discriminator, one of it."""
         batch = it.next_batch()

@@ -43,6 +43,11 @@ class StarGAN(System):
         """The generator halves each side twice."""
         return 4
 
+    @property
+    def reach(self) -> int | None:
+        """See `System`."""
+        return self.generator.reach
+
     def updates(self, it: Iteration) -> Updates:
         """`n_critic` discriminator steps on fresh batches, then one generator step on the last."""
         for _ in range(self.cfg.n_critic):

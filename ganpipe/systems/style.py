@@ -66,6 +66,11 @@ class Style(System):
         """The generator halves each side twice."""
         return 4
 
+    @property
+    def reach(self) -> int | None:
+        """See `System`."""
+        return self.generator.reach
+
     def updates(self, it: Iteration) -> Updates:
         """One discriminator step, then one generator step."""
         batch = it.next_batch()

@@ -42,6 +42,15 @@ def lengths(found: Packed) -> dict[str, dict[str, int]]:
     return {space: {name: len(rows) for name, rows in found.splits(space).items()} for space in found.spaces}
 
 
+def in_order(squares: np.ndarray, spread: bool) -> np.ndarray:
+    """The squares of one picture row by row, where every eighth is at the end."""
+    numbers = np.arange(len(squares))
+    late = (numbers % 8 == 7) & spread
+    found = np.empty_like(squares)
+    found[np.concatenate([numbers[~late], numbers[late]])] = squares
+    return found
+
+
 def test_photographs_are_cut_side_by_side_and_a_style_overlaps(tmp_path: Path) -> None:
     found = packed({"mine/1.png": png(53, 37), "style/1.png": png(29, 21, 7)}, tmp_path)
     assert {name: (field.shape, field.space) for name, field in found.fields.items()} == {
@@ -50,7 +59,7 @@ def test_photographs_are_cut_side_by_side_and_a_style_overlaps(tmp_path: Path) -
     }
     whole = {"a": np.asarray(picture(53, 37)), "b": np.asarray(picture(29, 21, 7))}
     for field, step, down, across in (("a", 16, 2, 3), ("b", 2, 3, 7)):
-        squares = found.read_rows(field, np.arange(found.count(field)))
+        squares = in_order(found.read_rows(field, np.arange(found.count(field))), field == "b")
         assert len(squares) == down * across
         for number, square in enumerate(squares):
             top, left = step * (number // across), step * (number % across)
@@ -69,11 +78,13 @@ def test_a_style_is_reduced_to_two_squares_and_never_enlarged(
     np.testing.assert_array_equal(found.read_rows("b", np.arange(1))[0], first)
 
 
-def test_every_eighth_photograph_is_of_the_test_and_no_picture_of_a_style(tmp_path: Path) -> None:
+def test_every_eighth_photograph_is_of_the_test_and_every_eighth_square_of_a_style(tmp_path: Path) -> None:
     members = {f"mine/{number:02d}.png": png(16, 32, number) for number in range(9)}
     members |= {f"style/{number:02d}.png": png(16, 16, 50 + number) for number in range(9)}
+    members["style/large.png"] = png(34, 16, 70)  # ten squares
     found = packed(members, tmp_path)
-    assert lengths(found) == {"a": {"train": 16, "test": 2}, "b": {"train": 9}}
+    assert lengths(found) == {"a": {"train": 16, "test": 2}, "b": {"train": 18, "test": 1}}
+    np.testing.assert_array_equal(found.read_rows("b", np.array([18]))[0], np.asarray(picture(34, 16, 70))[:, 14:30])
     held_out = found.read_rows("a", np.array([16]))[0]
     np.testing.assert_array_equal(held_out, np.asarray(picture(16, 32, 7))[:16])
 
@@ -149,7 +160,8 @@ def test_the_painting_comes_from_the_web_and_the_photographs_from_packages(monke
     assert found.fields["a"].shape == found.fields["b"].shape == (3, 64, 64)
     held_out = (451 // 64) * (300 // 64) + (640 // 64) * (427 // 64) + (600 // 64) * (400 // 64)
     assert lengths(found)["a"]["test"] == held_out  # chelsea, china, coffee
-    assert lengths(found)["b"] == {"train": ((171 - 64) // 8 + 1) * ((128 - 64) // 8 + 1)}
+    squares = ((171 - 64) // 8 + 1) * ((128 - 64) // 8 + 1)
+    assert lengths(found)["b"] == {"train": squares - squares // 8, "test": squares // 8}
 
 
 @pytest.mark.usefixtures("workplace")

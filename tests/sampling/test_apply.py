@@ -22,7 +22,7 @@ from ganpipe.core.batch import Batch, to_float, to_uint8
 from ganpipe.core.inputs import Given, Input, Noise
 from ganpipe.core.spec import DataSpec, Field
 from ganpipe.core.system import System
-from ganpipe.sampling.apply import Route, translated
+from ganpipe.sampling.one_picture import Route, translated
 from ganpipe.sampling.published import Generator, load_generator, publish_generator
 from ganpipe.systems.configs import SystemConfig
 from ganpipe.systems.cyclegan import CycleGAN

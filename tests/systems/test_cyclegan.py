@@ -144,6 +144,26 @@ def test_both_players_step_with_the_scheduled_rate() -> None:
     assert rates == [pytest.approx([2e-4 * share, 1e-4 * share]) for share in shares]
 
 
+def test_outside_the_masks_pictures_stay_as_they_are() -> None:
+    system = build(attention_weight=0.1).float()
+    batch = {name: values.float() for name, values in fetch(0, 2).items()}
+    terms, made = system.translators_loss(batch)
+    for name, other in (("a", "b"), ("b", "a")):
+        translator = system.translators[name]
+        colour, logit = translator.body(batch[other]).split((batch[other].shape[1], 1), dim=1)  # type: ignore[operator]
+        mask = torch.sigmoid(logit)
+        expected = batch[other] + mask * (torch.tanh(colour) - batch[other])
+        torch.testing.assert_close(made[f"fake_{name}"], expected)
+        torch.testing.assert_close(terms[f"attention_{name}"], 0.1 * mask.mean())
+    assert not any(name.startswith("attention") for name in build().float().translators_loss(batch)[0])
+
+
+def test_a_mask_needs_equally_many_channels() -> None:
+    data = pictures((1, 16, 16), (3, 16, 16), paired=False)
+    with pytest.raises(ConfigError, match=r"attention_weight = 0 .*they have 1 of a and 3 of b channels.*to blank"):
+        CycleGAN(CycleGAN.Config(identity_weight=0.0, attention_weight=0.0, features=2, blocks=1), data)
+
+
 def test_identity_needs_equally_many_channels() -> None:
     spec = pictures((1, 16, 16), (3, 16, 16), paired=False)
     cfg = CycleGAN.Config(features=2, blocks=1, features_discriminator=2, patch_layers=1)

@@ -235,7 +235,8 @@ class StyleTiles:
     """Photographs cut into tiles side by side, and pictures of a style cut into overlapping squares: no pairs.
 
     Fields a and b, each a space of its own. A picture of a style is first reduced until its shorter side is two squares
-    long; it is never enlarged. The corners of its squares are an eighth of their side apart.
+    long; it is never enlarged. The corners of its squares are an eighth of their side apart, and every eighth of those
+    to learn from is of the split test.
     """
 
     pictures: tuple[tuple[str, str, str], ...]  # field a (photograph) or b (style), split, file

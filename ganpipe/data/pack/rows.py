@@ -268,7 +268,7 @@ class _Images:
         self.names += [item.name] * item.rows
         key = item.key or item.name
         self.keys += [key] if item.rows == 1 else [f"{key}\0{number:09d}" for number in range(item.rows)]
-        self.splits += [sys.intern(item.split)] * item.rows
+        self.splits += item.splits
         for name, values in self.columns.items():
             if name in item.each:
                 values += item.each[name]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Dataset, StyleFolders, StyleTiles
-from ganpipe.data.pack.items import Item
+from ganpipe.data.pack.items import TRAIN, Item
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.pairs import two_folders
 from ganpipe.data.pack.scan import scan
@@ -30,10 +30,13 @@ def style_pictures(dataset: Dataset, raw: Path, fields: Mapping[str, Cutter], ba
     """Yield the photographs and the pictures of a style, each with its number of squares.
 
     In the user's own two folders, every eighth photograph by name is of the split test where no folder is such a split.
+    Of the squares of each picture of a style to learn from every eighth is for the test, so that scores compare with
+    all parts of it; they overlap with the others.
     """
     for item in _pictures(dataset, raw, bad):
         rows = 1 if item.problem else len(fields[item.field].places(item.content))
-        yield replace(item, rows=rows)
+        spread = item.field == "b" and item.split == TRAIN
+        yield replace(item, rows=rows, every=EVERY if spread else None)
 
 
 def _pictures(dataset: Dataset, raw: Path, bad: Quarantine) -> Iterator[Item]:

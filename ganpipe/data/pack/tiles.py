@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import ExifTags, Image
 
 from ganpipe.config import Data
@@ -27,7 +27,6 @@ from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.recognise import opened
 from ganpipe.data.pack.scan import scan
 from ganpipe.data.pack.split_folders import split_of
-from ganpipe.data.packed.mosaics import PHOTO, TILE
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
 
@@ -37,6 +36,7 @@ IMAGE, LOW = "image", "low"
 EVERY = 8
 """Of so many photographs without folders of splits, by name, the last is for the test."""
 
+_ONE = np.zeros((1, 2), np.float32)
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
@@ -71,16 +71,18 @@ class Cutter:
             whole = _resized(whole, width, height, Image.Resampling.LANCZOS)
         return cut_squares(whole, self.size, self.step or self.size)
 
-    def places(self, content: bytes) -> list[tuple[float, ...]]:
+    def places(self, content: bytes) -> Float32[np.ndarray, "n 2"]:
         """Return row and column of each tile of the photograph by its header; of one if `of_bytes` will refuse it."""
         try:
             image = opened(content)
             turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
             width, height = image.size[::-1] if turned else image.size
         except Exception:  # of hostile bytes; `of_bytes` finds the reason
-            return [(0.0, 0.0)]
-        across, down = ((side - self.size) // (self.step or self.size) + 1 for side in self._first(width, height))
-        return [(float(row), float(column)) for row in range(down) for column in range(across)] or [(0.0, 0.0)]
+            return _ONE
+        step = self.step or self.size
+        across, down = (max(0, side - self.size + step) // step for side in self._first(width, height))
+        places = np.indices((down, across), np.float32).reshape(2, -1).T
+        return places if len(places) else _ONE
 
     def _first(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height to which a photograph is reduced before it is cut; it is never enlarged."""
@@ -134,8 +136,8 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
     layout = dataset.layout
     assert isinstance(layout, Tiles)
     for photograph in _photographs(raw, layout, bad):
-        places = fields[IMAGE].places(photograph.content) if photograph.problem is None else [(0.0, 0.0)]
-        columns = {PHOTO: PurePosixPath(photograph.name).stem}
+        places = fields[IMAGE].places(photograph.content) if photograph.problem is None else _ONE
+        columns = {"photo": PurePosixPath(photograph.name).stem}
         for field in fields:
             yield Item(
                 photograph.name,
@@ -146,7 +148,7 @@ def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Qua
                 field,
                 photograph.name,
                 len(places),
-                {TILE: places},
+                {"tile": list(places)},
             )
 
 

@@ -1,4 +1,4 @@
-"""Photographs put together again from the tiles that a packed file holds. Imports no torch.
+"""Photographs put together again from the tiles that a packed file holds, and what was made of them. Without torch.
 
 The tiles of a photograph are neighbouring rows, and the field `tile` says in which row and column of it each lies. What
 filled no tile at the right and below is not in the file.
@@ -6,14 +6,21 @@ filled no tile at the right and below is not in the file.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+from PIL import Image
 
 from ganpipe.data.packed.file import Packed
 
+Pixels = UInt8[np.ndarray, "h w c"]
+
+INDEX = "index.json"
+"""The file in a folder of photographs that names them."""
 PHOTO, TILE = "photo", "tile"
 """The fields of the name of the photograph of a tile, and of the row and the column of the tile in it, from 0 on."""
 
@@ -34,6 +41,12 @@ class Mosaic:
         return whole.reshape(down * height, across * width, channels)
 
 
+def held_out_mosaics(packed: Packed, space: str) -> list[Mosaic]:
+    """Return the photographs of the split test, else of the split valid; [] where there is none."""
+    splits = packed.splits(space)
+    return list(mosaics(packed, splits.get("test") or splits.get("valid") or range(0)))
+
+
 def mosaics(packed: Packed, rows: range) -> Iterator[Mosaic]:
     """Yield the photographs whose tiles lie in these rows; nothing where the file does not hold tiles."""
     fields = packed.fields
@@ -51,3 +64,21 @@ def mosaics(packed: Packed, rows: range) -> Iterator[Mosaic]:
             name = f"{stem}_{len(taken)}"
         taken.add(name)
         yield Mosaic(name, (rows.start + np.arange(start, stop)).reshape(down, across))
+
+
+def read_photographs(folder: Path, output: str) -> dict[str, Pixels]:
+    """Return what `sampling.photographs` has made for an output, by the names of the photographs; {} for nothing."""
+    names = json.loads((folder / INDEX).read_bytes()).get(output, [])
+    return {name: _read(folder / output / f"{name}.png") for name in names}
+
+
+def enlarged_to(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, "y x c"]:
+    """Return pixels enlarged by Pillow's bicubic filter: the usual baseline."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)).reshape(height, width, -1)
+
+
+def _read(path: Path) -> Pixels:
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,21 @@ class Lite0Extractor:
         maps = self._network.forward_features((resized(pixels, SIDE) - 127) / 128)
         features = self._network.forward_head(maps, pre_logits=True)
         return features, self._network.classifier(features)
+
+
+def lite0_maps() -> Callable[[Float[Tensor, "n c h w"]], dict[str, Float[Tensor, "n _c _h _w"]]]:
+    """Return a function from images in [-1, 1], at their own size, to the maps after each of the five halvings.
+
+    Grey images are taken for colour ones. Raises `MetricError` for weights that are not the known ones.
+    """
+    network = _network(_weights(_package_folder() / FILE)).requires_grad_(False)
+
+    def maps(images: Float[Tensor, "n c h w"]) -> dict[str, Float[Tensor, "n _c _h _w"]]:
+        pixels = (images.expand(-1, 3, -1, -1) + 1) * 127.5
+        found = network.forward_intermediates((pixels - 127) / 128, intermediates_only=True)
+        return {f"stage{number}": one for number, one in enumerate(found, 1)}
+
+    return maps
 
 
 def _package_folder() -> Path:

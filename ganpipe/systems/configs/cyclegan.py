@@ -25,6 +25,7 @@ class Config(SystemConfig):
     identity_weight: NonNegativeFloat = 0.5  # times lambda: G(b) stays b; needs equally many channels
     pool: NonNegativeInt = 50  # made pictures of the past that the discriminators see too; 0: the newest only
     upsampling: Upsampling = "transposed"  # nearest: without checkerboards
+    attention_weight: NonNegativeFloat | None = None  # of the mask outside which pictures stay; null: no mask
 
     @property
     def inputs(self) -> Mapping[str, Input]:
