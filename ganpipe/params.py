@@ -30,7 +30,8 @@ def checked(params: Params, where: str) -> Params:
         require_packages(extractor)
     system = systems.configure(params.system, where)
     systems.drawing_section(params.system, params.sample.options or {}, f"{where}: sample.options")
-    require_inputs(params.sample.pictures, system.inputs, params.system.name, where)
+    direct = system.direct_steps > 0
+    require_inputs(params.sample.pictures, system.inputs, params.system.name, where, direct)
     _require_size(system, params, where)
     return params
 

@@ -35,6 +35,8 @@ SMALL_RAW_FILES = {  # of sets that nobody has who only cloned this, in their re
     "cifar10": lambda folder: raw_files.write_cifar(folder, per_file=40),
     "fashion-mnist": lambda folder: raw_files.write_idx(folder, "fashion-mnist", counts=(200, 20)),
     "div2k": lambda folder: raw_files.write_div2k(folder, counts=(8, 3)),
+    "photographs-painting": raw_files.write_photographs_and_painting,
+    "style_folders": lambda folder: raw_files.write_style_folders(folder, counts=(16, 2)),
     "photo_tiles": lambda folder: raw_files.write_photographs(folder, count=16),
     "flowers": lambda folder: raw_files.write_flowers(folder, per_class=20),
     "folder": lambda folder: raw_files.write_own_pictures(folder, count=60),

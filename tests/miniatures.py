@@ -41,9 +41,16 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "growth": 2,  # channels
     "dense_discriminator": 8,
     "pretrain_kimg": 0.064,  # 8 of the 16 iterations
+    "pixel_steps": 3,
 }
 
-INSTEAD = {"trunk": "random-0", "layers": ["relu1_2"], "bicubic_skip": True}
+INSTEAD = {
+    "trunk": "random-0",
+    "layers": ["relu1_2"],
+    "content_layers": ["relu1_1"],
+    "style_layers": ["relu1_1"],
+    "bicubic_skip": True,
+}
 """What options of systems say in a miniature: nothing is fetched, and narrow networks do not draw one grey for all."""
 
 

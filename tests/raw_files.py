@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy.io import savemat
 
+from ganpipe.data.catalogue.photographs import PHOTOGRAPHS_PAINTING
 from ganpipe.data.catalogue.sets import CELEBA, CIFAR10, FLOWERS, FLOWERS102
 from ganpipe.data.download.stage import SOURCE
 
@@ -128,6 +129,22 @@ def write_own_pictures(folder: Path, count: int) -> Path:
 def write_photographs(folder: Path, count: int) -> Path:
     """Make `folder` the raw files of photographs of the user's own, large enough for tiles."""
     return write_folder(folder, {f"{number:03d}.jpg": jpeg(400, 270, number) for number in range(count)}, "photo_tiles")
+
+
+def write_style_folders(folder: Path, counts: tuple[int, int]) -> Path:
+    """Make `folder` the raw files of two folders of the user's own: photographs, and pictures of a style."""
+    members = {f"mine/{number:03d}.jpg": jpeg(400, 270, number) for number in range(counts[0])}
+    members |= {f"paintings/{number}.jpg": jpeg(500, 400, 100 + number) for number in range(counts[1])}
+    return write_folder(folder, members, "style_folders")
+
+
+def write_photographs_and_painting(folder: Path) -> Path:
+    """Make `folder` fourteen photographs and a painting under their published names."""
+    write_source(folder, "photographs-painting")
+    for number, file in enumerate(PHOTOGRAPHS_PAINTING.files):
+        kind = "PNG" if file.name.endswith(".png") else "JPEG"
+        (folder / file.name).write_bytes(encoded(picture(400, 270, number), kind))
+    return folder
 
 
 def write_div2k(folder: Path, counts: tuple[int, int]) -> Path:

@@ -54,7 +54,8 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/pictures.py": "lays out pictures. No stage is repeated for how a picture looks: "
     "`dvc repro -f -s STAGE` draws it anew",
     "ganpipe/pretrained": "brings published weights of frozen networks, whose sha256 the training adds to its "
-    "fingerprint; what is built of them is in ganpipe/nets; a stage that only draws builds none",
+    "fingerprint; what is built of them is in ganpipe/nets; a stage that only draws builds them for the "
+    "picture `gatys` alone",
     "ganpipe/progress.py": "lines on the terminal",
     "ganpipe/sampling/needs.py": "checks sample.pictures",
     "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",

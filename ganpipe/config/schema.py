@@ -124,7 +124,7 @@ class Train(Closed):
 
 
 Picture = Literal[
-    "grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips", "photographs"
+    "grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips", "photographs", "gatys"
 ]
 """What the sample stage can draw: see `ganpipe.sampling.needs`."""
 

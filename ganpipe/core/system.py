@@ -151,6 +151,15 @@ class System(nn.Module):
         (output,) = self.outputs
         return {output: self.get_submodule(self.generators[0])(*(inputs[name] for name in self.inputs))}
 
+    def direct_loss(self, batch: Batch) -> Callable[[Batch], Terms]:
+        """Return those terms of the generator's loss that need no player, as a function of outputs by their names.
+
+        `batch` holds given rows and rows that the outputs should look like, by field; frozen networks are built. So
+        pixels can be moved downhill without a generator, as a baseline: the picture `gatys`. Systems that have it say
+        so in `SystemConfig.direct_steps`.
+        """
+        raise NotImplementedError(f"the losses of {type(self).__name__} need its networks")
+
     def realness(self, batch: Batch) -> Float[Tensor, " n"] | None:
         """Return one number per item from the first adversary: the higher, the more real. None without adversaries.
 

@@ -55,17 +55,18 @@ class Translator(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + f(x) with two 3x3 convolutions, without ReLU after the sum."""
+    """x + f(x) with two 3x3 convolutions, without ReLU after the sum; `affine`: its norms scale and shift."""
 
-    def __init__(self, maps: int) -> None:
+    def __init__(self, maps: int, affine: bool = False) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(maps, maps, 3),
-            *_normed(maps),
+            nn.InstanceNorm2d(maps, affine=affine),
+            nn.ReLU(inplace=True),
             nn.ReflectionPad2d(1),
             nn.Conv2d(maps, maps, 3),
-            nn.InstanceNorm2d(maps),
+            nn.InstanceNorm2d(maps, affine=affine),
         )
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

@@ -29,6 +29,7 @@ CAPTIONS = {
     "arithmetic": "Sums and differences of latents",
     "truncation": "Latents drawn nearer and nearer to the mean",
     "strips": "What the generator was given, what it made of it, the target where there is one, and the way back",
+    "gatys": "Given, made, and pixels moved downhill on the same losses without a generator",
     "nearest": "Samples beside their nearest items of the training data",
 }
 """The captions of the pictures of the sample stage by the name of the file, in the order of the page."""

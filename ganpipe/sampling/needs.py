@@ -18,6 +18,7 @@ NEEDS: Mapping[Picture, tuple[type[Input], ...]] = {
     "nearest": (),
     "strips": (Given,),  # each given row beside its output, the wanted row, and what the way back makes of the output
     "photographs": (Given,),  # held-out photographs whole, where the data holds them in tiles
+    "gatys": (Given,),  # given rows, outputs, and pixels moved downhill on the same losses, see `System.direct_loss`
 }
 """Every picture that `sample.pictures` may name, with the kinds of inputs that it varies or shows."""
 
@@ -29,8 +30,13 @@ _WORDS: Mapping[type[Input], str] = {
 }
 
 
-def require_inputs(pictures: Iterable[Picture], inputs: Mapping[str, Input], system: str, where: str) -> None:
-    """Raise `ConfigError` for the first picture that needs a kind of input that the generator of `system` lacks."""
+def require_inputs(
+    pictures: Iterable[Picture], inputs: Mapping[str, Input], system: str, where: str, direct: bool = False
+) -> None:
+    """Raise `ConfigError` for the first picture that needs a kind of input that the generator of `system` lacks.
+
+    `direct`: the system has losses that judge pixels without its networks, which `gatys` needs.
+    """
     kinds = {type(given) for given in inputs.values()}
     for picture in pictures:
         for needed in NEEDS[picture]:
@@ -40,3 +46,8 @@ def require_inputs(pictures: Iterable[Picture], inputs: Mapping[str, Input], sys
                     f"{where}: sample.pictures: {picture} needs a generator that is given {_WORDS[needed]}, but that "
                     f"of system.name = {system!r} is given {has or 'nothing'}; leave {picture} out"
                 )
+        if picture == "gatys" and not direct:
+            raise ConfigError(
+                f"{where}: sample.pictures: gatys needs losses that judge pictures without the networks that learn; "
+                f"system.name = {system!r} has none; leave gatys out"
+            )

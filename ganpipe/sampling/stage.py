@@ -23,6 +23,7 @@ from ganpipe.metrics.copies import JUDGED, nearness, summary
 from ganpipe.pictures import as_images, grid, labelled, save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.cycles import PREFIX, goes_back, sent_back
+from ganpipe.sampling.direct import beside_direct
 from ganpipe.sampling.draw import Items, all_items, choices, given_spaces, items, most_items
 from ganpipe.sampling.photographs import draw_photographs
 from ganpipe.sampling.pictures import COMPARED, draw_plan, plans, side_by_side
@@ -122,6 +123,8 @@ def _draw_pictures(system: System, given: GivenRows, params: Params, into: Path)
         inputs, made = all_items(system, min(COMPARED, most_items(system, COMPARED, given)), seed, given)
         back = sent_back(system, inputs, made, given, 0, seed, 0)
         save_png(side_by_side(system, inputs, made, given, back), into / "strips.png")
+    if "gatys" in params.sample.pictures:
+        save_png(beside_direct(system, given, params.sample.seed), into / "gatys.png")
 
 
 def _draw_nearest(system: System, packed: Packed, given: GivenRows, params: Params, into: Path) -> None:

@@ -27,6 +27,7 @@ SYSTEMS = {
     "progan": "ProGAN",
     "srgan": "SRGAN",
     "esrgan": "ESRGAN",
+    "style": "Style",
 }
 
 

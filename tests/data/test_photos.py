@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from ganpipe.config import Data
-from ganpipe.data.catalogue.dataset import Crops
 from ganpipe.data.catalogue.sets import PHOTOS
 from ganpipe.data.download.stage import download
 from ganpipe.data.pack.stage import pack
-from ganpipe.data.pack.tables import cut_squares
+from ganpipe.data.pack.tiles import cut_squares
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError
 
@@ -27,7 +26,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_grid_worked_by_hand() -> None:
     photograph = np.arange(5 * 7, dtype=np.uint8).reshape(5, 7, 1).repeat(3, axis=2)
-    squares = cut_squares(photograph, Crops((), side=2, step=3))
+    squares = cut_squares(photograph, side=2, step=3)
     assert squares.shape == (4, 2, 2, 3)
     assert squares[..., 0].tolist() == [
         [[0, 1], [7, 8]], [[3, 4], [10, 11]], [[21, 22], [28, 29]], [[24, 25], [31, 32]],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganpipe.nets import stargan
+from ganpipe.nets.johnson import Johnson
 from ganpipe.nets.norm_statistics import recorded, replayed
 from ganpipe.nets.rrdb import RRDBNet
 from ganpipe.nets.srresnet import SRResNet
@@ -18,6 +19,11 @@ from ganpipe.nets.translator import Translator
 def star(upsampling: str) -> tuple[nn.Module, int, int, Callable[[nn.Module, Tensor], Tensor]]:
     network = stargan.Generator((1, 8, 8), 2, 2, 1, upsampling)  # type: ignore[arg-type]
     return network, network.reach, 1, lambda one, images: one(images, torch.eye(2)[:1].to(images))
+
+
+def johnson(blocks: int) -> tuple[nn.Module, int, int, Callable[[nn.Module, Tensor], Tensor]]:
+    network = Johnson((1, 8, 8), 2, blocks)
+    return network, network.reach, 1, lambda one, images: one(images)
 
 
 def translator(upsampling: str, blocks: int) -> tuple[nn.Module, int, int, Callable[[nn.Module, Tensor], Tensor]]:
@@ -32,6 +38,7 @@ def enlarging(
 
 
 NETWORKS = {
+    "johnson": lambda: johnson(blocks=2),
     "translator-transposed": lambda: translator("transposed", 2),
     "translator-nearest": lambda: translator("nearest", 1),
     "stargan-transposed": lambda: star("transposed"),

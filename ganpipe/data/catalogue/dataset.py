@@ -230,6 +230,29 @@ class Tiles:
     scale: int = 4  # side of a tile / side of its small version; 1: no small version
 
 
+@dataclass(frozen=True)
+class StyleTiles:
+    """Photographs cut into tiles side by side, and pictures of a style cut into overlapping squares: no pairs.
+
+    Fields a and b, each a space of its own. A picture of a style is first reduced until its shorter side is two squares
+    long; it is never enlarged. The corners of its squares are an eighth of their side apart, and every eighth of those
+    to learn from is of the split test.
+    """
+
+    pictures: tuple[tuple[str, str, str], ...]  # field a (photograph) or b (style), split, file
+
+
+@dataclass(frozen=True)
+class StyleFolders:
+    """An archive of two folders, photographs (a) and pictures of a style (b), cut as those of `StyleTiles`.
+
+    The folders are named as those of `UnpairedFolders`. Where none is a split valid or test, every eighth photograph
+    by name is of the split test.
+    """
+
+    archive: str
+
+
 Layout = (
     Crops
     | Csv
@@ -247,6 +270,8 @@ Layout = (
     | UnpairedFolders
     | Drawings
     | Tiles
+    | StyleTiles
+    | StyleFolders
     | Glyphs
     | TwoDigits
     | Chorales

@@ -14,6 +14,7 @@ from ganpipe.data.catalogue.dataset import (
     RawField,
     RawFile,
     SideBySide,
+    StyleFolders,
     Tiles,
     UnpairedFolders,
     UserFolders,
@@ -37,6 +38,11 @@ TILES = {
 """The fields of tiles: the tile, its small version unless data.scale is 1, the name of the photograph, and the row and
 the column of the tile in it."""
 TILES_TRANSFORM = "tiles of 96 pixels side by side, and each 4 times smaller (bicubic, antialiased)"
+
+UNPAIRED = {name: RawField("image", None, space=name) for name in ("a", "b")}
+"""Two fields of images that are no pairs: two spaces."""
+STYLE_TRANSFORM = "a: tiles of 128 pixels side by side; b: reduced to a shorter side of 256 pixels at most (Lanczos), "
+STYLE_TRANSFORM += "overlapping squares of 128 pixels"
 
 _PAIR = {name: RawField("image", None) for name in ("a", "b")}
 _PAIR_SIZE = 256  # pixels, that of pix2pix and CycleGAN
@@ -87,7 +93,7 @@ SIDE_BY_SIDE = _folder(
 UNPAIRED_FOLDERS = _folder(
     "unpaired_folders",
     "two folders of pictures of your own that are no pairs",
-    {name: RawField("image", None, space=name) for name in ("a", "b")},
+    UNPAIRED,
     UnpairedFolders(FOLDER_TAR),
     _PAIR_SIZE,
 )
@@ -103,4 +109,15 @@ PHOTO_TILES = replace(
     transform=TILES_TRANSFORM,
 )
 
-FOLDERS = (FOLDER, PAIRED_FOLDERS, SIDE_BY_SIDE, UNPAIRED_FOLDERS, PHOTO_TILES)
+STYLE_FOLDERS = replace(
+    _folder(
+        "style_folders",
+        "two folders of your own: photographs, pictures of a style",
+        UNPAIRED,
+        StyleFolders(FOLDER_TAR),
+        size=128,
+    ),
+    transform=STYLE_TRANSFORM,
+)
+
+FOLDERS = (FOLDER, PAIRED_FOLDERS, SIDE_BY_SIDE, UNPAIRED_FOLDERS, PHOTO_TILES, STYLE_FOLDERS)

@@ -1,9 +1,9 @@
-"""Sets of photographs, published or carried by Python packages, cut into tiles for super-resolution."""
+"""Sets of photographs, published or carried by Python packages, cut into tiles; one with a painting beside."""
 
 from __future__ import annotations
 
-from ganpipe.data.catalogue.dataset import Dataset, RawFile, Tiles
-from ganpipe.data.catalogue.folders import TILES, TILES_TRANSFORM
+from ganpipe.data.catalogue.dataset import Dataset, RawFile, StyleTiles, Tiles
+from ganpipe.data.catalogue.folders import STYLE_TRANSFORM, TILES, TILES_TRANSFORM, UNPAIRED
 from ganpipe.data.catalogue.origins import Embedded, Published
 
 _DIV2K = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
@@ -59,6 +59,8 @@ _HELD_OUT = (
     _skimage("coffee.png", 466_706, "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
 )
 
+_SPLITS = (*(("train", file.name) for file in _SHOWN), *(("test", file.name) for file in _HELD_OUT))
+
 PHOTOGRAPHS = Dataset(
     name="photographs",
     title="14 photographs in tiles, and each smaller",
@@ -73,12 +75,31 @@ PHOTOGRAPHS = Dataset(
     "subpixel-accurate ground truth. GCPR 2014 (the motorcycles)",
     transform=TILES_TRANSFORM,
     files=(*_SHOWN, *_HELD_OUT),
-    layout=Tiles(
-        (
-            *(("train", file.name) for file in _SHOWN),
-            *(("test", file.name) for file in _HELD_OUT),
-        )
-    ),
+    layout=Tiles(_SPLITS),
     terms="see licence",
     size=96,
+)
+
+_MATE = "https://raw.githubusercontent.com/mate-desktop/mate-backgrounds/"
+_ELEPHANTS = RawFile(
+    "Elephants.jpg",
+    Published(tuple(f"{_MATE}{version}/abstract/Elephants.jpg" for version in ("v1.26.0", "master"))),
+    1_028_192,
+    "b402668de7212c568090edc032288759029e15e5153f3ae43f079abfd44105a4",
+)
+
+PHOTOGRAPHS_PAINTING = Dataset(
+    name="photographs-painting",
+    title="14 photographs in tiles (a), one painting in squares (b)",
+    fields=UNPAIRED,
+    count=None,
+    source=f"a: {PHOTOGRAPHS.source}; b: Elephants.jpg of mate-backgrounds, which Debian has as a package of this name",
+    licence=f"a: {PHOTOGRAPHS.licence}; b: Elephants by Wyng Stancikaite, 2020, GPL-2 or later",
+    citation=f"{PHOTOGRAPHS.citation}; Wyng Stancikaite: Elephants, in mate-backgrounds, 2020, "
+    "https://github.com/mate-desktop/mate-backgrounds",
+    transform=STYLE_TRANSFORM,
+    files=(*PHOTOGRAPHS.files, _ELEPHANTS),
+    layout=StyleTiles((*(("a", *place) for place in _SPLITS), ("b", "train", _ELEPHANTS.name))),
+    terms="see licence",
+    size=128,
 )

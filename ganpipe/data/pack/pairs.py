@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ganpipe.data.catalogue.dataset import Dataset, PairedFolders
-from ganpipe.data.pack.items import TRAIN, Item
+from ganpipe.data.pack.items import TRAIN, Item, split_at
 from ganpipe.data.pack.scan import ADVICE, Scan
 from ganpipe.data.pack.split_folders import split_and_side_of, split_of
 from ganpipe.errors import DataError
@@ -33,15 +33,19 @@ def side_by_side(found: Scan) -> Iterator[Item]:
         yield Item(member.name, member.content, member.problem, split or TRAIN, field=PAIR)
 
 
-def two_folders(found: Scan, dataset: Dataset) -> Iterator[Item]:
+def two_folders(found: Scan, dataset: Dataset, every: int | None = None) -> Iterator[Item]:
     """Yield the pictures of two folders as the fields a and b, in the order of the archive.
 
-    Of pairs, a picture without a partner in the other folder has that as its problem. Raises `DataError` where there
-    are not two folders.
+    Of pairs, a picture without a partner in the other folder has that as its problem. Where all are of the split train,
+    of `every` so many pictures of the field a, by name, the last is for the test; None: none is. Raises `DataError`
+    where there are not two folders.
     """
     paired = isinstance(dataset.layout, PairedFolders)
     places = {name: place for name in found.pictures if (place := _place(found.inside(name))) is not None}
     fields = _fields_of(places, dataset, found)
+    if every is not None and all(place.split == TRAIN for place in places.values()):
+        mine = sorted(name for name, place in places.items() if fields[place.side] == "a")
+        places |= {name: replace(places[name], split=split_at(number, every)) for number, name in enumerate(mine)}
     partners = {(place.side, place.split, place.key) for place in places.values()}
     seen: set[_Place] = set()
     for member in found.read():

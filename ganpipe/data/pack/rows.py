@@ -15,7 +15,15 @@ from PIL import Image
 
 from ganpipe.config import Data
 from ganpipe.core.spec import VALUES, Field
-from ganpipe.data.catalogue.dataset import Dataset, Glyphs, SideBySide, Tiles, UserFolders
+from ganpipe.data.catalogue.dataset import (
+    Dataset,
+    Glyphs,
+    SideBySide,
+    StyleFolders,
+    StyleTiles,
+    Tiles,
+    UserFolders,
+)
 from ganpipe.data.catalogue.drawings import Drawings
 from ganpipe.data.pack.arrays import arrays_in, read_arrays
 from ganpipe.data.pack.decode import PixelFile, ToPixels, decoded
@@ -28,6 +36,7 @@ from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.numbers import names_in, numbered
 from ganpipe.data.pack.pairs import PAIR
+from ganpipe.data.pack.styles import style_cutters, style_pictures
 from ganpipe.data.pack.tables import is_table, read_table
 from ganpipe.data.pack.tiles import cutters, photographs
 from ganpipe.data.pack.whole import Splits
@@ -96,6 +105,9 @@ def _images_of(
     if isinstance(dataset.layout, Tiles):
         tiles = cutters(dataset, data)
         return tiles, photographs(dataset, raw, tiles, bad)
+    if isinstance(dataset.layout, StyleTiles | StyleFolders):
+        squares = style_cutters(dataset, data)
+        return squares, style_pictures(dataset, raw, squares, bad)
     if isinstance(dataset.layout, Glyphs):
         size = _drawn_size(dataset, data)
         fonts = {"a": dataset.layout.a, "b": dataset.layout.b}
@@ -226,7 +238,8 @@ def _from_images(
             dataset, raw, {name: files[name] for name in mine}, {name: images[name] for name in mine}
         )
         fields |= _fields(dataset, spaces[space], names)
-    return ReadySet(fields, spaces, str(next(iter(files.values())).transform), seen.hints())
+    transform = "; ".join(dict.fromkeys(str(file.transform) for file in files.values()))
+    return ReadySet(fields, spaces, transform, seen.hints())
 
 
 def _no_values(dataset: Dataset, space: str | None) -> dict[str, list[Value | None]]:
@@ -255,7 +268,7 @@ class _Images:
         self.names += [item.name] * item.rows
         key = item.key or item.name
         self.keys += [key] if item.rows == 1 else [f"{key}\0{number:09d}" for number in range(item.rows)]
-        self.splits += [sys.intern(item.split)] * item.rows
+        self.splits += item.splits
         for name, values in self.columns.items():
             if name in item.each:
                 values += item.each[name]

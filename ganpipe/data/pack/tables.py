@@ -26,6 +26,7 @@ from ganpipe.data.catalogue.dataset import (
 from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.music import read_chorales
+from ganpipe.data.pack.tiles import cut_squares
 from ganpipe.data.pack.whole import Splits, Table
 from ganpipe.data.packed.columns import Block
 from ganpipe.errors import DataError
@@ -127,18 +128,12 @@ def _array(path: Path, dtype: str, shape: tuple[int | None, ...]) -> Shaped[np.n
 
 def _crops(dataset: Dataset, raw: Path) -> Table:
     assert isinstance(dataset.layout, Crops)
-    cut = [cut_squares(_photograph(raw / name), dataset.layout) for name in dataset.layout.photographs]
+    side, step = dataset.layout.side, dataset.layout.step
+    cut = [cut_squares(_photograph(raw / name), side, step) for name in dataset.layout.photographs]
     if sum(map(len, cut)) != dataset.count:
         raise DataError(f"{raw}: its photographs give {sum(map(len, cut))} crops instead of {dataset.count}; {ADVICE}")
     labels = np.repeat(np.arange(len(cut)), [len(squares) for squares in cut])
     return _of_one_split({"image": np.concatenate(cut), "label": labels})
-
-
-def cut_squares(photograph: UInt8[np.ndarray, "h w c"], layout: Crops) -> UInt8[np.ndarray, "n side side c"]:
-    """Cut a photograph into the squares of the grid, row by row."""
-    windows = np.lib.stride_tricks.sliding_window_view(photograph, (layout.side, layout.side), axis=(0, 1))
-    on_grid = windows[:: layout.step, :: layout.step].transpose(0, 1, 3, 4, 2)
-    return on_grid.reshape(-1, layout.side, layout.side, photograph.shape[2])
 
 
 def _photograph(path: Path) -> UInt8[np.ndarray, "h w 3"]:

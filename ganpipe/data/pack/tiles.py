@@ -33,8 +33,10 @@ from ganpipe.paths import PARAMS
 IMAGE, LOW = "image", "low"
 """The fields of a tile and of its small version."""
 
+EVERY = 8
+"""Of so many photographs without folders of splits, by name, the last is for the test."""
+
 _ONE = np.zeros((1, 2), np.float32)
-_EVERY = 8  # of the photographs without folders of splits, by name, one is for the test
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
@@ -45,21 +47,29 @@ class Cutter:
     size: int
     channels: int  # 1 or 3
     max_pixels: int
-    scale: int  # side of a tile / side of its small version
+    scale: int = 1  # side of a tile / side of its small version
     reduced: bool = False
+    step: int | None = None  # pixels from a tile to the next; None: side by side
+    shorter: int | None = None  # the shorter side of larger photographs is first reduced to this; None: to nothing
 
     def __str__(self) -> str:
         low = f", reduced {self.scale} times beside (bicubic, antialiased)" if self.scale > 1 else ""
-        return f"tiles of {self.size} pixels{low}, {'grey' if self.channels == 1 else 'RGB'}"
+        step = f" every {self.step}" if self.step else ""
+        first = f", of photographs whose shorter side is {self.shorter} at most (Lanczos)" if self.shorter else ""
+        return f"tiles of {self.size} pixels{step}{first}{low}, {'grey' if self.channels == 1 else 'RGB'}"
 
     def of_bytes(self, content: bytes, seen: Seen | None = None) -> UInt8[np.ndarray, "n h w c"]:
         """Return the tiles of an encoded photograph, row by row. Raises `UnreadableError`, and no other error."""
         whole = Transform("whole", None, self.channels, max_pixels=self.max_pixels).of_bytes(content, seen)
         if min(whole.shape[:2]) < self.size:
             raise UnreadableError(too_small(whole.shape[1], whole.shape[0], self.size))
-        if not self.reduced:
-            return _cut(whole, self.size)
-        return _cut(_reduced(whole, self.scale), self.size // self.scale)
+        if self.reduced:
+            small = self.size // self.scale
+            return cut_squares(_reduced(whole, self.scale), small, small)
+        width, height = self._first(whole.shape[1], whole.shape[0])
+        if (height, width) != whole.shape[:2]:
+            whole = _resized(whole, width, height, Image.Resampling.LANCZOS)
+        return cut_squares(whole, self.size, self.step or self.size)
 
     def places(self, content: bytes) -> Float32[np.ndarray, "n 2"]:
         """Return row and column of each tile of the photograph by its header; of one if `of_bytes` will refuse it."""
@@ -69,8 +79,17 @@ class Cutter:
             width, height = image.size[::-1] if turned else image.size
         except Exception:  # of hostile bytes; `of_bytes` finds the reason
             return _ONE
-        places = np.indices((height // self.size, width // self.size), np.float32).reshape(2, -1).T
+        step = self.step or self.size
+        across, down = (max(0, side - self.size + step) // step for side in self._first(width, height))
+        places = np.indices((down, across), np.float32).reshape(2, -1).T
         return places if len(places) else _ONE
+
+    def _first(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height to which a photograph is reduced before it is cut; it is never enlarged."""
+        short = min(width, height)
+        if self.shorter is None or short <= self.shorter:
+            return width, height
+        return round(width * self.shorter / short), round(height * self.shorter / short)
 
 
 def too_small(width: int, height: int, size: int) -> str:
@@ -78,15 +97,17 @@ def too_small(width: int, height: int, size: int) -> str:
     return f"is {width} x {height} pixels, smaller than a tile: data.size = {size}"
 
 
+def cut_squares(pixels: UInt8[np.ndarray, "h w c"], side: int, step: int) -> UInt8[np.ndarray, "n side side c"]:
+    """Cut a photograph into squares whose corners are `step` pixels apart, row by row."""
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), axis=(0, 1))
+    return windows[::step, ::step].transpose(0, 1, 3, 4, 2).reshape(-1, side, side, pixels.shape[2])
+
+
 def cutters(dataset: Dataset, data: Data) -> dict[str, Cutter]:
     """Return how the tiles of each field are cut: `image`, and `low` unless the scale is 1. Raises `ConfigError`."""
     layout = dataset.layout
     assert isinstance(layout, Tiles) and dataset.size is not None
-    if data.crop is not None:
-        raise ConfigError(
-            f"{PARAMS}: data.crop = {data.crop!r} cuts pictures, but data.name = {dataset.name!r} cuts tiles of "
-            "data.size; leave it blank"
-        )
+    require_no_crop(dataset, data)
     size, scale = data.size or dataset.size, data.scale or layout.scale
     if size % scale:
         raise ConfigError(
@@ -95,6 +116,15 @@ def cutters(dataset: Dataset, data: Data) -> dict[str, Cutter]:
     plain = Cutter(size, data.channels or 3, data.max_pixels, scale)
     small = Cutter(size, data.channels or 3, data.max_pixels, scale, reduced=True)
     return {IMAGE: plain} | ({LOW: small} if scale > 1 else {})
+
+
+def require_no_crop(dataset: Dataset, data: Data) -> None:
+    """Raise `ConfigError` where the params ask for a crop: tiles are cut as they are."""
+    if data.crop is not None:
+        raise ConfigError(
+            f"{PARAMS}: data.crop = {data.crop!r} cuts pictures, but data.name = {dataset.name!r} cuts tiles of "
+            "data.size; leave it blank"
+        )
 
 
 def photographs(dataset: Dataset, raw: Path, fields: dict[str, Cutter], bad: Quarantine) -> Iterator[Item]:
@@ -127,13 +157,14 @@ def _photographs(raw: Path, layout: Tiles, bad: Quarantine) -> Iterator[Item]:
         if split is None:
             yield from _own(raw, archive, bad)
         elif is_image(archive):
-            yield Item(archive, _read(raw / archive), None, split)
+            yield Item(archive, content_of(raw / archive), None, split)
         else:
             for member in members(raw / archive, is_image):
                 yield Item(member.name, member.content, member.problem, split)
 
 
-def _read(photograph: Path) -> bytes:
+def content_of(photograph: Path) -> bytes:
+    """Return the bytes of a raw file that is one photograph. Raises `DataError` where it cannot be read."""
     try:
         return photograph.read_bytes()
     except OSError as error:
@@ -148,20 +179,20 @@ def _own(raw: Path, archive: str, bad: Quarantine) -> Iterator[Item]:
     for member in found.read():
         split = named[member.name] or TRAIN
         if not any(named.values()):
-            split = split_at(places[member.name], _EVERY)
+            split = split_at(places[member.name], EVERY)
         yield Item(member.name, member.content, member.problem, split)
-
-
-def _cut(pixels: UInt8[np.ndarray, "h w c"], side: int) -> UInt8[np.ndarray, "n side side c"]:
-    down, across = pixels.shape[0] // side, pixels.shape[1] // side
-    used = pixels[: down * side, : across * side].reshape(down, side, across, side, -1)
-    return used.swapaxes(1, 2).reshape(down * across, side, side, -1)
 
 
 def _reduced(pixels: UInt8[np.ndarray, "h w c"], scale: int) -> UInt8[np.ndarray, "y x c"]:
     """Reduce a photograph; what does not fill a pixel at the right and below falls away first."""
     height, width = (side // scale * scale for side in pixels.shape[:2])
     used = np.ascontiguousarray(pixels[:height, :width])
-    image = Image.fromarray(used[..., 0] if used.shape[-1] == 1 else used)
-    small = np.asarray(image.resize((width // scale, height // scale), Image.Resampling.BICUBIC))
-    return small if small.ndim == 3 else small[..., np.newaxis]
+    return _resized(used, width // scale, height // scale, Image.Resampling.BICUBIC)
+
+
+def _resized(
+    pixels: UInt8[np.ndarray, "h w c"], width: int, height: int, by: Image.Resampling
+) -> UInt8[np.ndarray, "y x c"]:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    found = np.asarray(image.resize((width, height), by))
+    return found if found.ndim == 3 else found[..., np.newaxis]

@@ -23,6 +23,11 @@ class SystemConfig(Closed):
         """The inputs of the generator for one item, by name, in the order in which they are drawn."""
         raise NotImplementedError
 
+    @property
+    def direct_steps(self) -> int:
+        """How often the picture `gatys` moves the pixels of outputs; 0: there is no `System.direct_loss`."""
+        return 0
+
     def require_size(self, height: int, width: int) -> None:
         """Raise `ConfigError` where the networks cannot make images of this size. The default makes any."""
 
