@@ -25,6 +25,12 @@ from ganpipe.sampling.published import load_generator, publish_generator
 from ganpipe.systems import configure
 
 
+def contents() -> dict[str, bytes]:
+    """The content of all files that the stage wrote, by name."""
+    files = (path for path in paths.SAMPLES.rglob("*") if path.is_file())
+    return {path.relative_to(paths.SAMPLES).as_posix(): path.read_bytes() for path in files}
+
+
 @pytest.mark.parametrize("recipe", ["digits-dcgan", "pattern-1010"])
 def test_samples_are_what_the_generator_draws_and_the_same_every_time(
     recipe: str, workspace: Callable[[str], Params], trained: Callable[[Params], None]
@@ -32,15 +38,15 @@ def test_samples_are_what_the_generator_draws_and_the_same_every_time(
     params = changed(miniature(workspace(recipe)), sample={"count": 70, "seed": 4})
     trained(params)
     sample(params)
-    first = {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()}
-    assert first.keys() == {"samples.h5"} | {f"{name}.png" for name in params.sample.pictures}
+    first = contents()
+    assert first.keys() == {"samples.h5", "photographs/index.json"} | {f"{name}.png" for name in params.sample.pictures}
     samples = Packed.open(paths.SAMPLES_FILE)
     samples.verify()
     assert np.array_equal(
         samples.slice("vector" if recipe == "pattern-1010" else "image"), load_generator(paths.MODEL).sample(70, seed=4)
     )
     sample(params)
-    assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
+    assert contents() == first
 
 
 def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(
@@ -99,16 +105,20 @@ def test_every_picture_is_drawn_where_it_is_asked_for_and_the_same_every_time(to
     pictures = [name for name in get_args(Picture) if Given not in NEEDS[name]]
     params = toys("label", *pictures)
     sample(params)
-    first = {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()}
-    assert first.keys() == {f"{name}.png" for name in pictures} | {"samples.h5", "nearest.json"}
+    first = contents()
+    assert first.keys() == {f"{name}.png" for name in pictures} | {
+        "samples.h5",
+        "nearest.json",
+        "photographs/index.json",
+    }
     sample(params)
-    assert {path.name: path.read_bytes() for path in paths.SAMPLES.iterdir()} == first
+    assert contents() == first
 
 
 def test_pictures_of_an_earlier_choice_are_removed(toys: Callable[..., Params]) -> None:
     sample(toys("label", "classes", "nearest"))
     sample(toys("label", "grid"))
-    assert {path.name for path in paths.SAMPLES.iterdir()} == {"samples.h5", "grid.png"}
+    assert contents().keys() == {"samples.h5", "grid.png", "photographs/index.json"}
 
 
 @pytest.mark.parametrize("on", ["label", "attributes"])
