@@ -38,7 +38,6 @@ def translation_scores(
       A generator that does nothing has 0.
     * `kept_<label>`: the share of outputs in which a classifier sees the class that the given row has, for every label
       that was not chosen. It has learned real pictures of both sides. `..._real` is its accuracy on others of them.
-
     * `gram_<trunk>`: how far textures are from those of the field, see `metrics.trunks`.
 
     `..._copy` is the input in place of the output, where it has its shape.

@@ -18,6 +18,11 @@ Statistics = dict[nn.InstanceNorm2d, list[tuple[Tensor, Tensor]]]
 """Mean and variance of each map, by norm, in the order of its calls."""
 
 
+def instance_norms(network: nn.Module) -> list[nn.InstanceNorm2d]:
+    """Return all instance norms of a network."""
+    return [module for module in network.modules() if isinstance(module, nn.InstanceNorm2d)]
+
+
 @contextmanager
 def recorded(network: nn.Module) -> Iterator[Statistics]:
     """Note the statistics of all instance norms that run in the block, over all pictures of a batch together."""
@@ -29,7 +34,7 @@ def recorded(network: nn.Module) -> Iterator[Statistics]:
         variance, mean = torch.var_mean(maps.detach(), dim=(0, 2, 3), correction=0)
         found.setdefault(norm, []).append((mean, variance))
 
-    hooks = [norm.register_forward_hook(note) for norm in _norms(network)]
+    hooks = [norm.register_forward_hook(note) for norm in instance_norms(network)]
     try:
         yield found
     finally:
@@ -47,13 +52,9 @@ def replayed(network: nn.Module, statistics: Statistics) -> Iterator[None]:
         mean, variance = next(turns[norm])
         return F.batch_norm(given[0], mean, variance, norm.weight, norm.bias, eps=norm.eps)
 
-    hooks = [norm.register_forward_hook(use) for norm in _norms(network)]
+    hooks = [norm.register_forward_hook(use) for norm in instance_norms(network)]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _norms(network: nn.Module) -> list[nn.InstanceNorm2d]:
-    return [module for module in network.modules() if isinstance(module, nn.InstanceNorm2d)]

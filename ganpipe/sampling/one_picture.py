@@ -23,7 +23,7 @@ from torch import Tensor
 from ganpipe.core.batch import to_float
 from ganpipe.core.system import System
 from ganpipe.errors import TrainingDiverged
-from ganpipe.nets.norm_statistics import recorded, replayed
+from ganpipe.nets.norm_statistics import instance_norms, recorded, replayed
 from ganpipe.sampling.draw import GivenSource, generated
 from ganpipe.sampling.published import Asked, Generator
 
@@ -85,10 +85,12 @@ class _Translator:
         reach = self.generator.system.reach
         if reach is None or picture.shape[0] * picture.shape[1] * self.factor**2 <= WHOLE:
             return self.at_once(picture)
+        if not instance_norms(self.generator.system):
+            return self.in_tiles(picture, reach)
         with recorded(self.generator.system) as statistics:
-            small = self.at_once(self.thumbnail(picture))
+            self.at_once(self.thumbnail(picture))
         with replayed(self.generator.system, statistics):
-            return self.in_tiles(picture, reach, small.shape[2])
+            return self.in_tiles(picture, reach)
 
     @property
     def factor(self) -> float:
@@ -107,7 +109,7 @@ class _Translator:
         (inputs,) = self.generator.inputs(1, self.seed, self.asked, given)
         return generated(self.generator.system, inputs, self.seed)[self.route.output][0]
 
-    def in_tiles(self, picture: Pixels, reach: int, channels: int) -> Made:
+    def in_tiles(self, picture: Pixels, reach: int) -> Made:
         """Make each tile of a window that goes `reach` pixels beyond it, but not beyond the picture."""
         beyond = math.ceil(reach / self.multiple) * self.multiple
         height, width = picture.shape[:2]
@@ -118,7 +120,7 @@ class _Translator:
             tile = self.at_once(np.ascontiguousarray(window))
             down, across = tile.shape[0] / window.shape[0], tile.shape[1] / window.shape[1]
             if made is None:
-                made = np.empty((round(height * down), round(width * across), channels), np.uint8)
+                made = np.empty((round(height * down), round(width * across), tile.shape[2]), np.uint8)
             rows = slice(round(top * down), round(bottom * down))
             columns = slice(round(left * across), round(right * across))
             first, start = rows.start - round(upper * down), columns.start - round(outer * across)
