@@ -48,7 +48,7 @@ def grid(images: UInt8[np.ndarray, "n h w c"], columns: int, pad: int = 2, scale
     _, cell_height, cell_width, _ = cells.shape
     sheet = cells.reshape(rows, columns, cell_height, cell_width, channels).swapaxes(1, 2)
     sheet = sheet.reshape(rows * cell_height, columns * cell_width, channels)
-    return _picture(np.pad(sheet, ((0, pad), (0, pad), (0, 0)), constant_values=BACKGROUND))
+    return picture_of(np.pad(sheet, ((0, pad), (0, pad), (0, 0)), constant_values=BACKGROUND))
 
 
 def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = HEAT_CELL) -> Image.Image:
@@ -56,7 +56,7 @@ def heat_map(vectors: Float[np.ndarray, "n d"], cell: tuple[int, int] = HEAT_CEL
 
     Raises `ValueError` for numbers that are not finite.
     """
-    return _picture(_grey(vectors, (0.0, 1.0)).repeat(cell[0], axis=0).repeat(cell[1], axis=1)[..., np.newaxis])
+    return picture_of(_grey(vectors, (0.0, 1.0)).repeat(cell[0], axis=0).repeat(cell[1], axis=1)[..., np.newaxis])
 
 
 def sheet(
@@ -133,6 +133,11 @@ def labelled(picture: Image.Image, labels: Sequence[str]) -> Image.Image:
     return whole
 
 
+def picture_of(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    """Return one image in stored form, grey or colour, as Pillow has it."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a picture atomically."""
     with replacing(path) as part:
@@ -188,10 +193,6 @@ def _grey(values: Float[np.ndarray, "*shape"], limits: Limits) -> UInt8[np.ndarr
 
 def _range(values: Float[np.ndarray, "*shape"]) -> Limits:
     return float(values.min()), float(values.max())
-
-
-def _picture(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _canvas(mode: str, width: int, height: int) -> Image.Image:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from ganpipe.config import Runtime
 from ganpipe.core.spec import VALUES
 from ganpipe.core.system import System
@@ -17,7 +15,7 @@ from ganpipe.data.pack.left_out import counted
 from ganpipe.data.pack.recognise import enough, is_picture, kind_of, named_as_picture
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.machine import memory_limited, prepare_device
-from ganpipe.pictures import save_png
+from ganpipe.pictures import picture_of, save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import chosen_fields, given_fields, sources
 from ganpipe.sampling.one_picture import Pixels, Route, UnfitPictureError, translated
@@ -205,7 +203,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _write(pixels: Pixels, path: Path) -> None:
-    save_png(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
+    save_png(picture_of(pixels), path)
 
 
 def _decoded(decoder: Transform, path: Path) -> Pixels:

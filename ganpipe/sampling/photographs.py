@@ -14,7 +14,7 @@ from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.mosaics import INDEX, Mosaic, enlarged_to, held_out_mosaics
 from ganpipe.errors import DataError
 from ganpipe.files import write_json
-from ganpipe.pictures import save_png, strip
+from ganpipe.pictures import picture_of, save_png, strip
 from ganpipe.progress import progress
 from ganpipe.sampling.draw import sources
 from ganpipe.sampling.one_picture import Route, UnfitPictureError, translated
@@ -72,9 +72,7 @@ def _drawn(
         made = translated(generator, given, route, (), seed)
     except UnfitPictureError as problem:
         raise DataError(f"sample.pictures: photographs: {mosaic.name} {problem}") from None
-    save_png(
-        Image.fromarray(made[..., 0] if made.shape[2] == 1 else made), folder / route.output / f"{mosaic.name}.png"
-    )
+    save_png(picture_of(made), folder / route.output / f"{mosaic.name}.png")
     return enlarged_to(given, *wanted.shape[:2]), made, wanted
 
 

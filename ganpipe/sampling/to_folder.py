@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -20,6 +19,7 @@ from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
+from ganpipe.pictures import picture_of
 from ganpipe.progress import progress
 from ganpipe.sampling.draw import choices, given_fields, given_spaces, most_items, sources
 from ganpipe.sampling.published import Generator, load_generator
@@ -150,7 +150,7 @@ def _write(items: np.ndarray, field: Field, folder: Path, start: int, suffix: st
     for number, item in enumerate(items, start):
         path = folder / f"{number:06d}{suffix}"
         if field.kind == "image":
-            Image.fromarray(item[..., 0] if item.shape[-1] == 1 else item).save(f"{path}.png")
+            picture_of(item).save(f"{path}.png")
             continue
         header = ",".join(field.names) if field.kind == "sequence" else ""
         np.savetxt(f"{path}.csv", np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")
