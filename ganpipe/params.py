@@ -30,8 +30,8 @@ def checked(params: Params, where: str) -> Params:
         require_packages(extractor)
     system = systems.configure(params.system, where)
     systems.drawing_section(params.system, params.sample.options or {}, f"{where}: sample.options")
-    direct = system.direct_steps > 0
-    require_inputs(params.sample.pictures, system.inputs, params.system.name, where, direct)
+    able = {"direct": system.direct_steps > 0, "music": system.makes_music}
+    require_inputs(params.sample.pictures, system.inputs, params.system.name, where, **able)
     _require_size(system, params, where)
     return params
 
@@ -61,6 +61,10 @@ def _require_fit(extractor: str, dataset: catalogue.Dataset, where: str) -> None
 def _fits(entry: Entry, dataset: catalogue.Dataset) -> bool:
     """Return whether an extractor can look at a field of this data and has the labels that it learns from beside it."""
     fields = dataset.fields.values()
-    seen = {field.space for field in fields if field.kind in entry.kinds and entry.shape in (None, field.shape)}
+    seen = {
+        field.space
+        for field in fields
+        if field.kind in entry.kinds and entry.shape in (None, field.shape) and entry.names in (None, field.names)
+    }
     labelled = {field.space for field in fields if field.kind == "label"}
     return bool(seen & labelled if entry.labels else seen)

@@ -28,6 +28,7 @@ SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 NEAREST = SAMPLES / "nearest.json"
 PHOTOGRAPHS = SAMPLES / "photographs"
+MUSIC = SAMPLES / "music"
 METRICS = Path("data/metrics.json")
 PER_CLASS = Path("data/per_class.csv")
 

@@ -37,6 +37,7 @@ SMALL_RAW_FILES = {  # of sets that nobody has who only cloned this, in their re
     "div2k": lambda folder: raw_files.write_div2k(folder, counts=(8, 3)),
     "photographs-painting": raw_files.write_photographs_and_painting,
     "style_folders": lambda folder: raw_files.write_style_folders(folder, counts=(16, 2)),
+    "music_folder": lambda folder: raw_files.write_music(folder, count=20),
     "photo_tiles": lambda folder: raw_files.write_photographs(folder, count=16),
     "flowers": lambda folder: raw_files.write_flowers(folder, per_class=20),
     "folder": lambda folder: raw_files.write_own_pictures(folder, count=60),

@@ -42,6 +42,9 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "dense_discriminator": 8,
     "pretrain_kimg": 0.064,  # 8 of the 16 iterations
     "pixel_steps": 3,
+    "units": 8,
+    "units_discriminator": 8,
+    "lengthen_kimg": 0.016,  # every second iteration
 }
 
 INSTEAD = {

@@ -138,6 +138,31 @@ def write_style_folders(folder: Path, counts: tuple[int, int]) -> Path:
     return write_folder(folder, members, "style_folders")
 
 
+def midi(count: int, seed: int, drums: bool = False) -> bytes:
+    """Return a MIDI file of so many tones of two instruments, in chords of one or two, at a changing tempo."""
+    from pretty_midi import Instrument, Note, PrettyMIDI
+
+    rng = np.random.default_rng(seed)
+    piece = PrettyMIDI(resolution=480, initial_tempo=100 + seed)
+    instruments = [Instrument(0), Instrument(40)] + [Instrument(0, is_drum=True)] * drums
+    begin = 0.0
+    for number in range(count):
+        pitch = 50 + (7 * number + seed) % 25  # a tone ends before the next of its pitch
+        instruments[number % 2].notes.append(Note(int(rng.integers(60, 100)), pitch, begin, begin + 0.5))
+        begin += 0.25 * int(rng.integers(0, 2))
+    if drums:
+        instruments[2].notes.append(Note(100, 35, 0.1, 0.2))
+    piece.instruments += instruments
+    written = io.BytesIO()
+    piece.write(written)
+    return written.getvalue()
+
+
+def write_music(folder: Path, count: int) -> Path:
+    """Make `folder` the raw files of music of the user's own: MIDI files of 150 tones each."""
+    return write_folder(folder, {f"{number:02d}.mid": midi(150, number) for number in range(count)}, "music_folder")
+
+
 def write_photographs_and_painting(folder: Path) -> Path:
     """Make `folder` fourteen photographs and a painting under their published names."""
     write_source(folder, "photographs-painting")

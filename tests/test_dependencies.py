@@ -42,6 +42,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/command.py": "checks params first, turns errors into lines last",
     "ganpipe/config": "reads params.yaml, whose values DVC tracks; a default of the schema takes effect where somebody "
     "has deleted a key of a recipe only, since recipes are complete (tests/test_config.py)",
+    "ganpipe/core/tones.py": "names and places of the columns of music, which the manifest of the packed data repeats",
     "ganpipe/data/pack/hints.py": "notes what looks wrong with pictures, for lines on the terminal",
     "ganpipe/errors.py": "the kinds of errors; a stage that raised one left no result",
     "ganpipe/files.py": "writes the bytes that it is given",
@@ -56,6 +57,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/pretrained": "brings published weights of frozen networks, whose sha256 the training adds to its "
     "fingerprint; what is built of them is in ganpipe/nets; a stage that only draws builds them for the "
     "picture `gatys` alone",
+    "ganpipe/rolls.py": "draws music in pictures, see ganpipe/pictures.py",
     "ganpipe/progress.py": "lines on the terminal",
     "ganpipe/sampling/needs.py": "checks sample.pictures",
     "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",

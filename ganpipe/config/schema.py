@@ -76,10 +76,11 @@ class Adam(Closed):
 
 
 class SGD(Closed):
-    """Plain gradient descent, optionally with momentum."""
+    """Plain gradient descent, optionally with momentum, with L2 weight decay added to the gradient."""
 
     name: Literal["sgd"]
     momentum: Fraction = 0.0
+    weight_decay: NonNegativeFloat = 0.0
 
 
 class RMSprop(Closed):
@@ -124,7 +125,17 @@ class Train(Closed):
 
 
 Picture = Literal[
-    "grid", "classes", "interpolation", "line", "arithmetic", "truncation", "nearest", "strips", "photographs", "gatys"
+    "grid",
+    "classes",
+    "interpolation",
+    "line",
+    "arithmetic",
+    "truncation",
+    "nearest",
+    "strips",
+    "photographs",
+    "gatys",
+    "music",
 ]
 """What the sample stage can draw: see `ganpipe.sampling.needs`."""
 

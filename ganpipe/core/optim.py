@@ -19,7 +19,7 @@ def build_optimizer(cfg: config.Optimizer, parameters: Iterable[nn.Parameter]) -
         case config.Adam():
             return torch.optim.Adam(parameters, lr=0.0, betas=cfg.betas, weight_decay=cfg.weight_decay, fused=True)
         case config.SGD():
-            return torch.optim.SGD(parameters, lr=0.0, momentum=cfg.momentum, fused=True)
+            return torch.optim.SGD(parameters, lr=0.0, momentum=cfg.momentum, weight_decay=cfg.weight_decay, fused=True)
         case config.RMSprop():
             return torch.optim.RMSprop(parameters, lr=0.0, alpha=cfg.alpha)
 

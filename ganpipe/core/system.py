@@ -31,7 +31,7 @@ class Update:
     player: str
     loss: Loss
     batch: Batch
-    lr: float = 1.0  # factor on the learning rate of params.yaml, for schedules that are functions of `Iteration.kimg`
+    lr: float = 1.0  # factor on the learning rate of params.yaml; 0: the player waits, only its loss is computed
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Iteration:
     batch: int  # items of a batch, over all processes
     restart: Callable[[str], None] = lambda player: None
     """Give a player a fresh optimizer, as at the start of a training: for a new phase or a new level of growth."""
+    average: Callable[[Tensor], Tensor] = lambda value: value
+    """Return the mean of a number over the processes: for decisions, which all must take alike."""
     rank: int = 0
     world: int = 1  # processes that train together; each takes its own share of a batch
     shown: int = 0

@@ -25,6 +25,7 @@ from ganpipe.metrics.checks import check_pixels
 from ganpipe.metrics.copies import duplicate_share, nearness
 from ganpipe.metrics.extractors import unmet_need
 from ganpipe.metrics.judge import SHARES, Judge
+from ganpipe.metrics.music import music_scores
 from ganpipe.metrics.outputs import RESAMPLE, SPACE, Output, draw_outputs, fields_of_outputs, read_outputs
 from ganpipe.metrics.paired import paired_scores
 from ganpipe.metrics.per_class import write_per_class
@@ -35,7 +36,7 @@ from ganpipe.metrics.translation import translation_scores
 from ganpipe.metrics.trunks import load_trunks
 from ganpipe.sampling.draw import given_fields
 
-PAIRED, TRANSLATION, ATTRIBUTES, PHOTOGRAPHS = "paired", "translation", "attributes", "photographs"
+PAIRED, TRANSLATION, ATTRIBUTES, PHOTOGRAPHS, MUSIC = "paired", "translation", "attributes", "photographs", "music"
 """The keys of metrics.json for scores without an extractor."""
 
 SOUGHT = 500
@@ -109,6 +110,7 @@ def _without_extractor(
         TRANSLATION: {name: translation_scores(packed, output, cfg, trunks) for name, output in outputs.items()},
         PHOTOGRAPHS: {name: photograph_scores(packed, output, photographs, trunks) for name, output in outputs.items()},
         ATTRIBUTES: {name: attribute_scores(packed, output, asked, names, cfg) for name, output in outputs.items()},
+        MUSIC: {name: music_scores(packed, output, cfg.seed) for name, output in outputs.items()},
     }
     kept = {block: {name: scores for name, scores in by.items() if scores} for block, by in found.items()}
     return {block: by for block, by in kept.items() if by}
@@ -116,7 +118,15 @@ def _without_extractor(
 
 def beside_baselines(title: str, scores: Mapping[str, float]) -> str:
     """Return one line for a person: every score, with those of the trivial predictions and of real data."""
-    endings = {"copy": "copy of the input", "mean_image": "mean image", "bicubic": "bicubic", "real": "real data"}
+    endings = {
+        "copy": "copy of the input",
+        "mean_image": "mean image",
+        "bicubic": "bicubic",
+        "real": "real data",
+        "real_sd": "its standard deviation",
+        "shuffled": "real with its pitches shuffled",
+        "random": "random pitches",
+    }
     own = [name for name in scores if not any(name.endswith(f"_{ending}") for ending in endings)]
     parts = []
     for name in own:

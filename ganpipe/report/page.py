@@ -41,6 +41,7 @@ def write_report(out: Path) -> None:
         "kimg": history[-1]["kimg"] if history else None,
         "previews": read_files.read_previews(experiment.folder),
         "pictures": read_files.read_samples(experiment.folder),
+        "sounds": read_files.read_sounds(experiment.folder),
         "same": "latents" if params_table.takes_noise(paths.PARAMS) else "inputs",
         "per_class": per_class,
         "largest_share": max((max(row.real_share, row.fake_share) for row in per_class), default=1.0),

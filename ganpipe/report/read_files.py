@@ -19,6 +19,7 @@ from ganpipe.errors import DataError
 from ganpipe.history.table import Row, read_csv
 
 MOST_PREVIEWS = 48  # on one page; of more, this many are shown, evenly spread, with the first and the last
+MOST_SOUNDS = 3  # pieces of music on one page: each takes about a megabyte
 LARGE = 400_000  # bytes; a larger PNG is shown as WebP of nearly the same look
 
 CAPTIONS = {
@@ -43,6 +44,14 @@ class EmbeddedPicture:
     width: int  # pixels
     height: int
     caption: str
+
+
+@dataclass(frozen=True)
+class EmbeddedSound:
+    """A piece of music inside a page."""
+
+    uri: str  # `data:audio/...`
+    name: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,15 @@ def read_samples(folder: Path) -> list[EmbeddedPicture]:
     order = [*CAPTIONS, ""]
     pngs = sorted(_pngs(folder / paths.SAMPLES.name), key=lambda path: order.index(_known_name(path.stem)))
     return [embed(path, caption_of(path.stem)) for path in pngs]
+
+
+def read_sounds(folder: Path) -> list[EmbeddedSound]:
+    """Return the first `MOST_SOUNDS` pieces of music of the sample stage, empty where it wrote none."""
+    found = sorted((folder / paths.SAMPLES.name / paths.MUSIC.name).glob("*.wav"))[:MOST_SOUNDS]
+    return [
+        EmbeddedSound(f"data:audio/wav;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", path.stem)
+        for path in found
+    ]
 
 
 def caption_of(name: str) -> str:

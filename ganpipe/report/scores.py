@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 Better = Literal["lower", "higher", ""]
 
-COMPARED = ("paired", "translation", "attributes", "photographs")
+COMPARED = ("paired", "translation", "attributes", "photographs", "music")
 """The keys of metrics.json under which outputs are compared with what is known of each; no extractor is involved."""
 
 _MEASURES: dict[str, tuple[str, Better, str]] = {
@@ -56,6 +56,12 @@ _PAIRED_MEASURES: dict[str, tuple[str, Better, str]] = {
     "cycle_l1": ("Cycle error, L1", "lower", "between what was given and what came back of it; a copy has 0"),
     "attribute_accuracy": ("Attributes as asked for", "higher", "share that a classifier sees, over all attributes"),
     "attribute_accuracy_lowest": ("The same, lowest attribute", "higher", "of the attribute that fails most often"),
+    "polyphony_onset": ("Polyphony of beginnings", "", "share of moments of beginning where two or more tones begin"),
+    "polyphony_time": ("Polyphony", "", "share of the sounding time in which two or more tones sound"),
+    "scale_consistency": ("Scale consistency", "", "share of tones in the major or natural minor scale that fits best"),
+    "repetitions": ("Repetitions", "", "times that three consecutive pitches come again in a window"),
+    "tone_span": ("Tone span", "", "semitones from the lowest to the highest pitch of a window"),
+    "unique_tones": ("Unique tones", "", "different pitches in a window"),
     "attributes_kept": ("Attributes kept", "higher", "share of the other attributes that are as in the given picture"),
 }
 """The same for scores that compare an output with what is known of it."""
@@ -64,6 +70,7 @@ _BY_LABEL: dict[str, tuple[str, Better, str]] = {
     "kept_": ("Kept", "higher", "share of outputs in which a classifier sees the {} of the given row"),
     "nearest_": ("Nearest", "higher", "share of outputs nearer to their target than to that of every other {}"),
     "feature_distance_": ("Distance of features", "lower", "from the photograph, relative, in the eyes of {}"),
+    "distance_": ("Distance from real music", "lower", "of {}, in standard deviations of real windows"),
     "gram_": ("Distance of textures", "lower", "of Gram matrices from those of real pictures, relative, by {}"),
 }
 """Beginning of the names of scores that end in the name of a label or a network -> title, direction, explanation."""
@@ -72,8 +79,15 @@ HEADLINES = (
     "fid", "fd", "kid_x1000", "kd_x1000", "valid_share", "precision", "recall", "coverage", "classes_covered",
     "l1", "psnr",
 )  # fmt: skip
-_BASELINES = {"mean_image": "mean image", "copy": "copy of the input", "bicubic": "bicubic"}
-"""Predictions that need no training: the ending of the name of their score -> the name on the page."""
+_BASELINES = {
+    "mean_image": "mean image",
+    "copy": "copy of the input",
+    "bicubic": "bicubic",
+    "real_sd": "spread of real data",
+    "shuffled": "pitches shuffled",
+    "random": "random pitches",
+}
+"""What needs no training, to compare with: the ending of the name of its score -> the name on the page."""
 _BESIDE = ("floor", "untrained", "std", "real", *_BASELINES)  # endings of names of numbers that describe a score
 _PROTOCOL = ("extractor", "classes", "border", "photographs")
 FLOOR, UNTRAINED = "real data (floor)", "untrained"

@@ -16,6 +16,7 @@ from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
 from ganpipe.pictures import DRAWN, as_images, grid, labelled, sheet, strip
+from ganpipe.rolls import drawable
 from ganpipe.sampling.draw import GivenSource, Items, all_inputs, choices, given_fields, render, sources
 from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, line, per_choice, slerp, truncation, walk
 
@@ -43,7 +44,7 @@ def plans(system: System, cfg: Sample, given: GivenSource | None) -> Iterator[tu
 def draw_plan(system: System, plan: Plan, seed: int) -> Mapping[str, Image.Image]:
     """Return a picture of each output that can be shown, by the name of the output."""
     made = render(system, plan.inputs, seed)
-    return {output: _sheet(made[output], kind, plan) for output, kind in shown_outputs(system).items()}
+    return {output: _sheet(shown_items(system, output, made), plan) for output in shown_outputs(system)}
 
 
 def preview(system: System, inputs: Batch, made: Items, given: GivenSource | None) -> Image.Image:
@@ -52,8 +53,7 @@ def preview(system: System, inputs: Batch, made: Items, given: GivenSource | Non
     if not kinds:
         raise ValueError(f"{type(system).__name__} makes nothing that a picture can show")
     if len(kinds) == 1 and not _shown_given(system):
-        output, kind = next(iter(kinds.items()))
-        return sheet(made[output])
+        return sheet(shown_items(system, next(iter(kinds)), made))
     return side_by_side(system, inputs, made, given)
 
 
@@ -68,14 +68,14 @@ def side_by_side(
     made_from, rows = sources(system), _shown_rows(system, inputs, count)
     columns = [rows[field] for field in rows if field not in made_from.values()]
     shown: set[str] = set()
-    for output, kind in shown_outputs(system).items():
+    for output in shown_outputs(system):
         source = made_from.get(output, "")
         if source in rows and source not in shown:
             columns.append(rows[source])
             shown.add(source)
-        columns.append((f"made: {output}", as_images(made[output][:count], kind)))
+        columns.append((f"made: {output}", as_images(shown_items(system, output, made)[:count])))
         if (wanted := _wanted(system, inputs, output, given, count)) is not None:
-            columns.append((f"wanted: {system.outputs[output]}", as_images(wanted, kind)))
+            columns.append((f"wanted: {system.outputs[output]}", as_images(_drawable(system, output, wanted))))
         if back and source in back:
             columns.append((f"back: {source}", as_images(back[source][:count])))
     return strip(columns)
@@ -100,6 +100,15 @@ def _wanted(system: System, inputs: Batch, output: str, given: GivenSource | Non
     return None if wanted is None else to_stored(system.data.fields[field].kind, wanted).numpy()
 
 
+def shown_items(system: System, output: str, made: Items) -> np.ndarray:
+    """Return what a picture shows of an output: rolls of tones, everything else as it is."""
+    return _drawable(system, output, made[output])
+
+
+def _drawable(system: System, output: str, items: np.ndarray) -> np.ndarray:
+    return drawable(items, system.data.fields[system.outputs[output]])
+
+
 def shown_outputs(system: System) -> Mapping[str, Kind]:
     """Return the kind of each output that can be shown, by its name."""
     return _drawn(system, system.outputs)
@@ -116,11 +125,11 @@ def _drawn(system: System, fields: Mapping[str, str]) -> Mapping[str, Kind]:
     return {name: kind for name, kind in kinds.items() if kind in DRAWN}
 
 
-def _sheet(items: np.ndarray, kind: Kind, plan: Plan) -> Image.Image:
+def _sheet(items: np.ndarray, plan: Plan) -> Image.Image:
     if plan.first is not None:
         items = np.concatenate([plan.first, items])
     if plan.labels:
-        return labelled(grid(as_images(items, kind), plan.columns), plan.labels)
+        return labelled(grid(as_images(items), plan.columns), plan.labels)
     return sheet(items, plan.columns)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from ganpipe.machine import prepare_device
 from ganpipe.metrics.copies import JUDGED, nearness, summary
 from ganpipe.pictures import as_images, grid, labelled, save_png
 from ganpipe.progress import progress, say
+from ganpipe.rolls import drawable
 from ganpipe.sampling.cycles import PREFIX, goes_back, sent_back
 from ganpipe.sampling.direct import beside_direct
 from ganpipe.sampling.draw import Items, all_items, choices, given_spaces, items, most_items
+from ganpipe.sampling.music import draw_music
 from ganpipe.sampling.photographs import draw_photographs
 from ganpipe.sampling.pictures import COMPARED, draw_plan, plans, side_by_side
 from ganpipe.sampling.published import Generator, load_generator
@@ -50,6 +53,9 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     _draw_pictures(generator.system, given, params, into)
     asked = "photographs" in params.sample.pictures
     draw_photographs(generator, data, asked, params.sample.seed, into / paths.PHOTOGRAPHS.name)
+    shutil.rmtree(into / paths.MUSIC.name, ignore_errors=True)  # of earlier params
+    if "music" in params.sample.pictures:
+        draw_music(generator.system, given, params.sample.seed, into / paths.MUSIC.name)
     if "nearest" in params.sample.pictures:
         _draw_nearest(generator.system, data, given, params, into)
 
@@ -138,7 +144,8 @@ def _draw_nearest(system: System, packed: Packed, given: GivenRows, params: Para
     nearest = packed.read_rows(field, found.rows[:shown].ravel()).reshape(shown, -1, *samples.shape[1:])
     beside = np.concatenate([samples[:shown, np.newaxis], nearest], axis=1)
     labels = ["  ".join(f"{distance:.3g}" for distance in row) for row in found.distances[:shown]]
-    picture = grid(as_images(beside.reshape(-1, *samples.shape[1:]), kind), columns=beside.shape[1])
+    items = drawable(beside.reshape(-1, *samples.shape[1:]), system.data.fields[field])
+    picture = grid(as_images(items), columns=beside.shape[1])
     save_png(labelled(picture, labels), into / "nearest.png")
     write_json(into / paths.NEAREST.name, found.described())
     say(summary(found, kind))

@@ -28,6 +28,7 @@ SYSTEMS = {
     "srgan": "SRGAN",
     "esrgan": "ESRGAN",
     "style": "Style",
+    "c_rnn_gan": "CRNNGAN",
 }
 
 

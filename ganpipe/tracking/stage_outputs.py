@@ -125,7 +125,7 @@ _SOURCES: Mapping[str, _Source] = {
     ),
     "sample": _Source(
         proof=paths.SAMPLES_FILE,
-        files=((f"{paths.SAMPLES}/*.png", "samples"),),
+        files=((f"{paths.SAMPLES}/*.png", "samples"), (f"{paths.MUSIC}/*", "samples/music")),
         unsent=(paths.SAMPLES_FILE,),
     ),
     "evaluate": _Source(

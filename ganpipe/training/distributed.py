@@ -122,6 +122,15 @@ def spread_non_finite(values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return dict(zip(values, torch.where(torch.isfinite(summed), mine, summed), strict=True))
 
 
+def average(value: Tensor) -> Tensor:
+    """Return the mean of a number over the processes."""
+    if world() == 1:
+        return value
+    summed = value.detach().clone()
+    dist.all_reduce(summed)
+    return summed / world()
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the processes, in one message."""
     if world() > 1:

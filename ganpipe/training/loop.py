@@ -67,7 +67,7 @@ class Trainer:
         """
         seed_iteration(self.train.seed, distributed.rank(), self.nimg)
         rank, world = distributed.rank(), distributed.world()
-        it = Iteration(self.nimg, self._fetch, self.train.batch, self.restart, rank, world)
+        it = Iteration(self.nimg, self._fetch, self.train.batch, self.restart, distributed.average, rank, world)
         noted: dict[str, list[Tensor]] = {}
         steps = self.system.updates(it)
         outcome: Outcome | None = None
@@ -85,7 +85,7 @@ class Trainer:
         return it.shown
 
     def _perform(self, update: Update) -> Outcome:
-        """Take one optimizer step for one player, all others frozen."""
+        """Take one optimizer step for one player, all others frozen. A player that waits takes none."""
         optimizer = self._optimizers[update.player]
         adversary = update.player in self.system.adversaries
         for group in optimizer.param_groups:
@@ -98,7 +98,10 @@ class Trainer:
             return total(found[0].terms)
 
         with only_trains(self.system, update.player):
-            optimizer.step(cast(Callable[[], float], closure))
+            if update.lr:
+                optimizer.step(cast(Callable[[], float], closure))
+            else:
+                closure()
         return found[0]
 
     def _differentiate(self, update: Update) -> Outcome:

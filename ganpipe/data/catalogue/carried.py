@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ganpipe.core.tones import TONE
 from ganpipe.data.catalogue.dataset import Chorales, Content, Dataset, Glyphs, RawField, RawFile, TwoDigits
 from ganpipe.data.catalogue.origins import Embedded, EmbeddedFolder
 
@@ -82,9 +83,7 @@ CHORALES = Dataset(
     name="chorales",
     title="408 chorales by Bach in windows of 48 tones",
     fields={
-        "notes": RawField(
-            "sequence", (48, 4), ("length in quarters", "pitch of MIDI", "intensity", "wait in quarters")
-        ),
+        "notes": RawField("sequence", (48, len(TONE)), TONE),
         "piece": RawField("label"),
     },
     count=2083,

@@ -218,6 +218,14 @@ class Chorales:
 
 
 @dataclass(frozen=True)
+class MusicFolder:
+    """MIDI and MusicXML files of the user's own in an archive; the fields are those of `Chorales`."""
+
+    archive: str
+    window: int
+
+
+@dataclass(frozen=True)
 class Tiles:
     """Photographs of any size, each cut into tiles that stand side by side, with a small version of each tile.
 
@@ -272,6 +280,7 @@ Layout = (
     | Tiles
     | StyleTiles
     | StyleFolders
+    | MusicFolder
     | Glyphs
     | TwoDigits
     | Chorales

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ganpipe.core.tones import TONE
 from ganpipe.data.catalogue.dataset import (
     Dataset,
     Layout,
+    MusicFolder,
     PairedFolders,
     RawField,
     RawFile,
@@ -48,7 +50,7 @@ _PAIR = {name: RawField("image", None) for name in ("a", "b")}
 _PAIR_SIZE = 256  # pixels, that of pix2pix and CycleGAN
 
 
-def _folder(name: str, title: str, fields: dict[str, RawField], layout: Layout, size: int) -> Dataset:
+def _folder(name: str, title: str, fields: dict[str, RawField], layout: Layout, size: int | None) -> Dataset:
     """Pictures of the user's own, in `data.source`."""
     return Dataset(
         name=name,
@@ -120,4 +122,16 @@ STYLE_FOLDERS = replace(
     transform=STYLE_TRANSFORM,
 )
 
-FOLDERS = (FOLDER, PAIRED_FOLDERS, SIDE_BY_SIDE, UNPAIRED_FOLDERS, PHOTO_TILES, STYLE_FOLDERS)
+MUSIC_FOLDER = replace(
+    _folder(
+        "music_folder",
+        "MIDI and MusicXML files of your own in windows of 48 tones",
+        {"notes": RawField("sequence", (48, len(TONE)), TONE), "piece": RawField("label")},
+        MusicFolder(FOLDER_TAR, window=48),
+        size=None,
+    ),
+    licence="that of the music",
+    transform="windows of 48 tones without overlap: length, pitch, intensity, wait",
+)
+
+FOLDERS = (FOLDER, PAIRED_FOLDERS, SIDE_BY_SIDE, UNPAIRED_FOLDERS, PHOTO_TILES, STYLE_FOLDERS, MUSIC_FOLDER)

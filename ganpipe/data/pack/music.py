@@ -27,9 +27,11 @@ from ganpipe.data.pack.items import TEST, TRAIN, split_at
 from ganpipe.data.pack.whole import Table
 from ganpipe.errors import DataError
 
+EVERY = 10
+"""Of so many pieces the last is for the test; of chorales, of so many numbers in the catalogue of Bach's works."""
+
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _DOWNBEAT, _BEAT, _BETWEEN = 96.0, 80.0, 64.0
-_EVERY = 10  # of the numbers in the catalogue of Bach's works, one is for the test
 _BWV = re.compile(r"bwv(\d+)")
 
 
@@ -44,18 +46,22 @@ def read_chorales(dataset: Dataset, raw: Path) -> Table:
     path = raw / layout.archive
     pieces = {Path(member.name).stem: member for member in members(path, lambda name: name.endswith(".mxl"))}
     numbers = sorted({_number(name, path) for name in pieces})
-    tested = {number for place, number in enumerate(numbers) if split_at(place, _EVERY) == TEST}
+    tested = {number for place, number in enumerate(numbers) if split_at(place, EVERY) == TEST}
     order = sorted(pieces, key=lambda name: (_number(name, path) in tested, _number(name, path), name))
     windows, labels, splits = [], [], []
     for place, name in enumerate(order):
-        tones = tones_of(_score(pieces[name], path))
-        count = len(tones) // layout.window
-        windows.append(tones[: count * layout.window].reshape(count, layout.window, tones.shape[1]))
-        labels += [place] * count
-        splits += [TEST if _number(name, path) in tested else TRAIN] * count
+        windows.append(windows_of(tones_of(_score(pieces[name], path)), layout.window))
+        labels += [place] * len(windows[-1])
+        splits += [TEST if _number(name, path) in tested else TRAIN] * len(windows[-1])
     columns = {"notes": np.concatenate(windows), "piece": np.array(labels, np.int64)}
     train = splits.count(TRAIN)
     return Table(columns, {TRAIN: (0, train), TEST: (train, len(splits))}, {"piece": tuple(order)})
+
+
+def windows_of(tones: Float32[np.ndarray, "n 4"], window: int) -> Float32[np.ndarray, "windows tones 4"]:
+    """Return consecutive windows of so many tones; what is left at the end makes none."""
+    count = len(tones) // window
+    return tones[: count * window].reshape(count, window, tones.shape[1])
 
 
 def tones_of(score: ElementTree.Element) -> Float32[np.ndarray, "n 4"]:
@@ -140,15 +146,24 @@ class _Part:
         return _BEAT if min(rest, self.beat - rest) < 1e-6 else _BETWEEN
 
 
+def score_in(content: bytes) -> ElementTree.Element:
+    """Return the score in a MusicXML file, or the one that the container of a compressed file names.
+
+    Raises `ValueError`, `KeyError`, `StopIteration`, `zipfile.BadZipFile` or `ElementTree.ParseError`.
+    """
+    if not content.startswith(b"PK\3\4"):
+        return ElementTree.fromstring(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+        named = next(one.get("full-path") for one in container.iter() if one.tag.endswith("rootfile"))
+        return ElementTree.fromstring(archive.read(str(named)))
+
+
 def _score(piece: Member, path: Path) -> ElementTree.Element:
-    """Return the score in a compressed file, which its container names."""
     try:
         if piece.problem:
             raise ValueError(piece.problem)
-        with zipfile.ZipFile(io.BytesIO(piece.content)) as archive:
-            container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
-            named = next(one.get("full-path") for one in container.iter() if one.tag.endswith("rootfile"))
-            return ElementTree.fromstring(archive.read(str(named)))
+        return score_in(piece.content)
     except (ValueError, KeyError, StopIteration, zipfile.BadZipFile, ElementTree.ParseError) as error:
         raise DataError(f"{path}: {piece.name} cannot be read as MusicXML: {error}; {ADVICE}") from None
 

@@ -18,6 +18,7 @@ from ganpipe.core.spec import VALUES, Field
 from ganpipe.data.catalogue.dataset import (
     Dataset,
     Glyphs,
+    MusicFolder,
     SideBySide,
     StyleFolders,
     StyleTiles,
@@ -35,11 +36,12 @@ from ganpipe.data.pack.items import SPLITS, TRAIN, Item, Value
 from ganpipe.data.pack.layouts import read_items
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.numbers import names_in, numbered
+from ganpipe.data.pack.own_music import read_own_music
 from ganpipe.data.pack.pairs import PAIR
 from ganpipe.data.pack.styles import style_cutters, style_pictures
 from ganpipe.data.pack.tables import is_table, read_table
 from ganpipe.data.pack.tiles import cutters, photographs
-from ganpipe.data.pack.whole import Splits
+from ganpipe.data.pack.whole import Splits, Table
 from ganpipe.data.packed.columns import Block, length, piece_rows
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
@@ -84,7 +86,10 @@ def ready_set(
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
     """
     if is_table(dataset):
-        yield _from_table(dataset, data, raw)
+        yield _from_table(dataset, data, raw, lambda: read_table(dataset, raw))
+        return
+    if isinstance(dataset.layout, MusicFolder):
+        yield _from_table(dataset, data, raw, lambda: read_own_music(dataset, raw, bad))
         return
     if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
         yield _from_arrays(dataset, data, path, bad)
@@ -153,12 +158,12 @@ def _drawn_size(dataset: Dataset, data: Data) -> int:
     return size
 
 
-def _from_table(dataset: Dataset, data: Data, raw: Path) -> ReadySet:
+def _from_table(dataset: Dataset, data: Data, raw: Path, read: Callable[[], Table]) -> ReadySet:
     asked = [key for key in ("crop", "size", "channels") if getattr(data, key) is not None]
     if asked and not dataset.images:
         held = ", ".join(VALUES[one.kind] for one in dataset.fields.values())
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
-    table = read_table(dataset, raw)
+    table = read()
     columns = dict(table.columns)
     transform, seen = transform_of(dataset, data), Seen()
     for name in dataset.images if asked else ():

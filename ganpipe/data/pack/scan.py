@@ -70,7 +70,7 @@ def scan(raw: Path, archive: str, bad: Quarantine) -> Scan:
     Raises `DataError` where there is no archive or none that can be read, and where a picture needs an extra that is
     not installed: what is packed must not depend on the machine.
     """
-    found = Scan(_archive(raw, archive))
+    found = Scan(archive_in(raw, archive))
     with progress("Looking at", None, "files") as bar:
         for member in members(found.path, lambda name: name != "./", enough, ADVICE):
             _note(found, member, bad)
@@ -81,8 +81,8 @@ def scan(raw: Path, archive: str, bad: Quarantine) -> Scan:
     return found
 
 
-def _archive(raw: Path, archive: str) -> Path:
-    """Return the archive that is there."""
+def archive_in(raw: Path, archive: str) -> Path:
+    """Return the archive of the user's own in `raw`, or the one of this name where there is none."""
     return next((raw / name for name in ARCHIVES if (raw / name).is_file()), raw / archive)
 
 

@@ -15,7 +15,9 @@ from PIL import Image, ImageDraw
 from ganpipe import pictures
 from ganpipe.core.captions import text_of
 from ganpipe.core.spec import Field
+from ganpipe.core.tones import holds_tones
 from ganpipe.data.packed.file import Packed
+from ganpipe.rolls import piano_rolls
 
 _SHOWN = 64
 _SHOWN_BYTES = 1 << 26  # fewer rows where they are large
@@ -126,7 +128,12 @@ def _notes(packed: Packed, fields: Mapping[str, Field], rows: Int64[np.ndarray, 
 
 
 def _as_images(values: Shaped[np.ndarray, "n ..."], field: Field) -> UInt8[np.ndarray, "n h w c"]:
-    """Return images as they are, vectors as strips, and sequences as grey pictures in which time runs to the right."""
+    """Return images as they are, vectors as strips, tones as piano rolls, and other sequences as grey pictures.
+
+    In both time runs to the right.
+    """
+    if holds_tones(field):
+        return piano_rolls(values)
     if field.kind == "sequence":
         return _grey(values).swapaxes(1, 2)[..., np.newaxis]
     return pictures.as_images(values)

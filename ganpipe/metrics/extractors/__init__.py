@@ -13,6 +13,7 @@ from typing import Any
 
 from ganpipe.config import choose
 from ganpipe.core.spec import VALUES, DataSpec, Kind
+from ganpipe.core.tones import TONE
 from ganpipe.errors import ConfigError
 
 
@@ -23,6 +24,7 @@ class Entry:
     location: str  # module of this package:class
     kinds: tuple[Kind, ...] = ("image",)  # of the fields that it can look at; images may be grey or colour
     shape: tuple[int, ...] | None = None  # of these fields; None: any
+    names: tuple[str, ...] | None = None  # of their columns; None: any
     labels: bool = False  # whether it is a classifier of the labels beside the field
     fewest_of_class: int = 0  # rows of each class in the training split that it can be trained on
     smallest: int = 1  # side of images in pixels
@@ -42,6 +44,7 @@ EXTRACTORS: dict[str, Entry] = {
     "dinov2": Entry("dinov2:Dinov2Extractor", extra="dinov2", packages=("timm",)),
     "pixel": Entry("pixel:PixelExtractor"),
     "pattern": Entry("pattern:PatternExtractor", kinds=("vector",), shape=(4,), neighbours=False),
+    "tones": Entry("tones:TonesExtractor", kinds=("sequence",), names=TONE),
     "values": Entry("values:ValuesExtractor", kinds=("vector", "sequence")),
 }
 
@@ -56,6 +59,9 @@ def unmet_need(name: str, spec: DataSpec, field: str) -> str | None:
         return f"looks at {' or '.join(VALUES[kind] for kind in entry.kinds)}, but `{field}` holds {found}"
     if entry.shape not in (None, found.shape):
         return f"needs {VALUES[found.kind]} of {' x '.join(map(str, entry.shape or ()))}, but `{field}` holds {found}"
+    if entry.names not in (None, found.names):
+        there = ", ".join(found.names) or "unnamed"
+        return f"needs the columns {', '.join(entry.names or ())}, but those of `{field}` are {there}"
     if entry.labels and spec.beside(field, "label") is None:
         return f"needs labels beside `{field}`"
     return None

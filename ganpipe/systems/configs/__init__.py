@@ -28,6 +28,11 @@ class SystemConfig(Closed):
         """How often the picture `gatys` moves the pixels of outputs; 0: there is no `System.direct_loss`."""
         return 0
 
+    @property
+    def makes_music(self) -> bool:
+        """Whether outputs are windows of tones, see `core.tones`: the picture `music` writes them as MIDI and sound."""
+        return False
+
     def require_size(self, height: int, width: int) -> None:
         """Raise `ConfigError` where the networks cannot make images of this size. The default makes any."""
 
