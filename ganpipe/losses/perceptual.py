@@ -42,12 +42,13 @@ def gram(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c c"]:
 
 
 def gram_distance(made: Features, wanted: Features) -> Float[Tensor, ""]:
-    """Return the mean over the layers of the mean of (G(made) - G(wanted))^2 / the mean of G(wanted)^2.
+    """Return the mean over the layers of the mean of (G(made) - A)^2 / the mean of A^2, A the mean of G(wanted).
 
-    Gatys et al. 2015, equations 4 and 5 with equal weights of the layers. Deviation: the division, see above. `wanted`
-    holds one image for each of `made`, or a single one for all; their sizes may differ.
+    Gatys et al. 2015, equations 4 and 5 with equal weights of the layers. Deviations: the division, see above; `wanted`
+    may hold several images of one style, of any size, whose mean Gram matrix counts.
     """
-    return torch.stack([_relative(gram(made[layer]), gram(wanted[layer])) for layer in wanted]).mean()
+    style = {layer: gram(maps).mean(dim=0, keepdim=True) for layer, maps in wanted.items()}
+    return torch.stack([_relative(gram(made[layer]), matrix) for layer, matrix in style.items()]).mean()
 
 
 def total_variation(images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
