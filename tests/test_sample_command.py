@@ -19,10 +19,13 @@ from several import Several, several
 from translating import Translator, translator
 from typer.testing import CliRunner
 
-from ganpipe import paths
+from ganpipe import paths, systems
 from ganpipe.cli import app
-from ganpipe.config import Params
+from ganpipe.config import Params, SystemSection
+from ganpipe.core.spec import DataSpec, Field
 from ganpipe.core.system import System
+from ganpipe.core.tones import PITCH, TONE
+from ganpipe.data.pack.own_music import tones_of_midi
 from ganpipe.sampling import to_folder
 from ganpipe.sampling.published import load_generator, publish_generator
 from ganpipe.systems.esrgan import ESRGAN
@@ -125,6 +128,22 @@ def test_vectors_are_written_as_numbers_and_a_second_output_under_its_own_name(
     for name, values in (("", drawn["vector"]), ("_other", drawn["other"])):
         found = [np.loadtxt(f"numbers/00000{n}{name}.csv", np.float32, delimiter=",") for n in range(2)]
         assert np.array_equal(found, values), "no digit is lost"
+
+
+def test_music_is_written_as_numbers_and_as_midi(
+    publish: Callable[[System], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = DataSpec(name="toy", fields={"notes": Field(kind="sequence", shape=(6, 4), names=TONE)})
+    options = {"tones": 6, "units": 4, "units_discriminator": 4}
+    publish(systems.build(SystemSection(name="c_rnn_gan", **options), data, seed=0))
+    sample("-n", "2", "--out", "music")
+    assert sorted(files("music")) == ["000000.csv", "000000.mid", "000001.csv", "000001.mid"]
+    found = np.loadtxt("music/000001.csv", np.float32, delimiter=",", skiprows=1)
+    np.testing.assert_allclose(tones_of_midi(files("music")["000001.mid"])[:, PITCH], found[:, PITCH])
+    monkeypatch.setattr("ganpipe.sampling.music.find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["sample", "-n", "1", "--out", "numbers"])
+    assert sorted(files("numbers")) == ["000000.csv"]
+    assert "no MIDI beside the CSV" in result.output
 
 
 def test_rows_that_a_generator_is_given_are_the_held_out_ones(publish: Callable[[System], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ RATE = 16_000
 
 _TICKS = 384  # of a quarter in a MIDI file, as in C-RNN-GAN
 _TAIL = 0.5  # seconds of silence at the end, which the sound of a synthesizer may fill
+
+
+def can_write_music() -> bool:
+    """Return whether the package that writes music is installed."""
+    return find_spec("pretty_midi") is not None
 
 
 def draw_music(system: System, given: GivenSource | None, seed: int, folder: Path) -> None:

@@ -16,12 +16,14 @@ from ganpipe import paths
 from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.spec import Field
 from ganpipe.core.system import System
+from ganpipe.core.tones import holds_tones
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
 from ganpipe.pictures import picture_of
-from ganpipe.progress import progress
+from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import choices, given_fields, given_spaces, most_items, sources
+from ganpipe.sampling.music import can_write_music, midi_of, write_midi
 from ganpipe.sampling.published import Generator, load_generator
 from ganpipe.sampling.stage import require_same_fields
 
@@ -41,7 +43,8 @@ def sample_to_folder(
     `label` is the class to draw, `on` and `off` are attributes to turn on and off; all others are drawn evenly.
     `options` are those of `load_generator`, written `name=value`.
 
-    Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step. The first
+    Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step, and music
+    also `000000.mid`, where the package that writes it is installed. The first
     output has these names, each further one `000000_<output>.png`. Beside them stand the pictures that they were made
     from, `000000_given_<field>.png`, and where it is known what they should be, `000000_wanted_<field>.png`. A file
     depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones
@@ -69,6 +72,9 @@ def sample_to_folder(
                 _write(items, generator.data.fields[field], folder, done, suffix)
             done += size
             bar.advance(size)
+    music = any(holds_tones(generator.data.fields[field]) for field in generator.system.outputs.values())
+    if music and not can_write_music():
+        say("no MIDI beside the CSV: the Python package pretty_midi is missing; run `pip install 'ganpipe[music]'`")
     fewer = f", not {n}: one of each held-out row" if count < n else ""
     return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
 
@@ -146,11 +152,13 @@ def _appearing(folder: Path) -> Iterator[Path]:
 
 
 def _write(items: np.ndarray, field: Field, folder: Path, start: int, suffix: str) -> None:
-    """Write items in stored form: images as PNG, numbers as CSV that gives back the same float32."""
+    """Write items in stored form: images as PNG, numbers as CSV that gives back the same float32, music as MIDI too."""
     for number, item in enumerate(items, start):
         path = folder / f"{number:06d}{suffix}"
         if field.kind == "image":
             picture_of(item).save(f"{path}.png")
             continue
         header = ",".join(field.names) if field.kind == "sequence" else ""
+        if holds_tones(field) and can_write_music():
+            write_midi(midi_of(item), Path(f"{path}.mid"))
         np.savetxt(f"{path}.csv", np.atleast_2d(item), "%.9g", delimiter=",", header=header, comments="")

@@ -35,8 +35,8 @@ class CRNNGAN(System):
     paper's pairs of unrelated windows also punish all variety. The rule of freezing compares the mean of -log D(x) and
     -log(1 - D(G(z))) with -log D(G(z)), equal at balance, whatever the generator learns by: its own loss may be
     negative, and a sum of two terms is the larger one. Where the paper has up to three tones per step, a step has
-    exactly as many, in the order of the data. The length for pre-training is a function of the windows shown; the
-    optimizer is fresh after it.
+    exactly as many, in the order of the data. The length for pre-training is a function of the windows shown; after it
+    the optimizer is fresh, and learning rates may be others.
     """
 
     Config = config.Config
@@ -74,13 +74,13 @@ class CRNNGAN(System):
             return
         if it.reaches(self.cfg.pretrain_kimg):
             it.restart("generator")
-        moves = self.moves(0)
-        judged = yield Update("discriminator", self.discriminator_loss, batch, lr=moves)
+        moves, lr = self.moves(0), self.cfg.adversarial_lr
+        judged = yield Update("discriminator", self.discriminator_loss, batch, moves * lr)
         self.last_losses[0] = it.average(torch.stack([*judged.terms.values()]).mean())
         it.log(self.adversarial.scores(judged.tensors["real"], judged.tensors["fake"]))
         it.log({"waits_discriminator": torch.tensor(1 - moves)})
         moves = self.moves(1)
-        fooled = yield Update("generator", self.generator_loss, batch, lr=moves)
+        fooled = yield Update("generator", self.generator_loss, batch, moves * lr)
         self.last_losses[1] = it.average(fooled.tensors["surprise"].mean())
         it.log({"waits_generator": torch.tensor(1 - moves)})
 

@@ -29,8 +29,8 @@ class Style(System):
     squares `b` of the style pictures, and a PatchGAN (Isola et al. 2017, arXiv:1611.07004) without condition is to take
     it for such a square, by least squares as in CycleGAN. Deviations: the discriminator, which neither source has; with
     `adversarial_weight` 0 there is none. Distances are relative to what is wanted, see `ganpipe.losses.perceptual`, so
-    that published weights mean nothing here. Each picture of a batch is compared with the mean Gram matrix of the squares
-    that are drawn beside. The trunk keeps its max pools.
+    that published weights mean nothing here. Each picture of a batch is compared with the mean Gram matrix of the
+    squares that are drawn beside. The trunk keeps its max pools.
     """
 
     Config = config.Config

@@ -11,7 +11,7 @@ from raw_files import midi, write_folder
 
 from ganpipe.config import Data
 from ganpipe.core.tones import LENGTH, PITCH, TONE, WAIT
-from ganpipe.data.pack.own_music import _of_midi
+from ganpipe.data.pack.own_music import tones_of_midi
 from ganpipe.data.pack.stage import pack
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError
@@ -50,7 +50,7 @@ def test_folders_of_splits_are_heeded(tmp_path: Path) -> None:
 
 
 def test_times_are_quarters_at_any_tempo_and_percussion_is_left_out() -> None:
-    tones = _of_midi(midi(40, seed=20, drums=True))  # at 120 quarters a minute half a second is a quarter
+    tones = tones_of_midi(midi(40, seed=20, drums=True))  # at 120 quarters a minute half a second is a quarter
     assert len(tones) == 40 and set(np.round(tones[:, LENGTH], 2)) == {1.0}
     assert set(np.round(tones[:, WAIT], 2)) == {0.0, 0.5} and tones[0, WAIT] == 0
     together = np.flatnonzero(np.round(tones[:, WAIT], 2) == 0)[1:]

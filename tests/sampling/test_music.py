@@ -11,7 +11,7 @@ import pytest
 from ganpipe.config import parse
 from ganpipe.core.spec import DataSpec, Field
 from ganpipe.core.tones import LENGTH, PITCH, TONE, WAIT
-from ganpipe.data.pack.own_music import _of_midi
+from ganpipe.data.pack.own_music import tones_of_midi
 from ganpipe.errors import ConfigError
 from ganpipe.sampling import needs
 from ganpipe.sampling.music import PIECES, QUARTERS_PER_MINUTE, RATE, draw_music, midi_of, write_midi, write_sound
@@ -29,7 +29,7 @@ def sound(path: Path) -> np.ndarray:
 
 def test_midi_gives_the_tones_back(tmp_path: Path) -> None:
     write_midi(midi_of(WINDOW), tmp_path / "a.mid")
-    np.testing.assert_allclose(_of_midi((tmp_path / "a.mid").read_bytes()), WINDOW, atol=1e-3)
+    np.testing.assert_allclose(tones_of_midi((tmp_path / "a.mid").read_bytes()), WINDOW, atol=1e-3)
 
 
 def test_the_same_window_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_every_tone_is_heard_while_it_lasts(tmp_path: Path) -> None:
     assert not heard[round(3.5 * quarter) + RATE // 10 :].any()  # no tone is stuck
 
 
-def test_numbers_beyond_those_of_midi_become_the_outermost() -> None:
+def test_numbers_beyond_thosetones_of_midi_become_the_outermost() -> None:
     notes = midi_of(np.array([[0, 200, 500, 0], [1, -5, -3, -2]], np.float32)).instruments[0].notes
     assert [(note.pitch, note.velocity) for note in notes] == [(127, 127), (0, 1)]
     assert notes[0].end > notes[0].start and notes[1].start == 0

@@ -89,6 +89,8 @@ def by_hand(objective: str, pretrain: int, waits: float = 0.0) -> Callable[[CRNN
                 return BATCH
             if shown == pretrain:
                 optimizers["g"] = adam(g)
+                for group in [*optimizers["g"].param_groups, *optimizers["d"].param_groups]:
+                    group["lr"] *= 0.5 if pretrain else 1.0
             moves = last["d"] >= waits * last["g"]
             fake = generated(g, torch.rand(BATCH, TONES, 3).double()).detach()
             loss = -belief(x)[0].log().mean() - (1 - belief(fake)[0]).log().mean()
@@ -123,7 +125,9 @@ def test_a_step_is_that_of_the_paper(objective: str) -> None:
 def test_pre_training_grows_and_ends_in_fresh_optimizers() -> None:
     kimg = BATCH / 1000
     same_training(
-        lambda: build(pretrain_kimg=2 * kimg, shortest=2, lengthen_kimg=kimg, objective="non_saturating"),
+        lambda: build(
+            pretrain_kimg=2 * kimg, shortest=2, lengthen_kimg=kimg, adversarial_lr=0.5, objective="non_saturating"
+        ),
         by_hand("non_saturating", pretrain=2 * BATCH),
         fetch,
     )

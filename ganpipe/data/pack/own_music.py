@@ -86,14 +86,14 @@ def _tones(piece: Member, path: Path) -> Float32[np.ndarray, "n 4"]:
                 f"{path}: {piece.name!r} is MIDI, and the Python package pretty_midi is missing; "
                 "run `pip install 'ganpipe[music]'`"
             )
-        return _of_midi(piece.content)
+        return tones_of_midi(piece.content)
     try:
         return tones_of(score_in(piece.content))
     except (KeyError, StopIteration, zipfile.BadZipFile, ElementTree.ParseError) as problem:
         raise ValueError(f"cannot be read as MusicXML: {problem}") from None
 
 
-def _of_midi(content: bytes) -> Float32[np.ndarray, "n 4"]:
+def tones_of_midi(content: bytes) -> Float32[np.ndarray, "n 4"]:
     """Return the tones of a MIDI file; times by its tempo map."""
     from pretty_midi import PrettyMIDI
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from ganpipe.config import Kimg, Width
 from ganpipe.core.inputs import Input, Noise
@@ -28,6 +28,7 @@ class Config(SystemConfig):
     pretrain_kimg: NonNegativeFloat = 0.0  # so long the generator learns by the squared error of the next tone alone
     shortest: PositiveInt = 4  # tones at the beginning of windows that it learns from at first
     lengthen_kimg: Kimg = 1.0  # and as many more each time that so many windows were shown
+    adversarial_lr: PositiveFloat = 1.0  # after it train.lr and train.lr_discriminator times this
     objective: Literal["minimax", "non_saturating", "feature_matching", "mean_matching"] = "feature_matching"
     freeze_below: Annotated[float, Field(ge=0, lt=1)] = 0.7  # below this share of the other's loss a player waits
     ticks: Annotated[int, Field(ge=1, le=10_000)] = 384  # of a quarter: when drawing, times are rounded to them
