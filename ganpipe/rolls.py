@@ -10,10 +10,10 @@ from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, WAIT, holds_tones
 
 LOWEST, HIGHEST = 21, 108
 """The keys of a piano, in numbers of MIDI. Tones beyond are drawn on the outermost one."""
-QUARTERS = 48
+QUARTERS = 24
 """Quarters that a roll shows. What comes later is not drawn."""
-COLUMNS = 4
-"""Pixels of a quarter."""
+COLUMNS, ROWS = 8, 2
+"""Pixels of a quarter, and of a key."""
 
 _LOUDEST = 127  # intensity that is drawn white
 
@@ -30,13 +30,14 @@ def piano_rolls(windows: Float[np.ndarray, "n tones 4"]) -> UInt8[np.ndarray, "n
     """
     if not np.isfinite(windows).all():
         raise ValueError("a piano roll of numbers that are not finite")
-    rolls = np.zeros((len(windows), HIGHEST - LOWEST + 1, QUARTERS * COLUMNS, 1), np.uint8)
+    rolls = np.zeros((len(windows), ROWS * (HIGHEST - LOWEST + 1), QUARTERS * COLUMNS, 1), np.uint8)
     for roll, window in zip(rolls, windows.astype(np.float64), strict=True):
         begins = np.concatenate([[0.0], np.cumsum(window[1:, WAIT])])
         for begin, tone in zip(begins, window, strict=True):
-            row = HIGHEST - int(np.clip(round(tone[PITCH]), LOWEST, HIGHEST))
+            top = ROWS * (HIGHEST - int(np.clip(round(tone[PITCH]), LOWEST, HIGHEST)))
             first = round(begin * COLUMNS)
             last = max(first + 1, round((begin + tone[LENGTH]) * COLUMNS))
             bright = round(255 * np.clip(tone[INTENSITY], 0, _LOUDEST) / _LOUDEST)
-            roll[row, max(0, first) : last] = np.maximum(roll[row, max(0, first) : last], bright)
+            place = roll[top : top + ROWS, max(0, first) : last]
+            np.maximum(place, bright, out=place)
     return rolls

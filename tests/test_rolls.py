@@ -7,7 +7,7 @@ import pytest
 
 from ganpipe.core.spec import Field
 from ganpipe.core.tones import TONE
-from ganpipe.rolls import COLUMNS, HIGHEST, LOWEST, QUARTERS, drawable, piano_rolls
+from ganpipe.rolls import COLUMNS, HIGHEST, LOWEST, QUARTERS, ROWS, drawable, piano_rolls
 
 
 def roll(*tones: tuple[float, float, float, float]) -> np.ndarray:
@@ -16,17 +16,18 @@ def roll(*tones: tuple[float, float, float, float]) -> np.ndarray:
 
 def test_time_runs_to_the_right_and_pitch_up() -> None:
     found = roll((1, 60, 127, 5), (2, 64, 64, 0.5))
-    assert found.shape == (HIGHEST - LOWEST + 1, QUARTERS * COLUMNS)
-    expected = np.zeros_like(found)
-    expected[HIGHEST - 60, 0:4] = 255
-    expected[HIGHEST - 64, 2:10] = round(255 * 64 / 127)
+    assert found.shape == (ROWS * (HIGHEST - LOWEST + 1), QUARTERS * COLUMNS)
+    keys = np.zeros((HIGHEST - LOWEST + 1, QUARTERS * COLUMNS), np.uint8)
+    keys[HIGHEST - 60, 0:8] = 255
+    keys[HIGHEST - 64, 4:20] = round(255 * 64 / 127)
+    expected = keys.repeat(ROWS, axis=0)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_a_short_tone_has_a_pixel_and_later_ones_are_cut() -> None:
-    assert (roll((0.01, 60, 127, 0)) > 0).sum() == 1
-    assert (roll((100, 60, 127, 0)) > 0).sum() == QUARTERS * COLUMNS
-    assert (roll((1, 60, 127, 0), (1, 72, 127, 60)) > 0).sum() == COLUMNS
+    assert (roll((0.01, 60, 127, 0)) > 0).sum() == ROWS
+    assert (roll((100, 60, 127, 0)) > 0).sum() == ROWS * QUARTERS * COLUMNS
+    assert (roll((1, 60, 127, 0), (1, 72, 127, 60)) > 0).sum() == ROWS * COLUMNS
 
 
 @pytest.mark.parametrize(("pitch", "row"), [(0, -1), (127, 0), (21, -1), (108, 0)])
