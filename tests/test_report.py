@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -539,6 +540,25 @@ def test_previews_are_thinned_evenly_and_large_pictures_packed(tmp_path: Path) -
     noise.save(tmp_path / "large.png")
     large = read_files.embed(tmp_path / "large.png", "")
     assert large.uri.startswith("data:image/webp;base64,") and (large.width, large.height) == (1000, 1000)
+
+
+def test_music_is_played_in_the_page(finished: Path, chromium: Browser) -> None:
+    paths.MUSIC.mkdir()
+    for number in range(read_files.MOST_SOUNDS + 1):
+        with wave.open(str(paths.MUSIC / f"{number:02d}.wav"), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(bytes(16_000))
+    assert run("report")[0] == 0
+    page = chromium.new_page()
+    try:
+        page.goto(Path("report.html").absolute().as_uri())
+        players = page.locator("figure.sound audio")
+        assert players.count() == read_files.MOST_SOUNDS
+        page.wait_for_function("document.querySelector('audio').readyState > 0")
+        assert players.first.evaluate("player => player.duration") == pytest.approx(0.5, abs=0.01)
+        assert players.first.evaluate("player => player.play().then(() => !player.paused)")
+    finally:
+        page.close()
 
 
 def test_paths_of_a_machine_are_cut() -> None:

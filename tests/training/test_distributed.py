@@ -59,7 +59,7 @@ def run_torchrun(params: Params) -> None:
         pytest.param("digits-dcgan", run_torchrun, id="digits-dcgan"),
         *(
             pytest.param(recipe, lambda params: train_together(params, hash_of_the_system), id=recipe)
-            for recipe in ("digits-wgan-gp", "digits-uci-cyclegan")
+            for recipe in ("digits-wgan-gp", "digits-uci-cyclegan", "chorales-crnngan")
         ),
     ],
 )

@@ -105,6 +105,26 @@ def test_a_side_may_rest_and_its_columns_are_blank(tmp_path: Path) -> None:
     assert [row.keys() for row in read_csv(tmp_path / "history.csv")] == [row.keys() for row in training.history.rows]
 
 
+class Waiting(Toy):
+    """The generator waits in the first iteration."""
+
+    def updates(self, it: Iteration) -> Updates:
+        yield Update("discriminator", self.discriminator_loss, it.next_batch())
+        yield Update("generator", self.generator_loss, it.next_batch(), lr=float(it.nimg > 0))
+
+
+def test_a_player_that_waits_stands_still_with_its_optimizer_and_its_loss_is_known() -> None:
+    system = Waiting()
+    training = trainer(system, optimizer={"name": "adam"})
+    before, optimizer = weights(system.generator), copy.deepcopy(training.state()["optimizers"]["generator"])
+    training.iterate()
+    assert all(torch.equal(a, b) for a, b in zip(weights(system.generator), before, strict=True))
+    assert training.state()["optimizers"]["generator"]["state"] == optimizer["state"] == {}
+    assert training.history.close_row(0.016)["loss_generator"] > 0
+    training.iterate()
+    assert not any(torch.equal(a, b) for a, b in zip(weights(system.generator), before, strict=True))
+
+
 class Alone(System):
     """A generator without adversary: it is pulled to the mean of the data."""
 
