@@ -16,6 +16,7 @@ from ganpipe.demo.models import Asks, Model
 from ganpipe.sampling.latent_pictures import THRESHOLDS
 
 _FIRST = 16  # pictures of the first draw
+_TRUNCATIONS = {"as drawn": None, **{f"{threshold:g}": threshold for threshold in THRESHOLDS}}
 _ALL = Part("Drawn")
 _HERE = Part("Here", 0, 1, 1)
 _WAY = Part("The whole way", 1, None, STEPS)
@@ -41,15 +42,16 @@ def _draw(asks: Asks, models: Sequence[Model]) -> None:
             seed = seed_control()
             new_draw(seed)
             count = gr.Slider(1, most, min(_FIRST, most), step=1, label="Pictures")
-            thresholds = [("as drawn", 0.0), *((f"{level:g}", level) for level in THRESHOLDS)]
-            truncation = gr.Radio(thresholds, value=0.0, label="Truncation of latents", visible=asks.noise)
+            truncation = gr.Radio(
+                list(_TRUNCATIONS), value=next(iter(_TRUNCATIONS)), label="Truncation of latents", visible=asks.noise
+            )
             controls = choice_controls(asks)
         with right:
             board = Board(models, [_ALL])
 
     def drawn(seed: Any, count: Any, truncation: Any, *values: Any) -> Sequence[Any]:
         wish, number = wish_of(asks, controls, seed, values), require_count(count, most)
-        return board.values(lambda model: draw(model.generator, wish, number, truncation or None))
+        return board.values(lambda model: draw(model.generator, wish, number, _TRUNCATIONS[truncation]))
 
     answer(None, drawn, [seed, count, truncation, *controls.values()], board.components)
 

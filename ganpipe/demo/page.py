@@ -31,10 +31,12 @@ _STYLE = """
 .ganpipe-model h2 {font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere}
 .ganpipe-model p {font-size: 0.9rem; opacity: 0.75}
 .ganpipe-picture {padding-top: 2.25rem !important}
-.ganpipe-sheet img {width: auto; height: auto; min-width: min(100%, 20rem); max-width: 100%; object-fit: contain;
-  image-rendering: pixelated}
+.ganpipe-picture .icon-button-wrapper {top: -2.2rem !important}
+.ganpipe-sheet img {width: auto !important; height: auto !important; min-width: 12rem; max-width: 100%;
+  margin: auto; object-fit: contain !important; image-rendering: pixelated}
 .ganpipe-examples .grid-wrap {height: auto !important; min-height: 0; overflow: hidden}
-.ganpipe-examples .grid-container {grid-template-columns: repeat(4, minmax(0, 1fr)) !important; padding-top: 0}
+.ganpipe-examples .grid-container {grid-template-columns: repeat(4, minmax(0, 1fr)) !important; padding-top: 0;
+  grid-template-rows: none !important; grid-auto-rows: min-content !important}
 .ganpipe-examples .thumbnail-item {aspect-ratio: 1; height: auto; image-rendering: pixelated}
 """
 
@@ -84,6 +86,7 @@ def running(named: Sequence[str], port: int | None = None) -> Iterator[tuple[str
                 mcp_server=False,
                 pwa=False,
                 css=_STYLE,
+                _frontend=False,  # no request to itself, which a busy machine would not answer within three seconds
             )
             yield address, folder
         finally:
