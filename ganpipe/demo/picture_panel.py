@@ -13,7 +13,6 @@ from ganpipe.demo.controls import choice_controls, new_draw, seed_control, wish_
 from ganpipe.demo.drawing import read_picture, translate
 from ganpipe.demo.models import Asks, Model
 from ganpipe.demo.views import before_and_after, both_pictures
-from ganpipe.errors import ConfigError
 from ganpipe.pictures import picture_of, save_png
 from ganpipe.sampling.apply import route_of
 from ganpipe.sampling.one_picture import Route
@@ -49,7 +48,7 @@ def picture_panel(asks: Asks, models: Sequence[Model], folder: Path) -> None:
         wish, named = wish_of(asks, controls, seed, values[len(models) :]), values[: len(models)]
         if path is None:
             return [None] * len(models)
-        ways = {id(model): _named(found, output) for model, found, output in zip(models, routes, named, strict=True)}
+        ways = {id(model): found[output] for model, found, output in zip(models, routes, named, strict=True)}
         channels = {id(model): _channels(model, ways[id(model)]) for model in models}
         pictures = {count: read_picture(Path(path), count) for count in set(channels.values())}
 
@@ -66,12 +65,6 @@ def picture_panel(asks: Asks, models: Sequence[Model], folder: Path) -> None:
 def _routes(model: Model) -> Mapping[str, Route]:
     system = model.generator.system
     return {output: route_of(system, output) for output in system.outputs}
-
-
-def _named(routes: Mapping[str, Route], output: Any) -> Route:
-    if output not in routes:
-        raise ConfigError(f"output = {output}: one of {', '.join(routes)} is needed")
-    return routes[output]
 
 
 def _channels(model: Model, route: Route) -> int:

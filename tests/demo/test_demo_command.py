@@ -113,6 +113,7 @@ def test_the_server_is_on_this_machine_only_and_leaves_nothing(tmp_path: Path) -
     with published(tmp_path, "star") as (folder,):
         command = [sys.executable, "-c", "from ganpipe.cli import app; app()", "demo", folder, "--no-browser"]
         environment = os.environ | {"TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(REPOSITORY)}
+        environment |= {"HTTP_PROXY": "http://127.0.0.1:9", "GRADIO_ANALYTICS_ENABLED": "True"}  # neither is heeded
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         try:
             assert server.stdout
