@@ -62,9 +62,7 @@ def running(named: Sequence[str], port: int | None = None) -> Iterator[tuple[str
     """
     if port is not None:
         require_free(port, "ganpipe demo")
-    with TemporaryDirectory(prefix="ganpipe-demo-") as temporary:
-        folder = Path(temporary).resolve()
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # Gradio has no other way to be told
+    with _temporary_files() as folder:
         models = load_models(named, folder / "runs")
         with gr.Blocks(title="ganpipe demo", analytics_enabled=False) as page:
             gr.HTML("<h1>ganpipe demo</h1>")
@@ -91,4 +89,15 @@ def running(named: Sequence[str], port: int | None = None) -> Iterator[tuple[str
             yield address, folder
         finally:
             page.close(verbose=False)
+
+
+@contextmanager
+def _temporary_files() -> Iterator[Path]:
+    """Give the block a folder for all files of Gradio, which vanishes afterwards."""
+    with TemporaryDirectory(prefix="ganpipe-demo-") as temporary:
+        folder = Path(temporary).resolve()
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # Gradio has no other way to be told
+        try:
+            yield folder
+        finally:
             del os.environ["GRADIO_TEMP_DIR"]
