@@ -45,7 +45,9 @@ def wish_of(asks: Asks, controls: Controls, seed: Any, values: Sequence[Any]) ->
 
     Of a given picture attributes that are not on are off, as `ganpipe apply` has them.
     """
-    found = {name: None if value == _ANY else value for name, value in zip(controls, values, strict=True)}
+    found: dict[str, Any] = {
+        name: None if value == _ANY else value for name, value in zip(controls, values, strict=True)
+    }
     if asks.given is not None:
         found["off"] = [name for name in asks.names("attributes") if name not in found["on"]]
     return Wish(require_seed(seed), **found)
