@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganpipe import paths
-from ganpipe.command import one_line_errors, stage_process
+from ganpipe.command import exit_on_sigterm, one_line_errors, stage_process
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -311,6 +311,26 @@ def ui(
         from ganpipe.tracking.server import serve
 
         serve(port, browser)
+
+
+@app.command()
+def demo(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL|RUN]...", help="Folders of generators, names or ids of MLflow runs."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1; default: a free one.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Try trained generators on a page of this machine: seeds, walks, classes, pictures of your own, side by side.
+
+    Without a model, that of data/model.
+    """
+    with one_line_errors():
+        exit_on_sigterm()
+        from ganpipe.demo.page import serve
+
+        serve(models or [str(paths.MODEL)], port, browser)
 
 
 @app.command()

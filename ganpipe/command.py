@@ -31,7 +31,7 @@ def stage_process() -> Iterator[Params]:
     ends the process as `one_line_errors` says; params at fault end it before anything is written.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported: no spinning on shared cores
-    _exit_on_sigterm()
+    exit_on_sigterm()
     _die_with_dvc()
     with one_line_errors():
         from ganpipe import params
@@ -62,7 +62,7 @@ def _end(line: str, code: int) -> NoReturn:
     raise typer.Exit(code) from None
 
 
-def _exit_on_sigterm() -> None:
+def exit_on_sigterm() -> None:
     """Let SIGTERM raise `SystemExit`, so that `with` and `finally` blocks run."""
 
     def end(signum: int, frame: Any) -> NoReturn:

@@ -59,8 +59,10 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "tracking": "config errors files ganpipe history identity paths",
     "recipes": "config core data.catalogue errors files metrics params",
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
+    "demo": "config core data.pack data.packed errors machine paths pictures progress sampling sampling.apply "
+    "sampling.stage sampling.to_folder tracking training",
     "command": "errors params",
-    "cli": f"{BASE} command data.catalogue data.packed history metrics params preflight pretrained recipes report "
+    "cli": f"{BASE} command data.catalogue data.packed demo history metrics params preflight pretrained recipes report "
     "sampling.apply sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",

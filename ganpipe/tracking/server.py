@@ -38,7 +38,7 @@ def serve(port: int, open_browser: bool) -> None:
         if open_browser:
             webbrowser.open(link)
         return
-    _require_free(port)
+    require_free(port, "ganpipe ui")
     link = deep_link(f"http://{HOST}:{port}", experiment_id())
     print(f"{link}\nStarting the server; Ctrl-C ends it.", flush=True)
     if open_browser:
@@ -70,10 +70,11 @@ def _open_when_listening(port: int, link: str) -> None:
     os._exit(0)
 
 
-def _require_free(port: int) -> None:
+def require_free(port: int, command: str) -> None:
+    """Raise `ConfigError` if a port of this machine is taken; the message tells to give `command` another one."""
     if not _is_free(port):
         free = next((other for other in range(port + 1, 65536) if _is_free(other)), 0)
-        raise ConfigError(f"port {port} is taken; try `ganpipe ui --port {free}`")
+        raise ConfigError(f"port {port} is taken; try `{command} --port {free}`")
 
 
 def _is_free(port: int) -> bool:

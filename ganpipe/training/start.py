@@ -27,8 +27,7 @@ def take_start(start_from: str | None, into: Path, copy_run: Callable[[str, Path
     shutil.rmtree(into, ignore_errors=True)
     sha256 = None
     if start_from is not None:
-        path = resolved(start_from)
-        folder = folder_of(path) if path.exists() else copy_run(start_from, into / "run")
+        folder = find_published(start_from, into / "run", copy_run)
         if folder is None:
             raise ConfigError(
                 f"{PARAMS}: train.start_from = {start_from!r}: there is no such folder, and no MLflow run of this name "
@@ -39,3 +38,12 @@ def take_start(start_from: str | None, into: Path, copy_run: Callable[[str, Path
         write_bytes(into / DESCRIPTION, (folder / DESCRIPTION).read_bytes())
         shutil.rmtree(into / "run", ignore_errors=True)
     write_json(into / START_NOTE.name, {"sha256": sha256})
+
+
+def find_published(named: str, into: Path, copy_run: Callable[[str, Path], Path | None]) -> Path | None:
+    """Return the folder of a published generator, named as in `take_start`; None where there is none of this name.
+
+    That of an MLflow run is copied to the folder `into` by `copy_run`.
+    """
+    path = resolved(named)
+    return folder_of(path) if path.exists() else copy_run(named, into)
