@@ -73,7 +73,7 @@ _CATALOGUE = {"ganpipe/data/catalogue": "facts of the sets, from which the packe
 _PACKED = {
     f"ganpipe/data/packed/{name}.py": "reads rows whose content hash, of names, types, flip rules and bytes, is that "
     "of the manifest"
-    for name in ("columns", "file", "hdf5")
+    for name in ("columns", "file", "hdf5", "texts")
 }
 _ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
 _WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}
@@ -118,6 +118,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/data/packed/preview.py": "draws data/packed/preview.png, see ganpipe/pictures.py",
         "ganpipe/data/packed/splits.py": _ROWS,
         "ganpipe/metrics": _ROWS,
+        "ganpipe/nets/vgg_layouts.py": "layers of trunks; packing builds none",
         **_ORDER,
     },
     "train": {

@@ -218,6 +218,16 @@ class Chorales:
 
 
 @dataclass(frozen=True)
+class DigitTexts:
+    """A gzip file as in `Csv` of digits, with captions composed from what was measured of each.
+
+    "a thick seven, leaning left": the label, the width of the stroke and the slant, each of the latter in thirds.
+    """
+
+    file: str
+
+
+@dataclass(frozen=True)
 class Tiles:
     """Photographs of any size, each cut into tiles that stand side by side, with a small version of each tile.
 
@@ -275,6 +285,7 @@ Layout = (
     | Glyphs
     | TwoDigits
     | Chorales
+    | DigitTexts
 )
 
 

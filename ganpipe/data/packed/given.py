@@ -64,4 +64,4 @@ class GivenRows:
         return values if told.kind != "attributes" else values[:, [told.names.index(name) for name in names]]
 
     def _read(self, field: str, rows: Int64[np.ndarray, " n"]) -> Tensor:
-        return to_network(self._packed.fields[field].kind, torch.from_numpy(self._packed.read_rows(field, rows)))
+        return to_network(self._packed.fields[field].kind, torch.from_numpy(self._packed.values(field, rows)))
