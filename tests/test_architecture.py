@@ -45,7 +45,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "data.packed": "core errors files machine paths pictures progress",
     "data.pack": f"{BASE} data.catalogue data.download data.packed ganpipe machine pictures pretrained",
     "history": "errors files",
-    "sampling": "config core errors files nets pictures progress systems",
+    "sampling": "config core errors files nets pictures pretrained progress systems",
     "sampling.photographs": "data.packed errors files pictures progress sampling",
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed losses machine nets pretrained sampling "
     "systems",

@@ -50,6 +50,8 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "core/reproducible.py",
     "ganpipe/metrics/rows_needed.py": "warns, or refuses; a stage that refused left no result",
     "ganpipe/params.py": "checks params",
+    "ganpipe/nets/minilm.py": "an encoder of texts: the features are packed, and no other stage encodes any",
+    "ganpipe/nets/vgg_layouts.py": "layers of trunks, in the same table as the encoder; who builds a trunk lists it",
     "ganpipe/paths.py": "names of files, which dvc.yaml repeats: the outs would be missing under other names",
     "ganpipe/pictures.py": "lays out pictures. No stage is repeated for how a picture looks: "
     "`dvc repro -f -s STAGE` draws it anew",
@@ -57,6 +59,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "fingerprint; what is built of them is in ganpipe/nets; a stage that only draws builds them for the "
     "picture `gatys` alone",
     "ganpipe/progress.py": "lines on the terminal",
+    "ganpipe/sampling/prompts.py": "encodes texts of a person's own, which no stage draws",
     "ganpipe/sampling/needs.py": "checks sample.pictures",
     "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",
     "ganpipe/systems/__init__.py": "the table of systems, which every new one changes; what it does for a training, "
@@ -118,7 +121,6 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/data/packed/preview.py": "draws data/packed/preview.png, see ganpipe/pictures.py",
         "ganpipe/data/packed/splits.py": _ROWS,
         "ganpipe/metrics": _ROWS,
-        "ganpipe/nets/vgg_layouts.py": "layers of trunks; packing builds none",
         **_ORDER,
     },
     "train": {

@@ -28,6 +28,7 @@ SYSTEMS = {
     "srgan": "SRGAN",
     "esrgan": "ESRGAN",
     "style": "Style",
+    "text_to_image": "TextToImage",
 }
 
 

@@ -352,7 +352,7 @@ class Packed:
             with ThreadPoolExecutor(_SHARDS_AT_ONCE) as pool:
                 list(pool.map(Packed.verify, self.shards))
             return
-        found = Fingerprint(self.fields, self.texts and self.texts.whole)
+        found = Fingerprint(self.fields, None if self.texts is None else self.texts.whole)
         for space in self.spaces:
             for block in self.blocks(space, range(self.count(space))):
                 found.update(space, block)
