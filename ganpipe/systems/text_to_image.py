@@ -130,6 +130,6 @@ def _differ(text: Float[Tensor, "n t d"], other: Float[Tensor, "n t d"]) -> Floa
 
 def _known(data: DataSpec) -> DataSpec:
     """Return what a generator knows of its data: pictures, and texts of its encoder but not which ones there are."""
-    known = {name: data.fields[name] for name in ("image", "caption", "swapped") if name in data.fields}
+    known = {name: field for name, field in data.fields.items() if name in ("image", "caption", "swapped")}
     texts = {name: field.model_copy(update={"names": ()}) for name, field in known.items() if field.kind == "text"}
     return DataSpec(name=data.name, fields={**known, **texts})

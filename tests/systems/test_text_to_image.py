@@ -155,7 +155,7 @@ def test_mismatched_captions_are_those_of_others_in_the_batch() -> None:
 
 @pytest.mark.parametrize("name", ["l1_weight", "l2_weight"])
 def test_without_the_adversarial_term_there_is_no_discriminator(name: str) -> None:
-    system = build(adversarial_weight=0.0, **{"l1_weight": 0.0, name: 1.0})
+    system = build(adversarial_weight=0.0, **{"l1_weight": 0.0, "l2_weight": 0.0, name: 1.0})
     assert system.players == ("generator",) and not hasattr(system, "discriminator")
     steps = [update.player for update in system.updates(Iteration(0, lambda position, count: single(), batch=3))]
     assert steps == ["generator"] and system.realness(single()) is None
@@ -163,7 +163,7 @@ def test_without_the_adversarial_term_there_is_no_discriminator(name: str) -> No
 
 
 def test_without_pixels_there_is_the_adversarial_term_alone() -> None:
-    assert build(l1_weight=0.0).generator_loss(single()).keys() == {"adversarial"}
+    assert build(l1_weight=0.0, l2_weight=0.0).generator_loss(single()).keys() == {"adversarial"}
 
 
 def test_it_is_drawn_from_noise_and_a_caption_and_knows_no_names() -> None:
@@ -181,7 +181,7 @@ def test_it_is_drawn_from_noise_and_a_caption_and_knows_no_names() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"adversarial_weight": 0.0, "l1_weight": 0.0}, "all 0: the generator would learn nothing"),
+        ({"adversarial_weight": 0.0, "l1_weight": 0.0, "l2_weight": 0.0}, "all 0: the generator would learn nothing"),
         ({"adversarial_weight": 0.0, "pixel_decay_kimg": 1.0}, "pixel_decay_kimg lets the only loss end"),
         ({"width": 9}, "width 9 is not shared evenly by 2 heads"),
         ({"features_discriminator": 3}, "features_discriminator 3 is not shared evenly by 2 heads"),

@@ -14,7 +14,7 @@ from ganpipe.systems.configs import SystemConfig
 
 
 class Config(SystemConfig):
-    """The options of `text_to_image`; those of the losses have the weights that were measured, see docs."""
+    """The options of `text_to_image`; no paper has all of them, and the defaults are those of `emoji-text`."""
 
     latent: Width = 64  # length of z
     width: Width = 128  # of the Transformer
@@ -28,8 +28,8 @@ class Config(SystemConfig):
     swapped: bool = True  # real pictures with a caption of which one part is swapped are fakes
     ma_gp_weight: NonNegativeFloat = 0.0  # k of the matching-aware gradient penalty; 2 as published
     ma_gp_power: PositiveFloat = 6.0  # p of it
-    l1_weight: NonNegativeFloat = 2.0  # of the mean absolute difference to the paired picture
-    l2_weight: NonNegativeFloat = 0.0  # of the mean square difference
+    l1_weight: NonNegativeFloat = 1.0  # of the mean absolute difference to the paired picture
+    l2_weight: NonNegativeFloat = 20.0  # of the mean square difference
     pixel_decay_kimg: PositiveFloat | None = None  # both fall linearly to 0 there; null: they stay
 
     @property
