@@ -221,9 +221,16 @@ def sample(
 
 @app.command()
 def apply(
-    model: Annotated[Path, typer.Argument(help="The folder of a generator that is given pictures: data/model.")],
-    files: Annotated[list[Path], typer.Argument(help="Pictures of any size and format, and folders of pictures.")],
+    model: Annotated[
+        Path, typer.Argument(help="The folder of a generator that is given pictures or texts: data/model.")
+    ],
     out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write to: photo.jpg becomes photo.png.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures of any size and format, and folders of pictures.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="A text to draw, in place of pictures; may be repeated.")
+    ] = None,
     to: Annotated[
         str | None, typer.Option(help="The output to write, or the field it looks like; needed if there are several.")
     ] = None,
@@ -239,14 +246,22 @@ def apply(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
     max_pixels: Annotated[int, typer.Option(min=1, max=2**31, help="Leave out larger pictures.")] = 89_478_485,
 ) -> None:
-    """Translate pictures of your own by a trained generator, a PNG file each, at their own size.
+    """Translate pictures of your own by a trained generator, a PNG file each, at their own size; or draw texts.
 
     Attributes start as off, since nobody knows those of your picture. A picture that cannot be used is told in a line;
     the others are made, and the exit code is 1.
     """
     with one_line_errors():
-        from ganpipe.sampling.apply import apply_to_files
+        from ganpipe.errors import ConfigError
+        from ganpipe.sampling.apply import apply_to_files, apply_to_texts
 
+        if text and (files or to or label or on or off):
+            raise ConfigError("--text is drawn alone: name no pictures, and neither --to, --label, --on nor --off")
+        if text:
+            typer.echo(apply_to_texts(model, text, out, options=option or (), seed=seed, force=force))
+            return
+        if not files:
+            raise ConfigError("name pictures or folders of pictures, or texts with --text")
         said = apply_to_files(
             model,
             files,

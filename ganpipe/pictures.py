@@ -7,6 +7,7 @@ labels and attributes have no picture. The same items give the same bytes.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,12 @@ FRAME_SIDE = 720  # pixels at most
 FRAME_MILLISECONDS, LAST_MILLISECONDS = 300, 2000
 LABEL_HEIGHT = 14  # pixels, of the font
 EASY_TO_SEE = 64  # pixels; smaller images are enlarged to at least this side
+NOTE_HEIGHT = 12  # pixels, of Pillow's own font
 CELL_SIDE = 128  # pixels; the largest images of a strip are enlarged to about this side
+
+_LETTER_WIDTH = 6  # pixels, of Pillow's own font
+_NOTE_LINES = 4  # at most
+_NOTES_WIDTH = 96  # pixels, of a cell with several notes
 
 Limits = tuple[float, float]
 """The values that are drawn black and white."""
@@ -133,6 +139,45 @@ def labelled(picture: Image.Image, labels: Sequence[str]) -> Image.Image:
     return whole
 
 
+def page(
+    images: Sequence[UInt8[np.ndarray, "n _ _ _"]], notes: Sequence[Sequence[str]], columns: int | None = None
+) -> Image.Image:
+    """Lay rows out: the pictures of a row side by side, over its notes where there are some.
+
+    Long notes are broken into lines. Cells with several notes, or with long ones, are wider where the pictures are
+    small. `columns` None makes the page about square.
+    """
+    rows = [[grid(one[row : row + 1], 1, pad=1) for one in images] for row in range(len(images[0]))]
+    cells = [joined(row, down=False) for row in rows]
+    columns = columns or math.isqrt(len(cells) - 1) + 1
+    width = cells[0].width
+    if any(len(row) > 1 or len(row[0]) > 2 * width // _LETTER_WIDTH for row in notes):
+        width = max(width, _NOTES_WIDTH)
+    lines = [[line for note in row for line in _broken(note, width)] for row in notes]
+    height = cells[0].height + NOTE_HEIGHT * max(map(len, lines), default=0)
+    whole = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (BACKGROUND,) * 3)
+    draw = ImageDraw.Draw(whole)
+    for number, cell in enumerate(cells):
+        left, top = number % columns * width, number // columns * height
+        whole.paste(cell, (left, top))
+        for line, text in enumerate(lines[number] if lines else ()):
+            place = left + 2, top + cell.height - 1 + line * NOTE_HEIGHT
+            draw.text(place, text, fill="white")
+    return whole
+
+
+def joined(parts: list[Image.Image], down: bool) -> Image.Image:
+    """Lay pictures side by side, or one below the other."""
+    widths, heights = [part.width for part in parts], [part.height for part in parts]
+    size = (max(widths), sum(heights)) if down else (sum(widths), max(heights))
+    whole = Image.new("RGB", size, (BACKGROUND,) * 3)
+    at = 0
+    for part in parts:
+        whole.paste(part, (0, at) if down else (at, 0))
+        at += part.height if down else part.width
+    return whole
+
+
 def picture_of(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     """Return one image in stored form, grey or colour, as Pillow has it."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
@@ -162,6 +207,12 @@ def save_evolution(previews: Sequence[Path], folder: Path, kind: Kind) -> None:
     times = [FRAME_MILLISECONDS] * len(rest) + [LAST_MILLISECONDS]
     with replacing(folder / "evolution.gif") as part:
         first.save(part, format="GIF", save_all=True, append_images=rest, duration=times, loop=0)
+
+
+def _broken(note: str, width: int) -> list[str]:
+    """Break a note into lines of the width of a cell; letters that Pillow's plain font lacks become question marks."""
+    plain = note.replace("’", "'").replace("“", '"').replace("”", '"').encode("latin-1", "replace").decode("latin-1")
+    return textwrap.wrap(plain, max(1, width // _LETTER_WIDTH))[:_NOTE_LINES]
 
 
 def _kind_of(items: Shaped[np.ndarray, "n ..."], expected: Kind | None = None) -> Kind:

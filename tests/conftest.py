@@ -18,7 +18,7 @@ import emoji_files
 import pytest
 import raw_files
 import torch
-from miniatures import small_pictures
+from miniatures import offline, small_pictures
 from once import made_once, shared_folder
 from trained import trained  # noqa: F401  a fixture is found where it is imported
 from xdist.scheduler import LoadScopeScheduling
@@ -112,7 +112,7 @@ def workspace(
         monkeypatch.delenv("DVC_ROOT", raising=False)
         (tmp_path / ".dvc").mkdir(exist_ok=True)
         recipes.use(recipe, paths.PARAMS, force=True)
-        params = small_pictures(load_params(paths.PARAMS))
+        params = offline(small_pictures(load_params(paths.PARAMS)))
         shutil.copytree(packed_folder(params.data), paths.PACKED, dirs_exist_ok=True)
         return params
 

@@ -28,6 +28,7 @@ def changed(params: Params, **sections: dict[str, Any]) -> Params:
 SMALLER = {  # the most that a miniature has of what options of systems say: layer widths, steps, iterations, phases
     "features": 4,  # channels
     "features_discriminator": 4,
+    "width": 8,  # of a Transformer
     "blocks": 2,
     "generator_widths": 16,  # each of them
     "discriminator_widths": 16,
@@ -76,6 +77,11 @@ def small_pictures(params: Params) -> Params:
     translates = any(isinstance(one, Given) for one in systems.configure(params.system).inputs.values())
     side = params.data.size or lookup(params.data.name).size or 0
     return changed(params, data={"size": LARGEST_GIVEN}) if translates and side > LARGEST_GIVEN else params
+
+
+def offline(params: Params) -> Params:
+    """Return params with random features of captions, if there are captions: no encoder is fetched."""
+    return changed(params, data={"encoder": "random-0"}) if "text" in lookup(params.data.name).kinds else params
 
 
 def miniature(params: Params) -> Params:

@@ -44,9 +44,9 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "pretrained": "config data.catalogue data.download errors files nets paths",
     "systems": "config core errors losses nets pretrained systems.configs",
     "data.packed": "core errors files machine paths pictures progress rolls",
-    "data.pack": f"{BASE} data.catalogue data.download data.packed ganpipe machine pictures",
+    "data.pack": f"{BASE} data.catalogue data.download data.packed ganpipe machine pictures pretrained",
     "history": "errors files",
-    "sampling": "config core errors files nets pictures progress rolls systems",
+    "sampling": "config core errors files nets pictures pretrained progress rolls systems",
     "sampling.photographs": "data.packed errors files pictures progress sampling",
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed losses machine nets pretrained sampling "
     "systems",

@@ -51,6 +51,8 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "core/reproducible.py",
     "ganpipe/metrics/rows_needed.py": "warns, or refuses; a stage that refused left no result",
     "ganpipe/params.py": "checks params",
+    "ganpipe/nets/minilm.py": "an encoder of texts: the features are packed, and no other stage encodes any",
+    "ganpipe/nets/vgg_layouts.py": "layers of trunks, in the same table as the encoder; who builds a trunk lists it",
     "ganpipe/paths.py": "names of files, which dvc.yaml repeats: the outs would be missing under other names",
     "ganpipe/pictures.py": "lays out pictures. No stage is repeated for how a picture looks: "
     "`dvc repro -f -s STAGE` draws it anew",
@@ -59,6 +61,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "picture `gatys` alone",
     "ganpipe/rolls.py": "draws music in pictures, see ganpipe/pictures.py",
     "ganpipe/progress.py": "lines on the terminal",
+    "ganpipe/sampling/prompts.py": "encodes texts of a person's own, which no stage draws",
     "ganpipe/sampling/needs.py": "checks sample.pictures",
     "ganpipe/training/start.py": "copies weights to data/start, on which the training depends",
     "ganpipe/systems/__init__.py": "the table of systems, which every new one changes; what it does for a training, "
@@ -75,7 +78,7 @@ _CATALOGUE = {"ganpipe/data/catalogue": "facts of the sets, from which the packe
 _PACKED = {
     f"ganpipe/data/packed/{name}.py": "reads rows whose content hash, of names, types, flip rules and bytes, is that "
     "of the manifest"
-    for name in ("columns", "file", "hdf5")
+    for name in ("columns", "file", "hdf5", "texts")
 }
 _ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
 _WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}

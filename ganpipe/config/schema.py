@@ -45,6 +45,7 @@ class Data(Closed):
     crop: Side | Literal["whole"] | None = None  # centre square cut first, pixels; whole: none; null: as suits the set
     size: Side | None = None  # then the shorter side, keeping the centre square; null: crop, or the set's own
     scale: Annotated[int, Field(ge=1, le=64)] | None = None  # image side / side of the field `low`; null: the set's own
+    encoder: str | None = None  # of captions: minilm, random-SEED, or the folder of a BERT; null: minilm
     channels: Literal[1, 3] | None = None  # grey or colour; null: the set's own
     flip: bool = False  # mirror half of the images, drawn anew each time one is shown to the training
     jitter: Annotated[int, Field(ge=0, le=8192)] = 0  # enlarge images by so many pixels, then cut out a random window

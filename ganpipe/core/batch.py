@@ -16,7 +16,7 @@ Batch = Mapping[str, Tensor]
 
 image: float32 (n, channels, height, width) in [-1, 1]. vector: float32 (n, length). label: int64 (n,).
 attributes: float32 (n, count) of 0 and 1. sequence: float32 (n, steps, columns). tokens: int64 (n, length).
-row: int64 (n,).
+text: float32 (n, tokens, numbers), all 0 where a text has no token. row: int64 (n,).
 """
 
 
@@ -35,11 +35,14 @@ def micro_batches(batch: Batch, at_most: int | None) -> list[Batch]:
 
 
 def to_network(kind: Kind, stored: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
-    """Convert stored values of a kind to network form, see `Batch`. They stay on their device."""
+    """Convert stored values of a kind to network form, see `Batch`. They stay on their device.
+
+    For a text the values are what its encoder says, float16 (n, tokens, numbers), see `Packed.stored`.
+    """
     match kind:
         case "image":
             return to_float(stored)
-        case "vector" | "sequence" | "attributes":
+        case "vector" | "sequence" | "attributes" | "text":
             return stored.float()
         case "label" | "tokens" | "row":
             return stored.long()
@@ -49,7 +52,7 @@ def to_stored(kind: Kind, values: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n 
     """Convert values from network form to stored form, the inverse of `to_network`.
 
     Images become uint8 (n, height, width, channels), vectors and sequences float32, attributes uint8 (1 from 0.5 on),
-    tokens int32, labels and rows int64. Raises `TrainingDiverged` for numbers that are not finite.
+    tokens int32, texts float16, labels and rows int64. Raises `TrainingDiverged` for numbers that are not finite.
     """
     match kind:
         case "image":
@@ -62,6 +65,9 @@ def to_stored(kind: Kind, values: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n 
             return (values >= 0.5).to(torch.uint8)
         case "tokens":
             return values.int()
+        case "text":
+            _require_finite(values)
+            return values.half()
         case "label" | "row":
             return values.long()
 

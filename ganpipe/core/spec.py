@@ -8,11 +8,12 @@ from typing import Literal
 from ganpipe.config import Closed, choose
 from ganpipe.errors import ConfigError
 
-Kind = Literal["image", "vector", "label", "attributes", "sequence", "tokens", "row"]
+Kind = Literal["image", "vector", "label", "attributes", "sequence", "tokens", "text", "row"]
 """The kind of the values of a field, which decides the meaning of `Field.shape`:
 
 image: (channels, height, width). vector: (length,). label: (), the number of a class. attributes: (count,), each on or
-off. sequence: (steps, columns). tokens: (length,), the numbers of words. row: (), the number of a row in another file.
+off. sequence: (steps, columns). tokens: (length,), the numbers of words. text: (tokens, numbers),
+what a frozen encoder says of every token of one of the texts in `names`. row: (), the number of a row in another file.
 """
 
 VALUES: Mapping[str, str] = {
@@ -22,6 +23,7 @@ VALUES: Mapping[str, str] = {
     "attributes": "attributes",
     "sequence": "sequences",
     "tokens": "tokens",
+    "text": "texts",
     "row": "row numbers",
 }
 """The plural of every kind, for messages."""
@@ -34,9 +36,20 @@ STORED_TYPES: Mapping[Kind, str] = {
     "attributes": "uint8",
     "sequence": "float32",
     "tokens": "int32",
+    "text": "int64",
     "row": "int64",
 }
-"""The NumPy type in which values of a kind are stored; pixels 0..255, attributes 0 or 1."""
+"""The NumPy type in which values of a kind are stored; pixels 0..255, attributes 0 or 1.
+
+A text is stored as its number among the names; what the encoder says of each name stands beside, once.
+"""
+
+
+class Encoder(Closed):
+    """A frozen network that turned texts into numbers: what to load for new texts, and the sha256 of what it was."""
+
+    source: str  # minilm, random-SEED or a folder, see `ganpipe.pretrained.encoders`
+    sha256: str
 
 
 class Field(Closed):
@@ -44,20 +57,26 @@ class Field(Closed):
 
     kind: Kind
     shape: tuple[int, ...]  # of one row, see `Kind`
-    names: tuple[str, ...] = ()  # of classes, attributes, columns of a sequence or words, depending on the kind
+    names: tuple[str, ...] = ()  # of classes, attributes, columns of a sequence, words or texts, depending on the kind
     space: str = "items"  # row i of all fields of a space belongs together; every space has an order of its own
+    encoder: Encoder | None = None  # of texts
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
-        """The shape of one row in stored form: (height, width, channels) for an image, `shape` for all other kinds."""
+        """The shape of one row in stored form: (height, width, channels) for an image, () for a text, else `shape`."""
+        if self.kind == "text":
+            return ()
         return (*self.shape[1:], self.shape[0]) if self.kind == "image" else self.shape
 
     def is_part_of(self, other: Field | None) -> bool:
-        """Return whether `other` holds the same values, or attributes among which are all of these."""
+        """Return whether `other` holds the same values, all of these attributes, or texts of the same encoder."""
         if other is None or self.kind != other.kind:
             return False
         if self.kind == "attributes":
             return set(self.names) <= set(other.names)
+        if self.kind == "text":
+            mine, theirs = (one.encoder and one.encoder.sha256 for one in (self, other))
+            return mine == theirs
         return (self.shape, self.names) == (other.shape, other.names)
 
     def __str__(self) -> str:

@@ -111,7 +111,7 @@ def draw_outputs(system: System, packed: Packed, n: int, seed: int) -> dict[str,
 
     An output that has not the size of its field is left out: a growing generator starts with small pictures.
     """
-    given = GivenRows(packed) if given_fields(system) else None
+    given = GivenRows(packed, given_fields(system)) if given_fields(system) else None
     inputs, made = all_items(system, n, seed, given)
     chosen = choices(system, inputs)
     return {

@@ -32,11 +32,13 @@ from ganpipe.metrics.per_class import write_per_class
 from ganpipe.metrics.photographs import photograph_scores
 from ganpipe.metrics.reference import compared
 from ganpipe.metrics.score import Scores, named, rounded
+from ganpipe.metrics.texts import text_scores
 from ganpipe.metrics.translation import translation_scores
 from ganpipe.metrics.trunks import load_trunks
 from ganpipe.sampling.draw import given_fields
 
-PAIRED, TRANSLATION, ATTRIBUTES, PHOTOGRAPHS, MUSIC = "paired", "translation", "attributes", "photographs", "music"
+PAIRED, TRANSLATION, ATTRIBUTES, PHOTOGRAPHS = "paired", "translation", "attributes", "photographs"
+TEXTS, MUSIC = "texts", "music"
 """The keys of metrics.json for scores without an extractor."""
 
 SOUGHT = 500
@@ -109,6 +111,7 @@ def _without_extractor(
         PAIRED: {name: paired_scores(packed, output) for name, output in outputs.items()},
         TRANSLATION: {name: translation_scores(packed, output, cfg, trunks) for name, output in outputs.items()},
         PHOTOGRAPHS: {name: photograph_scores(packed, output, photographs, trunks) for name, output in outputs.items()},
+        TEXTS: {name: text_scores(packed, output, cfg) for name, output in outputs.items()},
         ATTRIBUTES: {name: attribute_scores(packed, output, asked, names, cfg) for name, output in outputs.items()},
         MUSIC: {name: music_scores(packed, output, cfg.seed) for name, output in outputs.items()},
     }

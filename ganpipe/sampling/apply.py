@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ganpipe.config import Runtime
 from ganpipe.core.spec import VALUES
@@ -19,8 +22,11 @@ from ganpipe.pictures import picture_of, save_png
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import chosen_fields, given_fields, sources
 from ganpipe.sampling.one_picture import Pixels, Route, UnfitPictureError, translated
+from ganpipe.sampling.prompts import Prompts
 from ganpipe.sampling.published import Asked, Generator, load_generator
 from ganpipe.sampling.to_folder import attributes_asked, options_asked, require_outside_pipeline
+
+_NAME = 80  # letters of a file's name, of a text
 
 
 def apply_to_files(
@@ -74,6 +80,37 @@ def apply_to_files(
     return done
 
 
+def apply_to_texts(
+    model: Path, texts: Sequence[str], out: Path, *, options: Sequence[str] = (), seed: int = 0, force: bool = False
+) -> str:
+    """Draw a picture of each text by the generator in the folder `model` into `out`; return a line that says so.
+
+    "Red apple, noto style" becomes `red-apple-noto-style.png`. A file depends on the texts, their order and the seed.
+    Before anything is written, raises `ConfigError` for two texts that would get one name, a file that is there already
+    (without `force`), a folder of the pipeline, an unknown option, an empty text and a generator that is not given
+    texts alone or makes no picture; `CheckpointError` for one that cannot be loaded or has another encoder here.
+    """
+    require_outside_pipeline(out)
+    generator = load_generator(model, options_asked(options))
+    output = _output(generator.system, None)
+    targets = [out / f"{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')[:_NAME] or 'text'}.png" for text in texts]
+    for number, target in enumerate(targets):
+        if target in targets[:number]:
+            other = texts[targets.index(target)]
+            raise ConfigError(f"--text {other!r} and {texts[number]!r} would both become {target}; draw them apart")
+    _require_free(targets, (), force)
+    device = prepare_device(Runtime())
+    try:
+        source = Prompts(generator.system, texts)
+        generator.system.to(device)
+        blocks = [made[output] for _, made in generator.blocks(len(texts), seed, given=source)]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    for target, pixels in zip(targets, np.concatenate(blocks), strict=True):
+        _write(pixels, target)
+    return f"{out}: {len(texts)} pictures drawn by {generator!r}, seed {seed}"
+
+
 def route_of(system: System, to: str | None) -> Route:
     """Return the way to the output `to`, named itself or by its field. None: to the only output there is.
 
@@ -86,6 +123,8 @@ def route_of(system: System, to: str | None) -> Route:
     if not given:
         raise ConfigError(f"this generator ({name}) is given no pictures; draw from it with `ganpipe sample`")
     if other := [field for field in given if fields[field].kind != "image"]:
+        if [fields[field].kind for field in given] == ["text"]:
+            raise ConfigError(f'this generator ({name}) is given texts: draw with --text "..." in place of pictures')
         values = VALUES[fields[other[0]].kind]
         raise ConfigError(f"this generator ({name}) is given {values} ({other[0]}); apply gives it pictures only")
     output = _output(system, to)

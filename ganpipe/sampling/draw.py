@@ -40,6 +40,10 @@ class GivenSource(Protocol):
         """Return the label, or the attributes of these names, that those rows have by themselves; None: unknown."""
         return None
 
+    def texts(self, field: str, start: int, count: int) -> Sequence[str] | None:
+        """Return those rows of a field of texts as people read them; None: unknown."""
+        return None
+
 
 def given_fields(system: System) -> tuple[str, ...]:
     """Return the fields of the `Given` inputs, in the order of the inputs."""

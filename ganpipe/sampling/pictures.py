@@ -15,7 +15,7 @@ from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
-from ganpipe.pictures import DRAWN, as_images, grid, labelled, sheet, strip
+from ganpipe.pictures import DRAWN, as_images, grid, labelled, page, sheet, strip
 from ganpipe.rolls import drawable
 from ganpipe.sampling.draw import GivenSource, Items, all_inputs, choices, given_fields, render, sources
 from ganpipe.sampling.latent_pictures import THRESHOLDS, arithmetic, line, per_choice, slerp, truncation, walk
@@ -32,6 +32,7 @@ class Plan:
     columns: int
     labels: Sequence[str] = ()
     first: np.ndarray | None = None  # a row of given pictures above, in stored form; its label is the first
+    notes: Sequence[str] = ()  # what is written under each picture
 
 
 def plans(system: System, cfg: Sample, given: GivenSource | None) -> Iterator[tuple[str, Plan]]:
@@ -53,7 +54,11 @@ def preview(system: System, inputs: Batch, made: Items, given: GivenSource | Non
     if not kinds:
         raise ValueError(f"{type(system).__name__} makes nothing that a picture can show")
     if len(kinds) == 1 and not _shown_given(system):
-        return sheet(shown_items(system, next(iter(kinds)), made))
+        output = next(iter(kinds))
+        shown = shown_items(system, output, made)
+        if notes := _notes(system, given, len(shown)):
+            return page([as_images(shown)], [[note] for note in notes])
+        return sheet(shown)
     return side_by_side(system, inputs, made, given)
 
 
@@ -62,6 +67,7 @@ def side_by_side(
 ) -> Image.Image:
     """Return a picture of the first items: of each output the row it was made from, it, the wanted row if it is known.
 
+    Where the outputs are made from texts alone, these are written under output and wanted row instead.
     `back` holds what came back of the outputs by the name of the given field, and is shown beside; None: nothing.
     """
     count = min(COMPARED, batch_size(inputs))
@@ -78,7 +84,16 @@ def side_by_side(
             columns.append((f"wanted: {system.outputs[output]}", as_images(_drawable(system, output, wanted))))
         if back and source in back:
             columns.append((f"back: {source}", as_images(back[source][:count])))
-    return strip(columns)
+    notes = _notes(system, given, count)
+    return page([images for _, images in columns], [[note] for note in notes]) if notes else strip(columns)
+
+
+def _notes(system: System, given: GivenSource | None, count: int) -> Sequence[str]:
+    """Return the texts that the first items were made from; none where they were made from something else."""
+    fields = given_fields(system)
+    if given is None or [system.data.fields[field].kind for field in fields] != ["text"]:
+        return ()
+    return given.texts(fields[0], 0, count) or ()
 
 
 def _shown_rows(system: System, inputs: Batch, count: int) -> dict[str, tuple[str, np.ndarray]]:
@@ -128,13 +143,16 @@ def _drawn(system: System, fields: Mapping[str, str]) -> Mapping[str, Kind]:
 def _sheet(items: np.ndarray, plan: Plan) -> Image.Image:
     if plan.first is not None:
         items = np.concatenate([plan.first, items])
+    if plan.notes:
+        return page([as_images(items, kind)], [[note] for note in plan.notes], plan.columns)
     if plan.labels:
         return labelled(grid(as_images(items), plan.columns), plan.labels)
     return sheet(items, plan.columns)
 
 
 def _grid(system: System, cfg: Sample, given: GivenSource | None) -> Plan:
-    return Plan(all_inputs(system, cfg.grid**2, cfg.seed, given), cfg.grid)
+    count = cfg.grid**2
+    return Plan(all_inputs(system, count, cfg.seed, given), cfg.grid, notes=_notes(system, given, count))
 
 
 def _classes(system: System, cfg: Sample, given: GivenSource | None) -> Plan:

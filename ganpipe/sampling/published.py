@@ -22,6 +22,7 @@ from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError, ConfigError
 from ganpipe.files import write_bytes, write_json
 from ganpipe.sampling.draw import GivenSource, Items, draw_inputs, given_fields, render_block
+from ganpipe.sampling.prompts import Prompts
 from ganpipe.sampling.publication import DESCRIPTION, FORMAT, WEIGHTS, folder_of, read_description, read_weights
 
 Asked = Sequence[tuple[str, Any, float]]
@@ -75,6 +76,7 @@ class Generator:
         seed: int = 0,
         label: SupportsIndex | str | None = None,
         attributes: Mapping[str, bool] | None = None,
+        prompts: Sequence[str] | None = None,
         **given: np.ndarray,
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Return `n` items: uint8 images (n, height, width, channels), float32 vectors (n, length) or sequences.
@@ -82,11 +84,14 @@ class Generator:
         The same seed gives the same items in the same order, and more of them if `n` is larger. `label` is the class to
         draw, by name or number; `attributes` turns attributes on or off by name. The remaining choices are drawn
         evenly. The rows of `Given` inputs are passed under the name of their field, in stored form:
-        `sample(source=images)` with uint8 images. One item is made of each row; if `n` is larger, the rows repeat.
+        `sample(source=images)` with uint8 images; texts as `prompts`, which the encoder of the training encodes. One
+        item is made of each row or prompt; if `n` is larger, they repeat.
         A generator with several outputs returns them by name. Raises `ValueError` for less than one item, an unknown
         class, attribute or field, rows of another shape, and arguments that the generator does not take.
         """
-        source = _ArraySource(self.system, given)
+        source = _ArraySource(self.system, given) if prompts is None else Prompts(self.system, prompts)
+        if prompts is not None and given:
+            raise ValueError(f"{next(iter(given))}: is no row that is given beside prompts")
         count = source.most if n is None else n
         if count < 1:
             raise ValueError(f"n = {n}: draw at least one sample")
@@ -155,6 +160,8 @@ class _ArraySource(GivenSource):
 
     def __init__(self, system: System, arrays: Mapping[str, np.ndarray]) -> None:
         fields = given_fields(system)
+        if texts := [name for name in fields if system.data.fields[name].kind == "text"]:
+            raise ValueError(f"{texts[0]}: this generator ({type(system).__name__}) is given texts: pass prompts=[...]")
         wrong, missing = sorted(arrays.keys() - set(fields)), [name for name in fields if name not in arrays]
         if wrong or missing:
             takes = f"takes {', '.join(fields)}" if fields else "takes no rows"

@@ -26,7 +26,7 @@ from ganpipe.progress import progress, say
 from ganpipe.rolls import drawable
 from ganpipe.sampling.cycles import PREFIX, goes_back, sent_back
 from ganpipe.sampling.direct import beside_direct
-from ganpipe.sampling.draw import Items, all_items, choices, given_spaces, items, most_items
+from ganpipe.sampling.draw import Items, all_items, choices, given_fields, given_spaces, items, most_items
 from ganpipe.sampling.music import draw_music
 from ganpipe.sampling.photographs import draw_photographs
 from ganpipe.sampling.pictures import COMPARED, draw_plan, plans, side_by_side
@@ -48,7 +48,7 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     generator.system.to(prepare_device(params.runtime))
     data = Packed.open(packed / paths.PACKED_FILE.name)
     require_same_fields(generator, data)
-    given = GivenRows(data)
+    given = GivenRows(data, given_fields(generator.system))
     _write_samples(generator.system, given, params, into / paths.SAMPLES_FILE.name)
     _draw_pictures(generator.system, given, params, into)
     asked = "photographs" in params.sample.pictures

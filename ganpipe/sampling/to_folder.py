@@ -46,9 +46,10 @@ def sample_to_folder(
     Images become `000000.png`, `000001.png` and so on, vectors and sequences `000000.csv`, a line per step, and music
     also `000000.mid`, where the package that writes it is installed. The first
     output has these names, each further one `000000_<output>.png`. Beside them stand the pictures that they were made
-    from, `000000_given_<field>.png`, and where it is known what they should be, `000000_wanted_<field>.png`. A file
-    depends on the seed and on what is asked for alone, not on `n`. Rows that a generator is given are the held-out ones
-    of `data/packed`, in a mixed order; without noise or a choice one item is made of each. The folder gets its name
+    from, `000000_given_<field>.png`, texts in `.txt`, and where it is known what they should be,
+    `000000_wanted_<field>.png`. A file depends on the seed and on what is asked for alone, not on `n`. Rows that a
+    generator is given are those of `GivenRows`; without noise or a choice one item is made of each. The folder gets its
+    name
     when it is complete. Raises `ConfigError` for a folder that is not empty or belongs to the pipeline, a class or an
     attribute that is unknown or not taken, `CheckpointError` for a generator that cannot be loaded, and `DataError` for
     data it was not trained on.
@@ -68,6 +69,7 @@ def sample_to_folder(
             size = batch_size(inputs)
             for place, (output, field) in enumerate(generator.system.outputs.items()):
                 _write(made[output], generator.data.fields[field], folder, done, f"_{output}" if place else "")
+            _write_texts(generator.system, given, folder, done, size)
             for suffix, field, items in _beside(generator.system, inputs, given, done, size):
                 _write(items, generator.data.fields[field], folder, done, suffix)
             done += size
@@ -122,6 +124,14 @@ def _beside(
             yield f"_wanted_{field}", field, to_stored(system.data.fields[field].kind, wanted).numpy()
 
 
+def _write_texts(system: System, given: GivenRows | None, folder: Path, start: int, count: int) -> None:
+    """Write the given texts of each item: `000000_given_<field>.txt`."""
+    for field in given_fields(system):
+        if given is not None and system.data.fields[field].kind == "text":
+            for number, text in enumerate(given.texts(field, start, count), start):
+                (folder / f"{number:06d}_given_{field}.txt").write_text(f"{text}\n", encoding="utf-8")
+
+
 def _require_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: is there already and not an empty folder; name another one")
@@ -133,7 +143,7 @@ def _given_rows(generator: Generator) -> GivenRows | None:
         return None
     packed = Packed.open(paths.PACKED_FILE)
     require_same_fields(generator, packed)
-    return GivenRows(packed)
+    return GivenRows(packed, given_fields(generator.system))
 
 
 @contextmanager

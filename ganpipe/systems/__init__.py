@@ -29,6 +29,7 @@ SYSTEMS = {
     "esrgan": "ESRGAN",
     "style": "Style",
     "c_rnn_gan": "CRNNGAN",
+    "text_to_image": "TextToImage",
 }
 
 

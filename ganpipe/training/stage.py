@@ -30,7 +30,7 @@ from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import all_items, given_spaces, makes_different_items, most_items
+from ganpipe.sampling.draw import all_items, given_fields, given_spaces, makes_different_items, most_items
 from ganpipe.sampling.pictures import preview
 from ganpipe.sampling.published import begin_with, publish_generator
 from ganpipe.training import distributed
@@ -143,7 +143,7 @@ def prepare(params: config.Params, packed: Packed, device: torch.device, start: 
         jitter=params.data.jitter,
         ram_limit=params.runtime.ram_limit,
     )
-    return Prepared(system, packed, sampler, GivenRows(packed), started_from)
+    return Prepared(system, packed, sampler, GivenRows(packed, given_fields(system)), started_from)
 
 
 def _require_fitting_batch(batch: int, train: config.Train, smallest: int) -> None:

@@ -26,7 +26,7 @@ def test_every_entry_is_complete(dataset: Dataset) -> None:
     assert all((dataset.title, dataset.source, dataset.licence, dataset.terms, dataset.citation, dataset.transform))
     assert len(dataset.terms) <= 15 and dataset.fields and dataset.labelled == ("label" in dataset.kinds)
     for field in dataset.fields.values():
-        due = {"image": 3, "vector": 1, "label": 0, "attributes": 1, "sequence": 2, "tokens": 1}[field.kind]
+        due = {"image": 3, "vector": 1, "label": 0, "attributes": 1, "sequence": 2, "tokens": 1, "text": 0}[field.kind]
         assert len(set(field.names)) == len(field.names) and (field.shape is None or len(field.shape) == due)
     assert {name for name in dataset.fields if dataset.fields[name].kind == "image"} == set(dataset.images)
     assert not dataset.splits or sum(length for _, length in dataset.splits) == dataset.count

@@ -226,6 +226,16 @@ class MusicFolder:
 
 
 @dataclass(frozen=True)
+class DigitTexts:
+    """A gzip file as in `Csv` of digits, with captions composed from what was measured of each.
+
+    "a thick seven, leaning left": the label, the width of the stroke and the slant, each of the latter in thirds.
+    """
+
+    file: str
+
+
+@dataclass(frozen=True)
 class Tiles:
     """Photographs of any size, each cut into tiles that stand side by side, with a small version of each tile.
 
@@ -284,6 +294,7 @@ Layout = (
     | Glyphs
     | TwoDigits
     | Chorales
+    | DigitTexts
 )
 
 

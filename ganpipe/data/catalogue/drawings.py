@@ -29,6 +29,17 @@ class EmojiCaptions:
 
 
 @dataclass(frozen=True)
+class EmojiTexts:
+    """The drawings of `EmojiCaptions`, with texts that name emoji and vendor, and texts with one part swapped.
+
+    `table` is emojibase's data.json.
+    """
+
+    table: str
+    sets: tuple[IconSet, ...]
+
+
+@dataclass(frozen=True)
 class EmojiTones:
     """Drawings of people by several vendors in all six skin tones, and a table of what is which tone of whom.
 
@@ -71,4 +82,4 @@ class OpenMojiPairs:
     archive: str
 
 
-Drawings = EmojiCaptions | EmojiTones | EmojiStyles | EmojiPairs | OpenMojiPairs
+Drawings = EmojiCaptions | EmojiTexts | EmojiTones | EmojiStyles | EmojiPairs | OpenMojiPairs

@@ -7,6 +7,7 @@ from ganpipe.data.catalogue.drawings import (
     EmojiCaptions,
     EmojiPairs,
     EmojiStyles,
+    EmojiTexts,
     EmojiTones,
     IconSet,
     OpenMojiPairs,
@@ -15,7 +16,7 @@ from ganpipe.data.catalogue.origins import NpmPackage
 
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 """The skin tones of Unicode, whose numbers in emojibase are 1 to 5. Yellow, without any, is none of them."""
-NO_TONE = "no tone"
+NO_TONE, TWO_TONES = "no tone", "two tones"
 
 GROUPS = (
     "smileys-emotion", "people-body", "component", "animals-nature", "food-drink", "travel-places", "activities",
@@ -148,6 +149,31 @@ EMOJI = Dataset(
     counterparts=("caption",),
 )
 
+EMOJI_CAPTIONS = Dataset(
+    name="emoji-captions",
+    title="3,139 emoji by four vendors, with captions for text to image",
+    fields={
+        "image": RawField("image", None),
+        "caption": RawField("text"),
+        "swapped": RawField("text"),
+        "label": RawField("label", names=_VENDOR_NAMES),
+        "subject": RawField("label", names=tuple(group for group in GROUPS if group != "component")),
+        "tone": RawField("label", names=(NO_TONE, *TONES, TWO_TONES)),
+    },
+    count=12_556,
+    source="npm packages of Iconify, and emojibase-data for the names; test is a tenth of the names with all their "
+    "skin tones, valid a tenth of the skin tones of the other names; `swapped` is the caption of another emoji of the "
+    "same split with another vendor or skin tone",
+    licence=_ALL_BY,
+    citation=_CITE_ALL,
+    transform=_DRAWN,
+    files=_OF_ALL_VENDORS,
+    layout=EmojiTexts(_NAMES, _VENDORS),
+    splits=(("train", 10_800), ("valid", 560), ("test", 1196)),
+    terms="by vendor",
+    size=_SIZE,
+)
+
 EMOJI_LINES = Dataset(
     name="emoji-lines",
     title="1,594 pairs of Fluent emoji: in one colour, in flat colours",
@@ -236,4 +262,4 @@ EMOJI_TONES = Dataset(
     counterparts=("vendor", "person"),
 )
 
-EMOJI_SETS = (EMOJI, EMOJI_LINES, OPENMOJI_LINES, EMOJI_SHADING, EMOJI_STYLES, EMOJI_TONES)
+EMOJI_SETS = (EMOJI, EMOJI_CAPTIONS, EMOJI_LINES, OPENMOJI_LINES, EMOJI_SHADING, EMOJI_STYLES, EMOJI_TONES)

@@ -76,6 +76,8 @@ def _field(field: RawField, dataset: Dataset) -> str:
             return f"yes or no: {', '.join(field.names)}"
         case "sequence":
             return f"sequences of {(field.shape or (0,))[0]} steps: {', '.join(field.names)}" + space
+        case "text":
+            return "texts, encoded once by data.encoder: features of their tokens" + space
         case "tokens":
             return f"texts of at most {(field.shape or (0,))[0]} words and marks, as numbers; 0 is none" + space
     return f"{VALUES[field.kind]} of {' x '.join(map(str, field.shape or ()))} numbers" + space

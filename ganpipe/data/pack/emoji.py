@@ -22,11 +22,12 @@ from ganpipe.data.catalogue.drawings import (
     EmojiCaptions,
     EmojiPairs,
     EmojiStyles,
+    EmojiTexts,
     EmojiTones,
     IconSet,
     OpenMojiPairs,
 )
-from ganpipe.data.catalogue.emoji import GENDERS, GROUPS, HAIR, NO_TONE, TONES
+from ganpipe.data.catalogue.emoji import GENDERS, GROUPS, HAIR, NO_TONE, TONES, TWO_TONES
 from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.items import TEST, TRAIN, VALID, Item
 from ganpipe.errors import DataError
@@ -154,6 +155,37 @@ def captioned_emoji(dataset: Dataset, raw: Path) -> Iterator[Item]:
         columns = {"caption": words_of(emoji.name), "attributes": _attributes(emoji, dataset.names("attributes"))}
         for vendor in vendors:
             yield vendor.item(emoji, split=splits[emoji.name], columns=columns | {"label": vendor.name})
+
+
+def emoji_with_texts(dataset: Dataset, raw: Path) -> Iterator[Item]:
+    """Yield the drawings of `captioned_emoji` with a caption, "red apple, noto style", and one with a part swapped.
+
+    Swapped is the vendor or, where there is one in the same split, the skin tone; which, the sha256 of the caption
+    says.
+    """
+    layout = dataset.layout
+    assert isinstance(layout, EmojiTexts)
+    vendors = [Vendor(files, raw) for files in layout.sets]
+    common = _common(read_emoji(raw / layout.table), vendors)
+    splits = _captioned_splits(common)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for emoji in common:
+        alike.setdefault((emoji.base, splits[emoji.name]), []).append(emoji.name)
+    for emoji in common:
+        toned = [name for name in alike[emoji.base, splits[emoji.name]] if name != emoji.name]
+        tone = TWO_TONES if "," in emoji.tone else emoji.tone
+        for vendor in vendors:
+            caption = _in_style(emoji.name, vendor)
+            others = [_in_style(emoji.name, other) for other in vendors if other is not vendor]
+            number = int.from_bytes(hashlib.sha256(caption.encode()).digest()[:8], "big")
+            found = [_in_style(name, vendor) for name in toned] if toned and number % 2 else others
+            columns = {"caption": caption, "swapped": found[number // 2 % len(found)], "label": vendor.name}
+            columns |= {"subject": emoji.group, "tone": tone}
+            yield vendor.item(emoji, split=splits[emoji.name], columns=columns)
+
+
+def _in_style(name: str, vendor: Vendor) -> str:
+    return f"{name}, {vendor.name.lower()} style"
 
 
 def _captioned_splits(common: Sequence[Emoji]) -> dict[str, str]:

@@ -22,10 +22,24 @@ from ganpipe.data.catalogue.dataset import (
     UnpairedFolders,
     UserFolders,
 )
-from ganpipe.data.catalogue.drawings import EmojiCaptions, EmojiPairs, EmojiStyles, EmojiTones, OpenMojiPairs
+from ganpipe.data.catalogue.drawings import (
+    EmojiCaptions,
+    EmojiPairs,
+    EmojiStyles,
+    EmojiTexts,
+    EmojiTones,
+    OpenMojiPairs,
+)
 from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.class_folders import class_folders
-from ganpipe.data.pack.emoji import captioned_emoji, emoji_in_styles, emoji_in_tones, emoji_pairs, openmoji_pairs
+from ganpipe.data.pack.emoji import (
+    captioned_emoji,
+    emoji_in_styles,
+    emoji_in_tones,
+    emoji_pairs,
+    emoji_with_texts,
+    openmoji_pairs,
+)
 from ganpipe.data.pack.items import SPLITS, Item, is_image
 from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.pack.pairs import side_by_side, two_folders
@@ -211,6 +225,7 @@ _READERS: dict[type, Callable[[Dataset, Path], Iterator[Item]]] = {
     MatLabels: _mat_labels,
     TwoDigits: digits_of_both,
     EmojiCaptions: captioned_emoji,
+    EmojiTexts: emoji_with_texts,
     EmojiTones: emoji_in_tones,
     EmojiStyles: emoji_in_styles,
     EmojiPairs: emoji_pairs,

@@ -1,4 +1,4 @@
-"""Numbers the values of small fields: classes, and the words of texts, by their place among the names of the field."""
+"""Numbers the values of small fields, classes, texts and words of texts, by their place among the names of a field."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ganpipe.errors import DataError
 
 
 def names_in(kind: Kind, values: Sequence[Value]) -> tuple[str, ...]:
-    """Return the classes, or after the padding the words, that occur in the rows of a field, in sorted order."""
-    if kind == "label":
+    """Return the classes, the texts, or after the padding the words, that occur in the rows of a field, sorted."""
+    if kind in ("label", "text"):
         return tuple(sorted({value for value in values if isinstance(value, str)}))
     if kind == "tokens":
         return (PADDING, *sorted({word for words in values if isinstance(words, tuple) for word in words}))
@@ -27,7 +27,7 @@ def numbered(field: str, raw: RawField, names: Sequence[str], values: Sequence[V
     """Return the rows of a field in stored form. Raises `DataError` for a text longer than the field."""
     numbers = {name: number for number, name in enumerate(names)}
     rows: list[object]
-    if raw.kind == "label":
+    if raw.kind in ("label", "text"):
         rows = [numbers[str(value)] for value in values]
     elif raw.kind == "tokens":
         (length,) = raw.shape or (0,)

@@ -43,6 +43,7 @@ from ganpipe.data.pack.tables import is_table, read_table
 from ganpipe.data.pack.tiles import cutters, photographs
 from ganpipe.data.pack.whole import Splits, Table
 from ganpipe.data.packed.columns import Block, length, piece_rows
+from ganpipe.data.packed.texts import Features
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.paths import PARAMS
 from ganpipe.progress import progress
@@ -75,6 +76,7 @@ class ReadySet:
     spaces: Mapping[str, OrderedRows]
     transform: str
     hints: tuple[str, ...] = ()
+    texts: Features | None = None  # what the encoder says of the names of fields of kind text, see `pack.texts`
 
 
 @contextmanager
@@ -268,6 +270,10 @@ class _Images:
         """The rows that can be used."""
         return [row for row in range(len(self.names)) if row not in self.left_out]
 
+    def kept_of(self, field: str) -> list[Value]:
+        """Return the values of a small field in the rows that can be used."""
+        return [value for row in self.kept if (value := self.columns[field][row]) is not None]
+
     def add(self, item: Item, problem: str | None) -> None:
         start = len(self.names)
         self.names += [item.name] * item.rows
@@ -374,12 +380,13 @@ def _small_columns(
 ) -> tuple[dict[str, tuple[str, ...]], Block]:
     """Return the names and the numbers of the small fields; a set in which no image has a class has no `label`."""
     names, columns = {}, {}
+    texts = [value for name in images.columns if dataset.fields[name].kind == "text" for value in images.kept_of(name)]
     for name, found in images.columns.items():
         values = [value for row in order if (value := found[row]) is not None]
         if values:
             assert len(values) == len(order)  # `keep_classed` has left out the others
             raw = dataset.fields[name]
-            names[name] = raw.names or names_in(raw.kind, values)
+            names[name] = raw.names or names_in(raw.kind, texts if raw.kind == "text" else values)
             columns[name] = numbered(name, raw, names[name], values)
     return names, columns
 

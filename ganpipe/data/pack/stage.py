@@ -18,6 +18,7 @@ from ganpipe.data.pack.archives import ADVICE
 from ganpipe.data.pack.items import TRAIN
 from ganpipe.data.pack.left_out import QUARANTINE, Quarantine
 from ganpipe.data.pack.rows import ReadySet, ready_set
+from ganpipe.data.pack.texts import encoded
 from ganpipe.data.packed.columns import Block, Fingerprint, canonical_json, ends, length
 from ganpipe.data.packed.file import HINTS, About, Packed, SpaceRows, clipped, write_packed
 from ganpipe.data.packed.preview import draw_preview
@@ -53,6 +54,7 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     with ready_set(dataset, data, raw, into, workers, bad) as ready:
         if not len(bad):
             _require_published_rows(dataset, ready, provenance, raw)
+        ready = encoded(dataset, ready, data.encoder)
         written = _write(dataset, data, ready, json.dumps(provenance, sort_keys=True, ensure_ascii=False), into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
     bad.tell(into / QUARANTINE)
@@ -94,7 +96,7 @@ def write_shards(paths: Sequence[Path], about: About, ready: ReadySet, compressi
 
     The content hash is that of all rows together: the same for any number of files.
     """
-    whole = Fingerprint(dict(sorted(ready.fields.items())))
+    whole = Fingerprint(dict(sorted(ready.fields.items())), ready.texts)
     splits = {space: {name: range(*ends) for name, ends in rows.splits.items()} for space, rows in ready.spaces.items()}
     with progress(f"Writing {about.name}", sum(rows.count for rows in ready.spaces.values()), "rows") as bar:
         for number, path in enumerate(paths):
@@ -104,7 +106,7 @@ def write_shards(paths: Sequence[Path], about: About, ready: ReadySet, compressi
                 local = {name: clipped(part, start, stop) for name, part in splits[space].items()}
                 blocks = _counted(rows.blocks(start, stop), space, bar, whole if len(paths) > 1 else None)
                 spaces[space] = SpaceRows(stop - start, blocks, {name: ends(part) for name, part in local.items()})
-            write_packed(path, about, ready.fields, spaces, compression)
+            write_packed(path, about, ready.fields, spaces, compression, ready.texts)
     opened = [Packed.open(path) for path in paths]
     return opened[0] if len(opened) == 1 else Packed.join(paths[0], opened, splits, whole.sha256(splits))
 
@@ -157,7 +159,10 @@ def _manifest(packed: Packed, names: Sequence[str], bad: Quarantine) -> dict[str
     return {
         "name": packed.name,
         "content_sha256": packed.content_sha256,
-        "fields": {name: field.model_dump() for name, field in packed.fields.items()},
+        "fields": {
+            name: field.model_dump(exclude={"names"} if field.kind == "text" else None)  # there are thousands
+            for name, field in packed.fields.items()
+        },
         "spaces": {
             space: {
                 "count": packed.count(space),

@@ -17,6 +17,7 @@ from ganpipe.data.catalogue.dataset import (
     Crops,
     Csv,
     Dataset,
+    DigitTexts,
     Edges,
     Idx,
     IdxPart,
@@ -24,6 +25,7 @@ from ganpipe.data.catalogue.dataset import (
     Vectors,
 )
 from ganpipe.data.pack.archives import ADVICE, members
+from ganpipe.data.pack.digit_texts import with_captions
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.music import read_chorales
 from ganpipe.data.pack.tiles import cut_squares
@@ -48,6 +50,12 @@ def read_table(dataset: Dataset, raw: Path) -> Table:
 def is_table(dataset: Dataset) -> bool:
     """Return whether `read_table` reads the layout of this set."""
     return type(dataset.layout) in _READERS
+
+
+def _digit_texts(dataset: Dataset, raw: Path) -> Table:
+    assert isinstance(dataset.layout, DigitTexts)
+    path = raw / dataset.layout.file
+    return with_captions(parse_digits(expanded(path), dataset, path))
 
 
 def _csv(dataset: Dataset, raw: Path) -> Table:
@@ -270,6 +278,7 @@ _READERS: dict[type, Callable[[Dataset, Path], Table]] = {
     Chorales: read_chorales,
     Crops: _crops,
     Csv: _csv,
+    DigitTexts: _digit_texts,
     Vectors: _vectors,
     Synthetic: _synthetic,
     Idx: _idx,

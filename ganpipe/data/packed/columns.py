@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from jaxtyping import Int64
 
-from ganpipe.core.spec import STORED_TYPES, Field, Kind
+from ganpipe.core.spec import STORED_TYPES, Encoder, Field, Kind
 from ganpipe.data.packed.hdf5 import plain_values
 from ganpipe.data.packed.order import block_rows
 from ganpipe.errors import DataError
@@ -53,8 +53,10 @@ class Fingerprint:
     Who packed it, with which packages and into how many files makes no difference.
     """
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
+    def __init__(self, fields: Mapping[str, Field], texts: np.ndarray | None = None) -> None:
+        """`texts` are the features of all texts in stored form, see `packed.texts`."""
         self._fields = fields
+        self._texts = None if texts is None else hashlib.sha256(np.ascontiguousarray(texts, "<f2").data).hexdigest()
         self._hashes = {name: hashlib.sha256() for name in fields}
         self._counts: Counter[str] = Counter()
 
@@ -78,7 +80,8 @@ class Fingerprint:
 
     def _described(self, name: str) -> dict[str, Any]:
         field = self._fields[name]
-        return {
+        encoded = {"encoder": field.encoder and field.encoder.sha256, "features": self._texts}
+        return (encoded if field.kind == "text" else {}) | {
             "kind": field.kind,
             "shape": field.shape,
             "names": field.names,
@@ -114,15 +117,21 @@ class NewColumn:
         fits = rows.dtype == STORED_TYPES[self._field.kind] and rows.shape[1:] == self._row
         if not fits or start + len(rows) > len(self.dataset):
             raise ValueError(f"field {self._name}: {rows.dtype} of {rows.shape} does not fit {self.dataset} at {start}")
+        if self._field.kind in ("label", "text"):
+            self._require_names(rows)
         if self._field.kind == "label":
             self._count(rows)
         self.dataset[start : start + len(rows)] = np.ascontiguousarray(rows, dtype=self.dataset.dtype)
 
+    def _require_names(self, numbers: Int64[np.ndarray, " n"]) -> None:
+        known = len(self._field.names)
+        wrong = numbers[(numbers < 0) | (numbers >= known)]
+        if len(wrong):
+            names = "classes" if self._field.kind == "label" else "texts"
+            raise DataError(f"field {self._name}: {self._field.kind} {wrong[0]} stands for none of its {known} {names}")
+
     def _count(self, labels: Int64[np.ndarray, " n"]) -> None:
         known = len(self.class_counts)
-        wrong = labels[(labels < 0) | (labels >= known)]
-        if len(wrong):
-            raise DataError(f"field {self._name}: label {wrong[0]} stands for none of its {known} classes")
         self.class_counts = (np.bincount(labels, minlength=known) + self.class_counts).tolist()
 
 
@@ -236,6 +245,25 @@ def _sliced(column: Column, start: int, stop: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """The texts of a file by number, their features, and the encoder that these are of; see `packed.texts`."""
+
+    names: tuple[str, ...]
+    features: StoredColumn
+    encoder: Encoder
+
+    @property
+    def whole(self) -> np.ndarray:
+        """A copy of all features, float16 (texts, tokens, numbers)."""
+        return self.features.slice(0, len(self.features))
+
+    def field(self, space: str) -> Field:
+        """Return a field whose rows are numbers of these texts."""
+        shape = self.features.shape[1:]
+        return Field(kind="text", shape=shape, names=self.names, space=space, encoder=self.encoder)
+
+
+@dataclass(frozen=True)
 class StoredField:
     """A field of a packed set with its rows."""
 
@@ -245,12 +273,17 @@ class StoredField:
     class_counts: list[int]
 
     @classmethod
-    def of(cls, dataset: h5py.Dataset, space: str, path: Path, advice: str) -> StoredField:
-        """Read the description of an open dataset. Raises `ValueError` where it contradicts itself."""
+    def of(cls, dataset: h5py.Dataset, space: str, path: Path, advice: str, texts: Texts | None = None) -> StoredField:
+        """Read the description of an open dataset and its texts. Raises `ValueError` where it contradicts itself."""
         told = plain_values(dataset.attrs)
         row = dataset.shape[1:]
         shape = (row[2], row[0], row[1]) if told["kind"] == "image" else row
-        one = Field(kind=told["kind"], shape=shape, names=tuple(json.loads(told["names"])), space=space)
+        names = () if told["kind"] == "text" else tuple(json.loads(told["names"]))
+        one = Field(kind=told["kind"], shape=shape, names=names, space=space)
+        if one.kind == "text":
+            if texts is None:
+                raise ValueError(f"field {dataset.name} holds numbers of texts, but there are no texts")
+            one = texts.field(space)
         if (dataset.dtype, row) != (stored_type(one.kind), one.stored_shape):
             raise ValueError(f"field {dataset.name} of kind {one.kind} holds {dataset.dtype} of shape {dataset.shape}")
         return cls(one, StoredColumn.of(dataset, path, advice), told["flip"], json.loads(told["class_counts"]))

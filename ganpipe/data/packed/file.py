@@ -3,8 +3,8 @@
 Every space is a group. It holds one dataset per field, all of equal length: fields of one space belong together row by
 row, those of different spaces do not. The kind of a field decides its type and shape, rows first: image uint8
 (n, h, w, c), vector float32 (n, d), label int64 (n,), attributes uint8 (n, k) of 0 and 1, sequence float32 (n, t, f),
-tokens int32 (n, length), row int64 (n,). Kind, names and flip rule are attributes of the dataset; count and splits
-(ranges of rows) are attributes of the group; provenance and content hash are attributes of the file.
+tokens int32 (n, length), text int64 (n,), row int64 (n,). Kind, names and flip rule are attributes of the dataset;
+count and splits (ranges of rows) are attributes of the group; provenance and content hash are attributes of the file.
 
 Datasets are contiguous and uncompressed, so that a row lies at a known offset, unless compression was asked for.
 A set may be spread over shards: complete packed files, each with consecutive rows of every space. The file
@@ -33,6 +33,7 @@ from ganpipe.data.packed.columns import (
     Fingerprint,
     NewColumn,
     StoredField,
+    Texts,
     blocks_of,
     canonical_json,
     ends,
@@ -40,6 +41,7 @@ from ganpipe.data.packed.columns import (
     row_bytes,
 )
 from ganpipe.data.packed.hdf5 import new_file, new_group, plain_values, set_attributes
+from ganpipe.data.packed.texts import GROUP, Features, read_texts, write_texts
 from ganpipe.errors import DataError
 from ganpipe.files import replacing
 from ganpipe.paths import MANIFEST
@@ -92,21 +94,23 @@ def write_packed(
     fields: Mapping[str, Field],
     spaces: Mapping[str, SpaceRows],
     compression: str | None = None,
+    texts: Features | None = None,
 ) -> str:
     """Write a packed file to `path`, atomically, and return its content hash.
 
-    `spaces` has the rows of every space that `fields` name. `compression` is None, gzip or lzf. The same content and
-    the same `about` give the same bytes. Raises `DataError` for labels without a class, `ValueError` where rows and
-    fields do not fit.
+    `spaces` has the rows of every space that `fields` name, `texts` what the encoder says of the names of texts.
+    `compression` is None, gzip or lzf. The same content and the same `about` give the same bytes. Raises `DataError`
+    for labels without a class, `ValueError` where rows and fields do not fit.
     """
     fields = dict(sorted(fields.items()))
     _require_fitting_names(fields, spaces)
-    fingerprint = Fingerprint(fields)
+    fingerprint = Fingerprint(fields, texts)
     with replacing(path) as part, new_file(part) as file:
         for space, rows in sorted(spaces.items()):
             _write_space(
                 file, space, {n: f for n, f in fields.items() if f.space == space}, rows, compression, fingerprint
             )
+        write_texts(file, fields, texts, compression)
         content = fingerprint.sha256({space: rows.ranges for space, rows in spaces.items()})
         set_attributes(file, _attributes(about, content))
     return content
@@ -147,7 +151,7 @@ def _write_space(
     for name, column in columns.items():
         attributes = {
             "kind": fields[name].kind,
-            "names": canonical_json(fields[name].names),
+            "names": canonical_json(() if fields[name].kind == "text" else fields[name].names),
             "flip": flip_rule(fields[name]),
             "class_counts": canonical_json(column.class_counts),
         }
@@ -181,8 +185,9 @@ class Packed:
         stored: Mapping[str, StoredField],
         splits: Mapping[str, Mapping[str, range]],
         shards: tuple[Packed, ...] = (),
+        texts: Texts | None = None,
     ) -> None:
-        self.path, self.attributes, self.shards = path, attributes, shards
+        self.path, self.attributes, self.shards, self.texts = path, attributes, shards, texts
         self._advice, self._stored, self._splits = advice, dict(sorted(stored.items())), splits
         self.name: str = attributes["name"]
         self.content_sha256: str = attributes["content_sha256"]
@@ -210,14 +215,15 @@ class Packed:
                 attributes = plain_values(file.attrs)
                 if attributes.get("schema") != SCHEMA:
                     raise DataError(f"{path}: schema {attributes.get('schema')!r} is not {SCHEMA!r}; {advice}")
+                spaces, texts = [space for space in file if space != GROUP], read_texts(file, path, advice)
                 stored = {
-                    name: StoredField.of(file[space][name], space, path, advice)
-                    for space in file
+                    name: StoredField.of(file[space][name], space, path, advice, texts)
+                    for space in spaces
                     for name in file[space]
                 }
-                groups = {space: plain_values(file[space].attrs) for space in file}
+                groups = {space: plain_values(file[space].attrs) for space in spaces}
             splits = {space: _ranges(json.loads(told["splits"])) for space, told in groups.items()}
-            packed = cls(path, advice, attributes, stored, splits)
+            packed = cls(path, advice, attributes, stored, splits, texts=texts)
             packed._check({space: told["count"] for space, told in groups.items()})
         except _DAMAGE as error:
             raise DataError(f"{path}: truncated or damaged ({_one_line(error)}); {advice}") from None
@@ -247,7 +253,7 @@ class Packed:
             raise ValueError(f"{(odd or [path.name])[0]} is of another set")
         stored = {name: StoredField.joined([shard._stored[name] for shard in shards]) for name in first._stored}
         attributes = first.attributes | {"content_sha256": content_sha256}
-        joined = cls(path, first._advice, attributes, stored, dict(splits), tuple(shards))
+        joined = cls(path, first._advice, attributes, stored, dict(splits), tuple(shards), first.texts)
         joined._check({space: joined.count(space) for space in joined.spaces})
         for space, parts in splits.items():
             start = 0
@@ -316,6 +322,12 @@ class Packed:
         """Return a copy of any rows, in the order asked for."""
         return self._stored[field].column.read_rows(rows)
 
+    def values(self, field: str, rows: Int64[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
+        """Return what `to_network` takes of any rows: of texts what the encoder says, of other kinds `read_rows`."""
+        found = self.read_rows(field, rows)
+        texts = self.texts if self._stored[field].field.kind == "text" else None
+        return found if texts is None else texts.features.read_rows(found)
+
     def slice(self, field: str, rows: range | None = None) -> Shaped[np.ndarray, "n ..."]:
         """Return a copy of consecutive rows; None: of all."""
         column = self._stored[field].column
@@ -340,7 +352,7 @@ class Packed:
             with ThreadPoolExecutor(_SHARDS_AT_ONCE) as pool:
                 list(pool.map(Packed.verify, self.shards))
             return
-        found = Fingerprint(self.fields)
+        found = Fingerprint(self.fields, None if self.texts is None else self.texts.whole)
         for space in self.spaces:
             for block in self.blocks(space, range(self.count(space))):
                 found.update(space, block)

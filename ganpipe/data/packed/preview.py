@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int64, Shaped, UInt8
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from ganpipe import pictures
 from ganpipe.core.captions import text_of
@@ -22,11 +20,7 @@ from ganpipe.rolls import piano_rolls
 _SHOWN = 64
 _SHOWN_BYTES = 1 << 26  # fewer rows where they are large
 _MEASURED = 20_000  # rows at most, evenly spread: for statistics that is as good as all
-_LABEL_HEIGHT = 12  # pixels, of Pillow's own font
-_LABEL_WIDTH = 6  # pixels per letter
-_NOTE_LINES = 4  # at most
-_NOTES_WIDTH = 96  # pixels, of a cell with several notes
-_WRITTEN = ("label", "tokens")  # kinds, in the order in which they are written under a picture
+_WRITTEN = ("label", "tokens", "text")  # kinds, in the order in which they are written under a picture
 _SEED = 0
 
 
@@ -61,6 +55,9 @@ def _field(packed: Packed, name: str, field: Field) -> Iterator[str]:
     if field.kind == "tokens":
         first = text_of(field.names[number] for number in packed.slice(name, range(1))[0])
         yield f"  {len(field.names) - 1} different words; the first row is {first!r}"
+    if field.kind == "text" and field.encoder is not None:
+        first = field.names[packed.slice(name, range(1))[0]]
+        yield f"  {len(field.names)} different texts, encoded by {field.encoder.source}; the first row is {first!r}"
     if field.kind in ("label", "attributes") and field.names:
         total = packed.count(field.space)
         counts = packed.class_counts(name) if field.kind == "label" else packed.slice(name).sum(axis=0).tolist()
@@ -95,7 +92,7 @@ def draw_preview(packed: Packed, path: Path) -> None:
     """
     parts = [part for space in packed.spaces if (part := _draw_space(packed, space)) is not None]
     parts = parts or [Image.new("RGB", (pictures.EASY_TO_SEE,) * 2, (pictures.BACKGROUND,) * 3)]
-    pictures.save_png(parts[0] if len(parts) == 1 else _joined(parts, down=True), path)
+    pictures.save_png(parts[0] if len(parts) == 1 else pictures.joined(parts, down=True), path)
 
 
 def _draw_space(packed: Packed, space: str) -> Image.Image | None:
@@ -114,7 +111,7 @@ def _draw_space(packed: Packed, space: str) -> Image.Image | None:
     images = [_as_images(one, fields[name]) for name, one in zip(drawn, values, strict=True)]
     if len(images) == 1 and not notes:
         return pictures.sheet(images[0])
-    return _page(images, notes)
+    return pictures.page(images, notes)
 
 
 def _notes(packed: Packed, fields: Mapping[str, Field], rows: Int64[np.ndarray, " n"]) -> Sequence[Sequence[str]]:
@@ -122,8 +119,10 @@ def _notes(packed: Packed, fields: Mapping[str, Field], rows: Int64[np.ndarray, 
     columns = []
     for name, field in sorted(fields.items(), key=lambda one: _WRITTEN.index(one[1].kind)):
         values = packed.read_rows(name, rows)
-        texts = values if field.kind == "tokens" else values[:, np.newaxis]
-        columns.append([text_of(field.names[number] for number in text) for text in texts])
+        if field.kind == "tokens":
+            columns.append([text_of(field.names[number] for number in text) for text in values])
+        else:
+            columns.append([field.names[number] for number in values])
     return list(zip(*columns, strict=True))
 
 
@@ -143,46 +142,6 @@ def _grey(values: Float[np.ndarray, "n ..."]) -> UInt8[np.ndarray, "n ..."]:
     """Map the smallest number to black and the largest to white."""
     low, high = float(values.min()), float(values.max())
     return np.round(255 * (values.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.uint8)
-
-
-def _page(images: list[UInt8[np.ndarray, "n _ _ _"]], notes: Sequence[Sequence[str]]) -> Image.Image:
-    """Lay rows out as a square: the pictures of a row side by side, over its notes where there are some.
-
-    Long notes are broken into lines. Cells with several notes are wider where the pictures are small.
-    """
-    rows = [[pictures.grid(one[row : row + 1], 1, pad=1) for one in images] for row in range(len(images[0]))]
-    cells = [_joined(row, down=False) for row in rows]
-    columns = math.isqrt(len(cells) - 1) + 1
-    width = max(cells[0].width, _NOTES_WIDTH if notes and len(notes[0]) > 1 else 0)
-    lines = [[line for note in row for line in _broken(note, width)] for row in notes]
-    height = cells[0].height + _LABEL_HEIGHT * max(map(len, lines), default=0)
-    page = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (pictures.BACKGROUND,) * 3)
-    draw = ImageDraw.Draw(page)
-    for number, cell in enumerate(cells):
-        left, top = number % columns * width, number // columns * height
-        page.paste(cell, (left, top))
-        for line, text in enumerate(lines[number] if lines else ()):
-            place = left + 2, top + cell.height - 1 + line * _LABEL_HEIGHT
-            draw.text(place, text, fill="white")
-    return page
-
-
-def _joined(parts: list[Image.Image], down: bool) -> Image.Image:
-    """Lay pictures side by side, or one below the other."""
-    widths, heights = [part.width for part in parts], [part.height for part in parts]
-    size = (max(widths), sum(heights)) if down else (sum(widths), max(heights))
-    whole = Image.new("RGB", size, (pictures.BACKGROUND,) * 3)
-    at = 0
-    for part in parts:
-        whole.paste(part, (0, at) if down else (at, 0))
-        at += part.height if down else part.width
-    return whole
-
-
-def _broken(note: str, width: int) -> list[str]:
-    """Break a note into lines of the width of a cell; letters that Pillow's plain font lacks become question marks."""
-    plain = note.replace("’", "'").replace("“", '"').replace("”", '"').encode("latin-1", "replace").decode("latin-1")
-    return textwrap.wrap(plain, max(1, width // _LABEL_WIDTH))[:_NOTE_LINES]
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ganpipe.core.batch import Batch, to_network
 from ganpipe.core.spec import Field
-from ganpipe.data.packed.columns import length
+from ganpipe.data.packed.columns import length, row_bytes
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import Order, Stretch, flipped, offsets, space_seed
 from ganpipe.errors import ConfigError, DataError
@@ -66,8 +66,11 @@ class Sampler:
         _require_images(packed, flip, jitter)
         self._device = torch.device(device)
         place = _place(packed, rows, self._device, world, ram_limit)
+        self._texts = _texts_of(packed, place)
         self._spaces = [
-            _Space(packed, space, rows[space], space_seed(seed, space, packed.spaces[0]), place, flip, jitter)
+            _Space(
+                packed, space, rows[space], space_seed(seed, space, packed.spaces[0]), place, flip, jitter, self._texts
+            )
             for space in packed.spaces
         ]
 
@@ -92,8 +95,10 @@ class _Space:
         place: torch.device | None,
         flip: bool,
         jitter: int,
+        texts: Tensor | None,
     ) -> None:
-        """`place` is where the rows are kept; None: on the disk."""
+        """`place` is where the rows are kept; None: on the disk. `texts` is what the encoder says of each text."""
+        self._texts = texts
         self.name, self._rows, self._seed, self._flip = name, rows, seed, flip
         self._fields = {field: told for field, told in packed.fields.items() if told.space == name}
         self._mirrored = packed.mirrored
@@ -110,6 +115,8 @@ class _Space:
 
     def fetch(self, position: int, count: int, device: torch.device) -> list[tuple[str, Tensor]]:
         stored = self._store.take(self._order.stretches(position, count))
+        if self._texts is not None:
+            stored |= {name: self._texts[stored[name].to(self._texts.device)] for name in stored if self._is_text(name)}
         values = {name: rows.to(device) for name, rows in stored.items()}
         if self._flip:
             chosen = flipped(self._seed, position, count)
@@ -119,6 +126,9 @@ class _Space:
             corners = scale * offsets(self._seed, position, count, most)
             values[name] = _cropped(values[name], scale * most, corners)
         return list(values.items())
+
+    def _is_text(self, field: str) -> bool:
+        return self._fields[field].kind == "text"
 
 
 class _Loaded:
@@ -181,10 +191,19 @@ def _place(
 ) -> torch.device | None:
     """Return where the rows of all spaces are served fastest; None: they stay on the disk."""
     needed = sum(packed.row_bytes(space) * len(rows[space]) for space in packed.spaces)
+    if packed.texts is not None:
+        needed += len(packed.texts.names) * row_bytes(packed.texts.features)
     if device.type == "cuda" and needed <= _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
         return device
     allowed = _MEMORY_SHARE * physical_memory() if ram_limit is None else ram_limit * _GIB
     return torch.device("cpu") if needed * world <= allowed else None
+
+
+def _texts_of(packed: Packed, place: torch.device | None) -> Tensor | None:
+    """Return what the encoder says of all texts, in memory wherever the rows are; None: there are no texts."""
+    if packed.texts is None:
+        return None
+    return torch.from_numpy(packed.texts.whole).to(place or torch.device("cpu"))
 
 
 def _require_images(packed: Packed, flip: bool, jitter: int) -> None:
