@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -257,24 +257,14 @@ def apply(
 
         if text and (files or to or label or on or off):
             raise ConfigError("--text is drawn alone: name no pictures, and neither --to, --label, --on nor --off")
+        how: dict[str, Any] = {"options": option or (), "seed": seed, "force": force}
         if text:
-            typer.echo(apply_to_texts(model, text, out, options=option or (), seed=seed, force=force))
-            return
-        if not files:
+            said = apply_to_texts(model, text, out, **how)
+        elif files:
+            chosen = {"to": to, "label": label, "on": on or (), "off": off or ()}
+            said = apply_to_files(model, files, out, max_pixels=max_pixels, **chosen, **how)
+        else:
             raise ConfigError("name pictures or folders of pictures, or texts with --text")
-        said = apply_to_files(
-            model,
-            files,
-            out,
-            to=to,
-            label=label,
-            on=on or (),
-            off=off or (),
-            options=option or (),
-            seed=seed,
-            force=force,
-            max_pixels=max_pixels,
-        )
         typer.echo(said)
 
 

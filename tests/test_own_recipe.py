@@ -172,7 +172,7 @@ def test_a_size_is_taken_or_refused_in_one_line_by_every_recipe(recipe: str) -> 
         assert said.count("\n") == 1
     else:
         assert params.load().data.size == 64
-    assert (code == 0) == (recipe != "pattern-1010")
+    assert (code == 0) == (recipe not in ("pattern-1010", "chorales-crnngan", "folder-crnngan"))
 
 
 # What protects the work of a person.

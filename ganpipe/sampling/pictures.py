@@ -144,7 +144,7 @@ def _sheet(items: np.ndarray, plan: Plan) -> Image.Image:
     if plan.first is not None:
         items = np.concatenate([plan.first, items])
     if plan.notes:
-        return page([as_images(items, kind)], [[note] for note in plan.notes], plan.columns)
+        return page([as_images(items)], [[note] for note in plan.notes], plan.columns)
     if plan.labels:
         return labelled(grid(as_images(items), plan.columns), plan.labels)
     return sheet(items, plan.columns)

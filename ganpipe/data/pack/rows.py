@@ -41,7 +41,7 @@ from ganpipe.data.pack.pairs import PAIR
 from ganpipe.data.pack.styles import style_cutters, style_pictures
 from ganpipe.data.pack.tables import is_table, read_table
 from ganpipe.data.pack.tiles import cutters, photographs
-from ganpipe.data.pack.whole import Splits, Table
+from ganpipe.data.pack.whole import Splits
 from ganpipe.data.packed.columns import Block, length, piece_rows
 from ganpipe.data.packed.texts import Features
 from ganpipe.errors import ConfigError, DataError
@@ -87,11 +87,8 @@ def ready_set(
 
     Images that cannot be used go to `bad`. Raises `DataError` and `ConfigError`.
     """
-    if is_table(dataset):
-        yield _from_table(dataset, data, raw, lambda: read_table(dataset, raw))
-        return
-    if isinstance(dataset.layout, MusicFolder):
-        yield _from_table(dataset, data, raw, lambda: read_own_music(dataset, raw, bad))
+    if is_table(dataset) or isinstance(dataset.layout, MusicFolder):
+        yield _from_table(dataset, data, raw, bad)
         return
     if isinstance(dataset.layout, UserFolders) and (path := arrays_in(raw)):
         yield _from_arrays(dataset, data, path, bad)
@@ -160,12 +157,12 @@ def _drawn_size(dataset: Dataset, data: Data) -> int:
     return size
 
 
-def _from_table(dataset: Dataset, data: Data, raw: Path, read: Callable[[], Table]) -> ReadySet:
+def _from_table(dataset: Dataset, data: Data, raw: Path, bad: Quarantine) -> ReadySet:
     asked = [key for key in ("crop", "size", "channels") if getattr(data, key) is not None]
     if asked and not dataset.images:
         held = ", ".join(VALUES[one.kind] for one in dataset.fields.values())
         raise ConfigError(f"{PARAMS}: data.{asked[0]} is for images, but data.name = {dataset.name!r} holds {held}")
-    table = read()
+    table = read_table(dataset, raw) if is_table(dataset) else read_own_music(dataset, raw, bad)
     columns = dict(table.columns)
     transform, seen = transform_of(dataset, data), Seen()
     for name in dataset.images if asked else ():

@@ -160,7 +160,9 @@ def _manifest(packed: Packed, names: Sequence[str], bad: Quarantine) -> dict[str
         "name": packed.name,
         "content_sha256": packed.content_sha256,
         "fields": {
-            name: field.model_dump(exclude={"names"} if field.kind == "text" else None)  # there are thousands
+            name: field.model_dump(
+                exclude={"names"} if field.kind == "text" else {"encoder"}
+            )  # texts: there are thousands
             for name, field in packed.fields.items()
         },
         "spaces": {
