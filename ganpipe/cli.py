@@ -221,9 +221,7 @@ def sample(
 
 @app.command()
 def apply(
-    model: Annotated[
-        Path, typer.Argument(help="The folder of a generator that is given pictures or texts: data/model.")
-    ],
+    model: Annotated[Path, typer.Argument(help="The folder of a generator that is given pictures or texts.")],
     out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write to: photo.jpg becomes photo.png.")],
     files: Annotated[
         list[Path] | None, typer.Argument(help="Pictures of any size and format, and folders of pictures.")
@@ -261,8 +259,8 @@ def apply(
         if text:
             said = apply_to_texts(model, text, out, **how)
         elif files:
-            chosen = {"to": to, "label": label, "on": on or (), "off": off or ()}
-            said = apply_to_files(model, files, out, max_pixels=max_pixels, **chosen, **how)
+            how |= {"to": to, "label": label, "on": on or (), "off": off or (), "max_pixels": max_pixels}
+            said = apply_to_files(model, files, out, **how)
         else:
             raise ConfigError("name pictures or folders of pictures, or texts with --text")
         typer.echo(said)
