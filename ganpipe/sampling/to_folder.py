@@ -74,11 +74,15 @@ def sample_to_folder(
                 _write(items, generator.data.fields[field], folder, done, suffix)
             done += size
             bar.advance(size)
+    _tell_missing_midi(generator)
+    fewer = f", not {n}: one of each held-out row" if count < n else ""
+    return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
+
+
+def _tell_missing_midi(generator: Generator) -> None:
     music = any(holds_tones(generator.data.fields[field]) for field in generator.system.outputs.values())
     if music and not can_write_music():
         say("no MIDI beside the CSV: the Python package pretty_midi is missing; run `pip install 'ganpipe[music]'`")
-    fewer = f", not {n}: one of each held-out row" if count < n else ""
-    return f"{out}: {count} items of {generator!r}, seed {seed}{fewer}"
 
 
 def attributes_asked(on: Collection[str], off: Collection[str]) -> dict[str, bool]:
