@@ -16,7 +16,7 @@ from ganpipe.demo.models import Model
 from ganpipe.demo.views import VIEWS, View
 from ganpipe.errors import GanpipeError
 from ganpipe.sampling.draw import Items
-from ganpipe.sampling.pictures import shown_outputs
+from ganpipe.sampling.pictures import shown_items, shown_outputs
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Board:
             return [
                 value
                 for output, part, view in views[id(model)]
-                for value in view.values(made[output][part.start : part.stop], part.columns)
+                for value in view.values(
+                    shown_items(model.generator.system, output, made)[part.start : part.stop], part.columns
+                )
             ]
 
         sizes = [sum(len(view.components) for *_, view in column) for column in self._views]

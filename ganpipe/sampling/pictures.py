@@ -15,6 +15,7 @@ from ganpipe.core.batch import Batch, batch_size, to_stored
 from ganpipe.core.inputs import Choice, Given
 from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
+from ganpipe.core.tones import holds_tones
 from ganpipe.pictures import DRAWN, as_images, grid, labelled, page, sheet, strip
 from ganpipe.rolls import drawable
 from ganpipe.sampling.draw import GivenSource, Items, all_inputs, choices, given_fields, render, sources
@@ -125,8 +126,11 @@ def _drawable(system: System, output: str, items: np.ndarray) -> np.ndarray:
 
 
 def shown_outputs(system: System) -> Mapping[str, Kind]:
-    """Return the kind of each output that can be shown, by its name."""
-    return _drawn(system, system.outputs)
+    """Return the kind of what is shown of each output that can be shown, by its name: of tones it is an image."""
+    fields = {name: system.data.fields[field] for name, field in system.outputs.items()}
+    return {
+        name: "image" if holds_tones(fields[name]) else kind for name, kind in _drawn(system, system.outputs).items()
+    }
 
 
 def _shown_given(system: System) -> Mapping[str, Kind]:

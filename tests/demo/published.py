@@ -15,8 +15,11 @@ from specs import images, pictures
 from translating import Translator, translator
 
 from ganpipe import paths
+from ganpipe.core.spec import DataSpec, Field
 from ganpipe.core.system import System
+from ganpipe.core.tones import TONE
 from ganpipe.sampling.published import publish_generator
+from ganpipe.systems.c_rnn_gan import CRNNGAN
 from ganpipe.systems.cyclegan import CycleGAN
 from ganpipe.systems.stargan import StarGAN
 
@@ -55,10 +58,19 @@ def stargan() -> System:
     return livelier(StarGAN(StarGAN.Config(**NARROW, condition="attributes"), spec))
 
 
+def composer() -> System:
+    """Return one that makes music of eight tones."""
+    torch.manual_seed(0)
+    spec = DataSpec(name="toy", fields={"notes": Field(kind="sequence", shape=(8, 4), names=TONE)})
+    options = {"tones": 8, "units": 8, "units_discriminator": 4, "ticks": 4}
+    return livelier(CRNNGAN(CRNNGAN.Config.model_validate(options), spec))
+
+
 MODELS = {
     "painter": lambda: obedient("label"),
     "dimmer": lambda: dimmer(obedient("label")),
     "faces": lambda: obedient("attributes"),
+    "composer": composer,
     "cycle": cyclegan,
     "star": stargan,
     "negative": translator,

@@ -20,6 +20,7 @@ from ganpipe.demo import limits
 from ganpipe.demo.drawing import SIDE, STEPS
 from ganpipe.demo.page import running
 from ganpipe.pictures import sheet
+from ganpipe.rolls import piano_rolls
 from ganpipe.sampling.draw import render, rows
 from ganpipe.sampling.latent_pictures import THRESHOLDS
 from ganpipe.sampling.pictures import PLANS
@@ -30,8 +31,8 @@ FIRST = 16
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[Generator]]]:
-    """The address of a page, and its generators: two of classes, one of attributes."""
-    with published(tmp_path_factory.mktemp("models"), "painter", "dimmer", "faces") as folders:
+    """The address of a page, and its generators: two of classes, one of attributes, one of music."""
+    with published(tmp_path_factory.mktemp("models"), "painter", "dimmer", "faces", "composer") as folders:
         generators = [load_generator(folder) for folder in folders]
         with running(folders) as (address, _):
             yield address, generators
@@ -89,6 +90,12 @@ def test_both_models_are_drawn_side_by_side_from_one_seed(page: Page, models: li
             is_shown(place, "Drawn", sheet(model.sample(FIRST, seed=int(seed))), number)
     left, right = (place.locator(".ganpipe-picture:visible").nth(number).bounding_box() for number in (0, 1))
     assert left and right and left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
+
+
+def test_music_is_shown_as_piano_rolls(page: Page, models: list[Generator]) -> None:
+    place = draws(page, 2)
+    set_seed(place, "5")
+    is_shown(place, "Drawn", sheet(piano_rolls(models[3].sample(FIRST, seed=5))))
 
 
 def test_the_number_of_pictures_is_dragged(page: Page, models: list[Generator]) -> None:
