@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from ganpipe.core.spec import Field
-from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, WAIT, holds_tones
+from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, holds_tones, onsets
 
 LOWEST, HIGHEST = 21, 108
 """The keys of a piano, in numbers of MIDI. Tones beyond are drawn on the outermost one."""
@@ -32,8 +32,7 @@ def piano_rolls(windows: Float[np.ndarray, "n tones 4"]) -> UInt8[np.ndarray, "n
         raise ValueError("a piano roll of numbers that are not finite")
     rolls = np.zeros((len(windows), ROWS * (HIGHEST - LOWEST + 1), QUARTERS * COLUMNS, 1), np.uint8)
     for roll, window in zip(rolls, windows.astype(np.float64), strict=True):
-        begins = np.concatenate([[0.0], np.cumsum(window[1:, WAIT])])
-        for begin, tone in zip(begins, window, strict=True):
+        for begin, tone in zip(onsets(window), window, strict=True):
             top = ROWS * (HIGHEST - int(np.clip(round(tone[PITCH]), LOWEST, HIGHEST)))
             first = round(begin * COLUMNS)
             last = max(first + 1, round((begin + tone[LENGTH]) * COLUMNS))

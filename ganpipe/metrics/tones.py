@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 from jaxtyping import Float, Float64
 
-from ganpipe.core.tones import LENGTH, PITCH, WAIT
+from ganpipe.core.tones import LENGTH, PITCH, onsets
 
 STATISTICS = ("polyphony_onset", "polyphony_time", "scale_consistency", "repetitions", "tone_span", "unique_tones")
 """The statistics of a window, in the order of the columns of `statistics`:
@@ -33,11 +33,6 @@ _TOGETHER = 1e-4  # quarters: tones that begin so close to each other begin toge
 def statistics(windows: Windows) -> Float64[np.ndarray, "n 6"]:
     """Return the `STATISTICS` of every window."""
     return np.array([_of_window(window.astype(np.float64)) for window in windows]).reshape(-1, len(STATISTICS))
-
-
-def onsets(window: Float64[np.ndarray, "tones 4"]) -> Float64[np.ndarray, " tones"]:
-    """Return when each tone begins, in quarters from the first."""
-    return np.concatenate([[0.0], np.cumsum(window[1:, WAIT])])
 
 
 def _of_window(window: Float64[np.ndarray, "tones 4"]) -> tuple[float, ...]:

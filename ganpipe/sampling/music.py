@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ganpipe.core.system import System
-from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, WAIT, holds_tones
+from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, WAIT, holds_tones, onsets
 from ganpipe.files import replacing
 from ganpipe.sampling.draw import GivenSource, all_items, most_items
 
@@ -61,8 +61,8 @@ def midi_of(window: Float[np.ndarray, "tones 4"]) -> PrettyMIDI:
     piano = Instrument(program=0)
     second = 60 / QUARTERS_PER_MINUTE
     window = window.astype(np.float64)
-    begins = np.concatenate([[0.0], np.cumsum(np.maximum(window[1:, WAIT], 0))])
-    for begin, tone in zip(begins, window, strict=True):
+    window[:, WAIT] = np.maximum(window[:, WAIT], 0)
+    for begin, tone in zip(onsets(window), window, strict=True):
         pitch = int(np.clip(np.round(tone[PITCH]), 0, 127))
         velocity = int(np.clip(np.round(tone[INTENSITY]), 1, 127))
         length = max(tone[LENGTH], 1 / _TICKS)
