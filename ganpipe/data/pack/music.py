@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -66,8 +66,12 @@ def windows_of(tones: Float32[np.ndarray, "n 4"], window: int) -> Float32[np.nda
 
 def tones_of(score: ElementTree.Element) -> Float32[np.ndarray, "n 4"]:
     """Return the tones of a score: length and wait in quarter notes, pitch of MIDI, intensity 64 to 96."""
-    tones = sorted(tone for part in score.findall("part") for tone in _Part().read(part))
-    found = np.array(tones, np.float64).reshape(-1, 4)  # beginning, pitch, length, intensity
+    return in_order(tone for part in score.findall("part") for tone in _Part().read(part))
+
+
+def in_order(tones: Iterable[tuple[float, float, float, float]]) -> Float32[np.ndarray, "n 4"]:
+    """Return tones, each its beginning, pitch, length and intensity, by their beginning and pitch, with their waits."""
+    found = np.array(sorted(tones), np.float64).reshape(-1, 4)
     wait = np.diff(found[:, 0], prepend=found[:1, 0])
     return np.column_stack([found[:, 2], found[:, 1], found[:, 3], wait]).astype(np.float32)
 

@@ -16,7 +16,7 @@ from ganpipe.data.catalogue.dataset import Dataset, MusicFolder
 from ganpipe.data.pack.archives import Member, members
 from ganpipe.data.pack.items import SPLITS, TRAIN, is_hidden, split_at
 from ganpipe.data.pack.left_out import Quarantine
-from ganpipe.data.pack.music import EVERY, score_in, tones_of, windows_of
+from ganpipe.data.pack.music import EVERY, in_order, score_in, tones_of, windows_of
 from ganpipe.data.pack.recognise import kind_of
 from ganpipe.data.pack.scan import ADVICE, archive_in
 from ganpipe.data.pack.split_folders import split_of
@@ -108,7 +108,6 @@ def tones_of_midi(content: bytes) -> Float32[np.ndarray, "n 4"]:
         return midi.time_to_tick(seconds) / midi.resolution
 
     notes = [note for instrument in midi.instruments if not instrument.is_drum for note in instrument.notes]
-    tones = sorted((quarters(one.start), one.pitch, quarters(one.end), one.velocity) for one in notes)
-    found = np.array(tones, np.float64).reshape(-1, 4)
-    wait = np.diff(found[:, 0], prepend=found[:1, 0])
-    return np.column_stack([found[:, 2] - found[:, 0], found[:, 1], found[:, 3], wait]).astype(np.float32)
+    return in_order(
+        (quarters(one.start), one.pitch, quarters(one.end) - quarters(one.start), one.velocity) for one in notes
+    )
