@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
+from ganpipe.core.onsets import onsets
 from ganpipe.core.spec import Field
-from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, holds_tones, onsets
+from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, holds_tones
 
 LOWEST, HIGHEST = 21, 108
 """The keys of a piano, in numbers of MIDI. Tones beyond are drawn on the outermost one."""

@@ -87,6 +87,8 @@ _SEED = {"ganpipe/core/seed.py": "the first weights of a system whose published 
 _ROWS = "asked by metrics/rows_needed.py, which warns or refuses"
 _CHECK = {"ganpipe/metrics/checks.py": "refuses; a stage that refused left no result"}
 
+_ROLLS = {"ganpipe/core/onsets.py": "draws music in pictures, see ganpipe/pictures.py"}
+
 IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
     "source": {
         "ganpipe/core/spec.py": _PARAMS_ONLY,
@@ -124,12 +126,14 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/data/packed/splits.py": _ROWS,
         "ganpipe/metrics": _ROWS,
         **_ORDER,
+        **_ROLLS,
     },
     "train": {
         **_CATALOGUE,
         **_TRUNKS,
         **_EXTRACTOR_NAMES,
         **_PACKED,
+        **_ROLLS,
         "ganpipe/history/panels.py": "draws data/curves.png, see ganpipe/pictures.py",
         "ganpipe/metrics/extractors/committed.py": _ROWS,
         "ganpipe/metrics/extractors/interface.py": "a protocol, and the name of Inception with its published weights",

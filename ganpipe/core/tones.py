@@ -1,9 +1,6 @@
-"""The columns of a sequence that is music: one row for each tone, as C-RNN-GAN has them. Imports no torch."""
+"""The columns of a sequence that is music: one row for each tone, as C-RNN-GAN has them. No torch, no numpy."""
 
 from __future__ import annotations
-
-import numpy as np
-from jaxtyping import Float64
 
 from ganpipe.core.spec import Field
 
@@ -18,8 +15,3 @@ LENGTH, PITCH, INTENSITY, WAIT = range(len(TONE))
 def holds_tones(field: Field) -> bool:
     """Return whether the rows of a field are windows of tones."""
     return field.kind == "sequence" and field.names == TONE
-
-
-def onsets(window: Float64[np.ndarray, "tones 4"]) -> Float64[np.ndarray, " tones"]:
-    """Return when each tone of a window begins, in quarter notes from the first one."""
-    return np.concatenate([[0.0], np.cumsum(window[1:, WAIT])])

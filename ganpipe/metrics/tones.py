@@ -10,7 +10,8 @@ from collections import Counter
 import numpy as np
 from jaxtyping import Float, Float64
 
-from ganpipe.core.tones import LENGTH, PITCH, onsets
+from ganpipe.core.onsets import onsets
+from ganpipe.core.tones import LENGTH, PITCH
 
 STATISTICS = ("polyphony_onset", "polyphony_time", "scale_consistency", "repetitions", "tone_span", "unique_tones")
 """The statistics of a window, in the order of the columns of `statistics`:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from ganpipe.core.onsets import onsets
 from ganpipe.core.system import System
-from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, WAIT, holds_tones, onsets
+from ganpipe.core.tones import INTENSITY, LENGTH, PITCH, WAIT, holds_tones
 from ganpipe.files import replacing
 from ganpipe.sampling.draw import GivenSource, all_items, most_items
 
