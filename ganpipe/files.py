@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -54,6 +55,12 @@ def readable_size(nbytes: int) -> str:
         if nbytes >= unit:
             return f"{nbytes / unit:.{0 if nbytes >= 10 * unit else 1}f} {name}"
     return f"{nbytes} bytes"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of the content of a file, in hexadecimal digits."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

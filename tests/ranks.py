@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from children import started, wait_for
 from torch.distributed import TCPStore
 
 from ganpipe import paths
+from ganpipe.command import exit_on_sigterm
 from ganpipe.config import Params
 from ganpipe.core.batch import Batch
 from ganpipe.core.system import Terms
@@ -102,3 +105,20 @@ def poison_the_loss_of_rank_1() -> None:
 
     PatternGAN.fake_loss = poisoned  # type: ignore[method-assign]
     distributed._GRACE_SECONDS = 0.1  # no launcher waits here
+
+
+def signal_to_rank_1(params: Params) -> None:
+    """Train, rank 1 being asked to stop in its tenth step; leave the exit codes in files."""
+    plain, steps = PatternGAN.fake_loss, itertools.count(1)
+
+    def asked(system: PatternGAN, batch: Batch) -> tuple[Terms, Batch]:
+        if rank() == "1" and next(steps) == 10:
+            signal.raise_signal(signal.SIGTERM)
+        return plain(system, batch)
+
+    PatternGAN.fake_loss = asked  # type: ignore[method-assign]
+    exit_on_sigterm()
+    try:
+        run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir())
+    except SystemExit as end:
+        _write("ended", str(end.code))

@@ -143,6 +143,8 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/pictures.py",
         "ganpipe/training/checks.py": "refuses a training before its first step",
         "ganpipe/training/forecast.py": "says how long a training will take",
+        "ganpipe/training/sealed.py": "reads back the state that was written, or refuses",
+        "ganpipe/training/stopping.py": "ends a training early; a later one goes on from there",
     },
     "sample": {
         **_CATALOGUE,
@@ -153,6 +155,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         **_ORDER,
         **_SEED,
         "ganpipe/training/checkpoint.py": "deletes the checkpoints of a training that DVC has recorded",
+        "ganpipe/training/sealed.py": "reads checkpoints",
     },
     "reference": {
         **_CATALOGUE,

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import sha256_of
 from ganpipe.pretrained.captions import CaptionEncoder
 from ganpipe.pretrained.fetch import lookup
 
@@ -107,7 +108,7 @@ class BertEncoder:
             self._network = AutoModel.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: holds no BERT that transformers can load: {_one_line(error)}") from None
-        hashes = (f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files)
+        hashes = (f"{file.name} {sha256_of(file)}\n" for file in files)
         self.sha256 = hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def encode(self, captions: Sequence[str]) -> tuple[Float[Tensor, "n t d"], Bool[Tensor, "n t"]]:

@@ -14,16 +14,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError
-from ganpipe.files import replacing, write_bytes
+from ganpipe.files import replacing, sha256_of, write_bytes
 from ganpipe.sampling.published import published_state
+from ganpipe.training import sealed
 
-FORMAT = "ganpipe/checkpoint/2"
+FORMAT = "ganpipe/checkpoint/3"
 
 
 class Checkpoints:
@@ -66,7 +66,7 @@ class Checkpoints:
         content = {"format": FORMAT, "fingerprint": self.fingerprint, **state}
         try:
             with replacing(self._last) as part:
-                torch.save(content, part)
+                sealed.save(content, part)
                 if self._last.exists():
                     self._last.replace(self._previous)
         except (OSError, RuntimeError) as error:
@@ -74,9 +74,9 @@ class Checkpoints:
             raise CheckpointError(f"{self.folder}: cannot be written, is the disk full? ({reason})") from None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest readable checkpoint; None if there is no file.
+        """Return the newest checkpoint that is whole, with the previews it counts on; None if there is no file.
 
-        Raises `CheckpointError` if there are files and all are unreadable.
+        Raises `CheckpointError` if there are files and none is whole.
         """
         found = [path for path in (self._last, self._previous) if path.exists()]
         for path in found:
@@ -85,20 +85,30 @@ class Checkpoints:
                 return state
         if found:
             raise CheckpointError(
-                f"{self.folder}: no checkpoint in it can be read; delete the folder to train from the start"
+                f"{self.folder}: no checkpoint in it is whole; delete the folder to train from the start"
             )
         return None
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises half a dozen kinds for a damaged file
-            print(f"{path.name} cannot be read ({type(error).__name__}): trying the one before.", flush=True)
+            state = sealed.load(path)
+        except sealed.Damaged as damage:
+            print(f"{path} is damaged ({damage}): trying the one before.", flush=True)
             return None
-        usable = (
-            isinstance(state, dict) and state.get("format") == FORMAT and state.get("fingerprint") == self.fingerprint
-        )
-        return state if usable else None
+        if state.get("format") != FORMAT or state.get("fingerprint") != self.fingerprint:
+            return None
+        if lost := self.lost_preview(state.get("previews", {})):
+            print(f"{path} counts on {lost}, which is missing or damaged: trying the one before.", flush=True)
+            return None
+        return state
+
+    def lost_preview(self, previews: Mapping[str, str]) -> Path | None:
+        """Return a preview that is missing or has not the SHA-256 given by its name; None if all are whole."""
+        for name, wanted in previews.items():
+            path = self.previews / name
+            if not path.is_file() or sha256_of(path) != wanted:
+                return path
+        return None
 
     def note_published(self, weights: Path) -> None:
         """Keep the MD5 of the published weights, as `is_recorded` looks for it."""

@@ -131,6 +131,16 @@ def average(value: Tensor) -> Tensor:
     return summed / world()
 
 
+def anywhere(asked: bool) -> bool:
+    """Return whether any process calls this with True. All of them call it."""
+    if world() == 1:
+        return asked
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    counted = torch.tensor(float(asked), device=device)
+    dist.all_reduce(counted)
+    return bool(counted > 0)
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the processes, in one message."""
     if world() > 1:

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from ganpipe.files import replacing
+from ganpipe.training import sealed
 
-FORMAT = "ganpipe/finished/1"
+FORMAT = "ganpipe/finished/2"
 KEPT = 5
 
 
@@ -32,7 +33,7 @@ class Finished:
         """
         pictures = {path.name: torch.from_numpy(np.fromfile(path, np.uint8)) for path in previews}
         with replacing(self._path) as part:
-            torch.save({"format": FORMAT, "family": self._family, "previews": pictures, **state}, part)
+            sealed.save({"format": FORMAT, "family": self._family, "previews": pictures, **state}, part)
         kept = sorted(self._path.parent.glob("*.pt"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in kept[KEPT:]:
             path.unlink(missing_ok=True)
@@ -42,11 +43,11 @@ class Finished:
         if not self._path.exists():
             return None
         try:
-            state = torch.load(self._path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises half a dozen kinds for a damaged file
-            print(f"{self._path} cannot be read ({type(error).__name__}): training from the start.", flush=True)
+            state = sealed.load(self._path)
+        except sealed.Damaged as damage:
+            print(f"{self._path} is damaged ({damage}): training from the start.", flush=True)
             return None
-        fits = isinstance(state, dict) and state.get("format") == FORMAT and state.get("family") == self._family
+        fits = state.get("format") == FORMAT and state.get("family") == self._family
         return state if fits and state["nimg"] < nimg else None
 
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from ganpipe import config, identity, paths, systems
-from ganpipe.core.spec import Kind
 from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
 from ganpipe.data.packed.sampler import Sampler
 from ganpipe.data.packed.splits import training_rows
-from ganpipe.errors import ConfigError, DataError
-from ganpipe.files import write_json
+from ganpipe.errors import CheckpointError, ConfigError, DataError
+from ganpipe.files import sha256_of, write_json
 from ganpipe.history.diagnosis import Finding, as_json
 from ganpipe.history.panels import draw_curves
 from ganpipe.history.table import History, Row
@@ -30,20 +28,19 @@ from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import all_items, given_fields, given_spaces, makes_different_items, most_items
-from ganpipe.sampling.pictures import preview
+from ganpipe.sampling.draw import given_fields, given_spaces
 from ganpipe.sampling.published import begin_with, publish_generator
 from ganpipe.training import distributed
 from ganpipe.training.checkpoint import BestGenerator, Checkpoints
 from ganpipe.training.checks import require_disk_space, require_fitting_output, require_sound_declarations
-from ganpipe.training.diversity import Diversity
 from ganpipe.training.failures import FailureMonitor
 from ganpipe.training.finished import Finished, restore_previews
 from ganpipe.training.forecast import Forecast
 from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
+from ganpipe.training.shown import Shown
+from ganpipe.training.stopping import Stop, stopping
 
-PREVIEW_ITEMS = 64
 _PREVIEW = "kimg-{:09.3f}.png"
 
 
@@ -92,7 +89,7 @@ def train(
         require_sound_declarations(prepared.system)
         require_fitting_output(prepared.system, prepared.given)
         require_disk_space(trainer, checkpoints.folder)
-        shown = Shown(prepared, params.train.seed)
+        shown = Shown(prepared.system, data, prepared.given, params.train.seed)
         finished = None
         if family is not None and params.train.lr_decay_from_kimg is None:
             finished = Finished(state, named_after_frozen(family, prepared.system))
@@ -160,50 +157,6 @@ def _require_fitting_batch(batch: int, train: config.Train, smallest: int) -> No
         )
 
 
-class Shown:
-    """Previews and scores of a generator during its training, always of the same items."""
-
-    def __init__(self, prepared: Prepared, seed: int) -> None:
-        self._system, self._packed, self._given, self._seed = prepared.system, prepared.packed, prepared.given, seed
-        self._output, self._field = next(iter(prepared.system.outputs.items()))
-        self._items = min([PREVIEW_ITEMS, *map(prepared.given.count, given_spaces(prepared.system))])
-        differing = makes_different_items(prepared.system)
-        self._diversity = Diversity(prepared.packed, self._field, self._items, seed) if differing else None
-
-    @property
-    def kind(self) -> Kind:
-        """The kind of the output that previews show."""
-        return self._system.data.fields[self._field].kind
-
-    def preview(self, system: System) -> tuple[Image.Image, dict[str, float]]:
-        """Return a picture of the first items, and their diversity; {} while images are smaller than the data.
-
-        No given row appears twice among the items.
-        """
-        inputs, made = all_items(system, self._items, self._seed, self._given)
-        items = made[self._output]
-        judged = self._diversity if self._is_full_size(items) else None
-        return preview(system, inputs, made, self._given), judged.of(items) if judged else {}
-
-    def scorer(self, folder: Path) -> Scorer:
-        """Return the scorer, which may first train a classifier. Raises `ConfigError` for too few held-out rows."""
-        if most_items(self._system, 2, self._given) < 2:
-            raise ConfigError(
-                "params.yaml: train.evaluate_kimg scores items of at least two held-out rows, but this data has one; "
-                "leave it blank or give more data"
-            )
-        return Scorer(self._packed, self._field, self._seed, folder)
-
-    def score(self, system: System, scorer: Scorer) -> float | None:
-        """Return the score of the generator; None while its images have not grown to their full size."""
-        _, made = all_items(system, most_items(system, scorer.count, self._given), self._seed, self._given)
-        items = made[self._output]
-        return scorer.score(items) if self._is_full_size(items) else None
-
-    def _is_full_size(self, items: np.ndarray) -> bool:
-        return items.shape[1:] == self._system.data.fields[self._field].stored_shape
-
-
 @dataclass
 class _Run:
     """One training from its newest checkpoint to its end, with its log points, previews, scores and checkpoints."""
@@ -216,6 +169,7 @@ class _Run:
     checkpoint_seconds: float
     into: Path
     best: BestGenerator = field(default_factory=BestGenerator)
+    _previews: dict[str, str] = field(default_factory=dict)  # the SHA-256 of each so far, by name
     _saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -234,14 +188,18 @@ class _Run:
         distributed.barrier()
 
     def _save(self) -> None:
-        self.checkpoints.save({**self.trainer.state(), "best": self.best.state_dict()})
+        self.checkpoints.save({**self.trainer.state(), "best": self.best.state_dict(), "previews": self._previews})
 
     def _publish(self, fingerprint: str, started_from: str | None) -> None:
         """Write previews, history, curves, findings and the generator to the folder `into`."""
         history, found = self.trainer.history, self.failures.findings
         previews, model = self.into / paths.PREVIEWS.name, self.into / paths.MODEL.name
+        if lost := self.checkpoints.lost_preview(self._previews):
+            raise CheckpointError(f"{lost}: was deleted or damaged while the training ran; start it again")
         shutil.rmtree(previews, ignore_errors=True)
-        shutil.copytree(self.checkpoints.previews, previews)
+        previews.mkdir()
+        for name in self._previews:
+            shutil.copyfile(self.checkpoints.previews / name, previews / name)
         save_evolution(sorted(previews.iterdir()), previews, self.shown.kind)
         history.write_csv(self.into / paths.HISTORY.name)
         write_json(self.into / paths.FINDINGS.name, as_json(found))
@@ -267,6 +225,7 @@ class _Run:
         state = distributed.from_rank_0(self.checkpoints.load)  # other machines may have an older one, or no file
         if state is not None:
             self._restore(state)
+            self._previews = dict(state["previews"])
             self._say(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.")
         elif self.finished is not None:
             self._continue_shorter(self.finished)
@@ -281,6 +240,7 @@ class _Run:
         self._say(f"Continuing at {kimg}, where a training with a lower train.kimg ended.")
         if distributed.rank() == 0:
             for path in restore_previews(state, self.checkpoints.previews):
+                self._previews[path.name] = sha256_of(path)
                 self.listeners.preview(path, round(1000 * float(path.stem.removeprefix("kimg-"))))
             for row in self.trainer.history.rows:
                 self.listeners.row(row, round(1000 * row["kimg"]))
@@ -304,12 +264,16 @@ class _Run:
             forecast = Forecast(trainer)
             if trainer.nimg == 0:
                 self._preview()  # the diversity of an untrained generator, all of whose samples are grey, says nothing
-            while trainer.nimg < trainer.total_nimg:
-                before = trainer.nimg
-                bar.advance(trainer.iterate(), **losses)
-                forecast.tell_once()
-                losses = self._mark(before, scorer) or losses
-                self._checkpoint_when_due()
+            with stopping() as stop:
+                while trainer.nimg < trainer.total_nimg:
+                    before = trainer.nimg
+                    bar.advance(trainer.iterate(), **losses)
+                    forecast.tell_once()
+                    losses = self._mark(before, scorer) or losses
+                    if distributed.anywhere(stop.asked is not None):
+                        self._stop_early(stop)
+                        break
+                    self._checkpoint_when_due()
 
     def _mark(self, before: int, scorer: Scorer | None) -> dict[str, float]:
         """Preview, score and close a row of the history when it is time, and do all three at the end of the training.
@@ -349,7 +313,7 @@ class _Run:
             history.add(values if what in due else {})
         if "row" in due:
             history.close_row(self.trainer.nimg / 1000)
-        previews = sorted(self.checkpoints.previews.iterdir())
+        previews = [self.checkpoints.previews / name for name in sorted(self._previews)]
         state = {**self.trainer.state(), "history": history.state_dict(), "best": best}
         finished.keep(state, previews if "preview" in due else previews[:-1])
 
@@ -372,6 +336,7 @@ class _Run:
             picture, diversity = self.shown.preview(system)
         path = self.checkpoints.previews / _PREVIEW.format(nimg / 1000)
         save_png(picture, path)
+        self._previews[path.name] = sha256_of(path)
         self.listeners.preview(path, nimg)
         return diversity
 
@@ -390,6 +355,16 @@ class _Run:
             if self.trainer.train.publish == "best":
                 self.best.offer(score, system)
         return {"fd": score}
+
+    def _stop_early(self, stop: Stop) -> None:
+        """Save the state of a training that is asked to stop. Ends this process where another one was asked."""
+        if distributed.rank() == 0:
+            self._save()
+        self._say(
+            f"Saved at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg: start it again to go on."
+        )
+        if stop.asked is None:
+            raise SystemExit(128 + signal.SIGTERM)
 
     def _checkpoint_when_due(self) -> None:
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds

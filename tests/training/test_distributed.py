@@ -114,7 +114,7 @@ def test_an_error_of_rank_0_is_that_of_every_process(workspace: Callable[[str], 
     folder.mkdir(parents=True)
     (folder / "last.pt").write_bytes(b"junk")
     train_together(params, error_of_the_training)
-    assert "no checkpoint in it can be read" in Path("error0").read_text()
+    assert "no checkpoint in it is whole" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("error1").read_text()
 
 

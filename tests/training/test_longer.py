@@ -130,7 +130,7 @@ def test_a_damaged_state_is_told_and_the_training_begins_at_the_beginning(
     train(shorter(params), "short", family=FAMILY)
     STATE.write_bytes(STATE.read_bytes()[:-200])
     train(params, FINGERPRINT, family=FAMILY)
-    assert f"{FAMILY}.pt cannot be read" in capfd.readouterr().out
+    assert f"{FAMILY}.pt is damaged" in capfd.readouterr().out
     found = published()
     trained(params)
     assert published() == found

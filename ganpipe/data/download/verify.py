@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganpipe.data.catalogue.dataset import Content, RawFile
+from ganpipe.files import sha256_of
 
 _BLOCK = 1 << 20  # bytes
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -34,8 +35,7 @@ def examine(path: Path, file: RawFile) -> Examined:
     size = path.stat().st_size
     with path.open("rb") as opened:
         html = is_html(opened.read(_BLOCK))
-        opened.seek(0)
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     if sha256 == file.sha256:
         return Examined(size, sha256, None)
     if size == 0 or html:

@@ -19,6 +19,7 @@ from ganpipe.data.catalogue.dataset import RawFile
 from ganpipe.data.catalogue.origins import Published
 from ganpipe.data.download.stage import fetch_once
 from ganpipe.errors import MetricError
+from ganpipe.files import sha256_of
 from ganpipe.metrics.extractors.batches import extract_in_batches
 from ganpipe.metrics.extractors.interface import INCEPTION, Extracted, OnProgress
 from ganpipe.paths import state_dir
@@ -83,8 +84,7 @@ def find_weights() -> Path:
     path = Path(named)
     if not path.is_file():
         raise MetricError(f"{VARIABLE} = {named}: there is no such file")
-    with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != WEIGHTS.sha256:
         raise MetricError(
             f"{VARIABLE} = {named}: sha256 {found[:8]}... is not the 6726825d... of the published Inception weights; "
