@@ -129,6 +129,37 @@ def test_a_section_or_list_replaced_by_something_else(
     assert [path.name for path in empty_folder.iterdir()] == ["params.yaml"]
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 8)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(BOMB, "more than 100000 values, aliases counted .line 6", id="aliases that explode"),
+        pytest.param("a: &a [*a]", "the alias .a stands within what it is an alias of", id="an alias of itself"),
+        pytest.param("a: " + "[" * 5000, "nested more than 40 deep", id="brackets"),
+        pytest.param("- " * 5000 + "a", "nested more than 40 deep", id="dashes"),
+        pytest.param("a: " + "{a: " * 5000, "nested more than 40 deep", id="braces"),
+        pytest.param("a: " + "x" * (1 << 20), "more than 1048576 bytes, which no params have", id="a long file"),
+        pytest.param("[1, 2]", "expected the sections data, system", id="no mapping"),
+    ],
+)
+def test_texts_that_would_take_minutes_or_all_memory_are_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said) as raised:
+        read_yaml(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_aliases_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &x {b: [1, 2]}\nc:\n  <<: *x\n  d: *x\n")
+    assert read_yaml(path) == {"a": {"b": [1, 2]}, "c": {"b": [1, 2], "d": {"b": [1, 2]}}}
+
+
 class Buffer(Closed):
     """A pool of images, and in its name an option of its own, so that only the place in the file tells them apart."""
 
