@@ -1,18 +1,22 @@
-"""What all panels share: controls at the left, a column of results for each model at the right, and their events."""
+"""What all panels share: controls at the left, a column of results for each model at the right."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from ganpipe.core.system import System
+from ganpipe.core.tones import holds_tones
 from ganpipe.demo.limits import bounded
-from ganpipe.demo.messages import told, warn
+from ganpipe.demo.messages import warn
 from ganpipe.demo.models import Model
+from ganpipe.demo.player import player
 from ganpipe.demo.views import VIEWS, View
 from ganpipe.errors import GanpipeError
 from ganpipe.sampling.draw import Items
@@ -27,50 +31,59 @@ class Part:
     start: int = 0
     stop: int | None = None
     columns: int | None = None  # see `View`
+    played: bool = False  # windows of tones can also be heard
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Where a part of an output is shown, and what keeps its windows of tones for a player, where there is one."""
+
+    output: str
+    part: Part
+    view: View
+    windows: gr.State | None
+
+    @property
+    def components(self) -> list[Any]:
+        return [*self.view.components, *([] if self.windows is None else [self.windows])]
+
+    def values(self, system: System, made: Items) -> list[Any]:
+        """Return what the components show of items of the model."""
+        items = made[self.output][self.part.start : self.part.stop]
+        shown = shown_items(system, self.output, {self.output: items})
+        return [*self.view.values(shown, self.part.columns), *([] if self.windows is None else [items.tobytes()])]
 
 
 class Board:
     """Results of models side by side: of each output every part, shown as the kind of the output is."""
 
-    def __init__(self, models: Sequence[Model], parts: Sequence[Part]) -> None:
-        self._models, self._parts = models, parts
-        self._views: list[list[tuple[str, Part, View]]] = []
+    def __init__(self, models: Sequence[Model], parts: Sequence[Part], folder: Path) -> None:
+        """Show the parts; what players need as files is written to the folder."""
+        self._models, self._columns = models, list[list[_Cell]]()
         with gr.Row():
             for model in models:
                 with model_column(model):
                     outputs = shown_outputs(model.generator.system)
-                    self._views.append(
-                        [
-                            (output, part, VIEWS[kind](_joined(output if len(outputs) > 1 else "", part.title), kind))
-                            for output, kind in outputs.items()
-                            for part in parts
-                        ]
-                    )
+                    self._columns.append([_cell(model, output, part, folder) for output in outputs for part in parts])
 
     @property
     def components(self) -> list[Any]:
         """All components, whose values are those of `values`."""
-        return [component for column in self._views for *_, view in column for component in view.components]
+        return [component for column in self._columns for cell in column for component in cell.components]
 
     def of_part(self, part: Part) -> list[Any]:
         """Return the components that show a part."""
-        return [one for column in self._views for _, mine, view in column if mine is part for one in view.components]
+        return [one for column in self._columns for cell in column if cell.part is part for one in cell.view.components]
 
     def values(self, make: Callable[[Model], Items]) -> list[Any]:
         """Return what the components show of the items that `make` returns for each model, see `each_model`."""
-        views = {id(model): column for model, column in zip(self._models, self._views, strict=True)}
+        cells = {id(model): column for model, column in zip(self._models, self._columns, strict=True)}
 
         def shown(model: Model) -> list[Any]:
             made = make(model)
-            return [
-                value
-                for output, part, view in views[id(model)]
-                for value in view.values(
-                    shown_items(model.generator.system, output, made)[part.start : part.stop], part.columns
-                )
-            ]
+            return [value for cell in cells[id(model)] for value in cell.values(model.generator.system, made)]
 
-        sizes = [sum(len(view.components) for *_, view in column) for column in self._views]
+        sizes = [sum(len(cell.components) for cell in column) for column in self._columns]
         return each_model(self._models, sizes, shown)
 
 
@@ -107,30 +120,10 @@ def model_column(model: Model) -> Iterator[None]:
         yield
 
 
-def answer(
-    triggers: Any, function: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[Any]
-) -> None:
-    """Let a function answer events; None: the opening of the page, and changes of its inputs.
-
-    All answers wait in one queue, since a generator and the random numbers of torch serve one at a time. While one is
-    computed, only the newest values of its inputs are kept: a hundred quick clicks make two answers.
-    """
-
-    def answered(*values: Any) -> Mapping[Any, Any]:
-        return dict(zip(outputs, function(*values), strict=True))
-
-    gr.on(
-        triggers,
-        told(answered),
-        list(inputs),
-        list(outputs),
-        show_progress="minimal",
-        trigger_mode="always_last",
-        concurrency_limit=1,
-        concurrency_id="generators",
-        api_visibility="private",
-    )
-
-
-def _joined(*words: str) -> str:
-    return ", ".join(word for word in words if word)
+def _cell(model: Model, output: str, part: Part, folder: Path) -> _Cell:
+    """Show a part of an output of a model, with a player below where it is to be heard."""
+    system = model.generator.system
+    outputs, field = shown_outputs(system), system.data.fields[system.outputs[output]]
+    view = VIEWS[outputs[output]](f"{output}, {part.title}" if len(outputs) > 1 else part.title, outputs[output])
+    heard = part.played and holds_tones(field)
+    return _Cell(output, part, view, player(model.title, field.shape, view.components[0], folder) if heard else None)

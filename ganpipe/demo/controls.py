@@ -36,7 +36,7 @@ def choice_controls(asks: Asks) -> Controls:
     """Show the controls of all choices, and return them."""
     found: dict[str, Any] = {}
     for kind, names in asks.choices:
-        found |= CHOICES[kind](names, asks.given is None)
+        found |= CHOICES[kind](names, asks.draws_choices)
     return found
 
 
@@ -48,7 +48,7 @@ def wish_of(asks: Asks, controls: Controls, seed: Any, values: Sequence[Any]) ->
     found: dict[str, Any] = {
         name: None if value == _ANY else value for name, value in zip(controls, values, strict=True)
     }
-    if asks.given is not None:
+    if not asks.draws_choices:
         found["off"] = [name for name in asks.names("attributes") if name not in found["on"]]
     return Wish(require_seed(seed), **found)
 

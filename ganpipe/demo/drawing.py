@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from ganpipe.core.batch import Batch
 from ganpipe.data.pack.images import Transform, UnreadableError
-from ganpipe.demo.limits import PICTURE_PIXELS
+from ganpipe.demo.limits import PICTURE_PIXELS, PIECE_SECONDS
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.sampling.draw import Items, joined, render, rows
+from ganpipe.sampling.draw import GivenSource, Items, joined, render, rows
 from ganpipe.sampling.latent_pictures import THRESHOLDS, slerp, truncation, walk
+from ganpipe.sampling.music import midi_of, write_midi, write_sound
 from ganpipe.sampling.one_picture import Route, UnfitPictureError, translated
+from ganpipe.sampling.prompts import Prompts
 from ganpipe.sampling.published import Asked, Generator
 from ganpipe.sampling.to_folder import attributes_asked
 
@@ -86,6 +89,34 @@ def draw_map(generator: Generator, wish: Wish, across: float, down: float) -> It
     return render(system, joined([picked, every]), wish.seed)
 
 
+def draw_caption(generator: Generator, wish: Wish, count: int, caption: str) -> Items:
+    """Return the first `count` items of the seed, drawn of a caption. Raises `ConfigError` for one that is none."""
+    try:
+        given = Prompts(generator.system, [caption])
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return render(generator.system, _inputs(generator, wish, count, given), wish.seed)
+
+
+def write_piece(window: Float[np.ndarray, "tones 4"], number: int, folder: Path) -> tuple[Path, Path]:
+    """Write a window of tones, the piece of this number, as sound and as MIDI to a new folder in `folder`.
+
+    The files are those of the picture `music`. Raises `ConfigError` for a piece longer than `PIECE_SECONDS`.
+    """
+    midi = midi_of(window)
+    if (seconds := midi.get_end_time()) > PIECE_SECONDS:
+        raise ConfigError(
+            f"piece {number} lasts {seconds:.0f} seconds, more than this page's limit of {PIECE_SECONDS:g}; "
+            "`ganpipe sample` writes pieces of any length"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    into = Path(mkdtemp(dir=folder))
+    sound, notes = into / f"piece-{number}.wav", into / f"piece-{number}.mid"
+    write_sound(midi, sound)
+    write_midi(midi, notes)
+    return sound, notes
+
+
 def read_picture(path: Path, channels: int) -> UInt8[np.ndarray, "h w c"]:
     """Return a picture of any format and size, as `ganpipe apply` reads it. Raises `DataError` for one that is none."""
     try:
@@ -107,5 +138,5 @@ def translate(
         raise DataError(f"{name} {problem}") from None
 
 
-def _inputs(generator: Generator, wish: Wish, count: int) -> Batch:
-    return joined(generator.inputs(count, wish.seed, wish.asked(generator)))
+def _inputs(generator: Generator, wish: Wish, count: int, given: GivenSource | None = None) -> Batch:
+    return joined(generator.inputs(count, wish.seed, wish.asked(generator), given))

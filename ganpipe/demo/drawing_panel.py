@@ -8,35 +8,36 @@ from typing import Any
 
 import gradio as gr
 
-from ganpipe.demo.board import Board, Part, answer, two_columns
+from ganpipe.demo.board import Board, Part, two_columns
 from ganpipe.demo.controls import choice_controls, new_draw, seed_control, wish_of
 from ganpipe.demo.drawing import SIDE, STEPS, draw, draw_map, draw_walk
-from ganpipe.demo.limits import most_pictures, require_count, require_place, require_seed
+from ganpipe.demo.events import answer
+from ganpipe.demo.limits import require_count, require_place, require_seed
 from ganpipe.demo.models import Asks, Model
 from ganpipe.sampling.latent_pictures import THRESHOLDS
 
 _FIRST = 16  # pictures of the first draw
 _TRUNCATIONS = {"as drawn": None, **{f"{threshold:g}": threshold for threshold in THRESHOLDS}}
-_ALL = Part("Drawn")
-_HERE = Part("Here", 0, 1, 1)
+_ALL = Part("Drawn", played=True)
+_HERE = Part("Here", 0, 1, 1, played=True)
 _WAY = Part("The whole way", 1, None, STEPS)
 _MAP = Part("Map", 1, None, SIDE)
 
 
 def drawing_panel(asks: Asks, models: Sequence[Model], folder: Path) -> None:
-    """Show models with the controls of their noise and choices; nothing is written to the folder."""
+    """Show models with the controls of their noise and choices; pieces of music are written to the folder."""
     with gr.Tabs():
         with gr.Tab("Draw"):
-            _draw(asks, models)
+            _draw(asks, models, folder)
         if asks.noise:
             with gr.Tab("Walk") as tab:
-                _walk(asks, models, tab)
+                _walk(asks, models, tab, folder)
             with gr.Tab("Map") as tab:
-                _map(asks, models, tab)
+                _map(asks, models, tab, folder)
 
 
-def _draw(asks: Asks, models: Sequence[Model]) -> None:
-    most = min(_most(model) for model in models)
+def _draw(asks: Asks, models: Sequence[Model], folder: Path) -> None:
+    most = min(model.most for model in models)
     with two_columns() as (left, right):
         with left:
             seed = seed_control()
@@ -47,7 +48,7 @@ def _draw(asks: Asks, models: Sequence[Model]) -> None:
             )
             controls = choice_controls(asks)
         with right:
-            board = Board(models, [_ALL])
+            board = Board(models, [_ALL], folder)
 
     def drawn(seed: Any, count: Any, truncation: Any, *values: Any) -> Sequence[Any]:
         wish, number = wish_of(asks, controls, seed, values), require_count(count, most)
@@ -56,7 +57,7 @@ def _draw(asks: Asks, models: Sequence[Model]) -> None:
     answer(None, drawn, [seed, count, truncation, *controls.values()], board.components)
 
 
-def _walk(asks: Asks, models: Sequence[Model], tab: gr.Tab) -> None:
+def _walk(asks: Asks, models: Sequence[Model], tab: gr.Tab, folder: Path) -> None:
     with two_columns() as (left, right):
         with left:
             start, end = seed_control("From seed"), seed_control("To seed", 1)
@@ -64,7 +65,7 @@ def _walk(asks: Asks, models: Sequence[Model], tab: gr.Tab) -> None:
             place = gr.Slider(0, 1, 0.5, step=0.05, label="Place on the way")
             controls = choice_controls(asks)
         with right:
-            board = Board(models, [_HERE, _WAY])
+            board = Board(models, [_HERE, _WAY], folder)
 
     def walked(start: Any, end: Any, place: Any, *values: Any) -> Sequence[Any]:
         wish, last, here = wish_of(asks, controls, start, values), require_seed(end), require_place(place, "place")
@@ -74,7 +75,7 @@ def _walk(asks: Asks, models: Sequence[Model], tab: gr.Tab) -> None:
     answer([tab.select, *(one.change for one in inputs)], walked, inputs, board.components)
 
 
-def _map(asks: Asks, models: Sequence[Model], tab: gr.Tab) -> None:
+def _map(asks: Asks, models: Sequence[Model], tab: gr.Tab, folder: Path) -> None:
     with two_columns() as (left, right):
         with left:
             seed = seed_control()
@@ -84,7 +85,7 @@ def _map(asks: Asks, models: Sequence[Model], tab: gr.Tab) -> None:
             gr.HTML("Click a place of the map, or drag. Its corners are the first four latents of the seed.")
             controls = choice_controls(asks)
         with right:
-            board = Board(models, [_HERE, _MAP])
+            board = Board(models, [_HERE, _MAP], folder)
 
     def mapped(seed: Any, across: Any, down: Any, *values: Any) -> Sequence[Any]:
         wish = wish_of(asks, controls, seed, values)
@@ -98,15 +99,6 @@ def _map(asks: Asks, models: Sequence[Model], tab: gr.Tab) -> None:
     answer([tab.select, *(one.change for one in inputs)], mapped, inputs, board.components)
     for shown in board.of_part(_MAP):
         shown.select(clicked, shown, [across, down], show_progress="hidden", api_visibility="private")
-
-
-def _most(model: Model) -> int:
-    """Return how many items of a model one draw may have, by its largest pictures."""
-    system = model.generator.system
-    fields = [system.data.fields[field] for field in system.outputs.values()]
-    return min(
-        [most_pictures(*field.shape[1:]) for field in fields if field.kind == "image"], default=most_pictures(1, 1)
-    )
 
 
 def _place(share: float) -> float:

@@ -25,6 +25,10 @@ UPLOAD_BYTES = 20 * 2**20
 """Size of an uploaded file: a photograph of `PICTURE_PIXELS` as JPEG has a third of it."""
 PICTURE_PIXELS = 4096 * 4096
 """Pixels of an uploaded picture: the photograph of a phone; `ganpipe apply` makes larger ones."""
+CAPTION_LETTERS = 500
+"""Letters of a caption: those of published sets have less than 100; MiniLM reads 512 tokens, of one letter or more."""
+PIECE_SECONDS = 300.0
+"""Length of a piece of music that is played: ten times a window of chorales; its sound has 10 MB."""
 QUEUE = 16
 """Requests that wait: one person at several pages makes fewer; with `SECONDS`, nobody waits for ever."""
 SECONDS = 60.0
@@ -53,6 +57,23 @@ def require_place(value: Any, name: str) -> float:
     if isinstance(value, int | float) and 0 <= value <= 1:
         return float(value)
     raise ConfigError(f"{name} = {_said(value)}: a number from 0 to 1 is needed")
+
+
+def require_piece(value: Any) -> int:
+    """Return which piece of a draw to play. Raises `ConfigError` for all that is not a whole number in [1, `COUNT`]."""
+    return _whole(value, "piece", 1, COUNT)
+
+
+def require_caption(value: Any) -> str:
+    """Return a caption. Raises `ConfigError` for a blank one and for one of more than `CAPTION_LETTERS`."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError("caption = blank: type what is to be drawn")
+    if len(value) > CAPTION_LETTERS:
+        raise ConfigError(
+            f"caption = {_said(value)}...: {len(value)} letters, more than this page's limit of {CAPTION_LETTERS}; "
+            "shorten it"
+        )
+    return value
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,38 @@ from ganpipe.core.inputs import Noise
 from ganpipe.core.spec import VALUES, Kind
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
-from ganpipe.demo.limits import MODELS
+from ganpipe.demo.limits import MODELS, most_pictures
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.machine import prepare_device
 from ganpipe.paths import PACKED, PACKED_FILE
 from ganpipe.progress import say
 from ganpipe.sampling.draw import chosen_fields, given_fields
 from ganpipe.sampling.pictures import shown_outputs
+from ganpipe.sampling.prompts import loaded, text_field
 from ganpipe.sampling.published import Generator, load_generator
 from ganpipe.sampling.stage import require_same_fields
 from ganpipe.tracking.api import copy_generator
 from ganpipe.training.start import find_published
+
+CAPTIONS: Mapping[str, Sequence[str]] = {
+    "digits-captions": (
+        "a thick seven, leaning left",
+        "a thin zero, upright",
+        "a medium four, leaning right",
+        "a thick one, leaning right",
+        "a thin eight, leaning left",
+        "a medium three, upright",
+    ),
+    "emoji-captions": (
+        "red apple, noto style",
+        "red apple, openmoji style",
+        "sun, fluent style",
+        "cat face, twemoji style",
+        "blue heart, noto style",
+        "snowman, fluent style",
+    ),
+}
+"""Captions of published data sets by their names, to begin with where the data are not packed here."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,11 @@ class Asks:
     given: Kind | None  # of the rows that it is given
     noise: bool
     choices: tuple[tuple[Kind, tuple[str, ...]], ...]  # kind of the field, names of its classes or attributes
+
+    @property
+    def draws_choices(self) -> bool:
+        """Whether choices that nobody makes are drawn; of a given picture they are off."""
+        return self.given != "image"
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Return the classes or attributes to choose from; () where there is no such choice."""
@@ -47,7 +73,7 @@ class Model:
 
     title: str
     generator: Generator
-    rows: GivenRows | None = None  # the held-out rows of its data, where the data are here
+    rows: GivenRows | None = None  # of its data, where the data are here
 
     @property
     def asks(self) -> Asks:
@@ -63,6 +89,25 @@ class Model:
             choices=tuple((fields[field].kind, fields[field].names) for field in chosen_fields(system)),
         )
 
+    @property
+    def most(self) -> int:
+        """How many items one draw may have, by the largest pictures."""
+        system = self.generator.system
+        fields = [system.data.fields[field] for field in system.outputs.values()]
+        return min(
+            [most_pictures(*field.shape[1:]) for field in fields if field.kind == "image"], default=most_pictures(1, 1)
+        )
+
+    def captions(self, count: int) -> Sequence[str]:
+        """Return at most `count` captions, learned and held-out ones in turn; where the data are not here, known ones.
+
+        See `CAPTIONS`; none of other data.
+        """
+        if self.rows is None:
+            return CAPTIONS.get(self.generator.data.name, ())[:count]
+        texts = self.rows.texts(text_field(self.generator.system), 0, 2 * count)  # each comes twice
+        return tuple(dict.fromkeys(texts))
+
     def examples(self, field: str, count: int) -> Iterator[UInt8[np.ndarray, "h w c"]]:
         """Yield the first `count` held-out pictures of a given field; none where the data are not here."""
         if self.rows is not None:
@@ -74,7 +119,7 @@ def load_models(named: Sequence[str], into: Path) -> list[Model]:
     """Load generators, each named by its folder or its MLflow run; those of runs are copied to folders below `into`.
 
     Raises `ConfigError` for more than `MODELS`, for one that is not there and for one that makes nothing that can be
-    shown; `CheckpointError` for one that cannot be loaded.
+    shown; `CheckpointError` for one that cannot be loaded; what `_load_encoder` raises.
     """
     if len(named) > MODELS:
         raise ConfigError(f"{len(named)} models: the page shows at most {MODELS} side by side; name fewer")
@@ -87,23 +132,44 @@ def load_models(named: Sequence[str], into: Path) -> list[Model]:
         generator = load_generator(folder)
         if not shown_outputs(generator.system):
             raise ConfigError(f"{name}: {generator!r} makes nothing that the page can show")
+        _load_encoder(name, generator)
         generator.system.to(device)
         models.append(Model(name, generator, _rows(name, generator, folder)))
     return models
 
 
+def _load_encoder(name: str, generator: Generator) -> None:
+    """Load the encoder of a generator that is given captions: a page without it could draw nothing.
+
+    Raises `ConfigError` for one that is given several at once, and what `loaded` raises.
+    """
+    fields = generator.data.fields
+    if not any(fields[field].kind == "text" for field in given_fields(generator.system)):
+        return
+    try:
+        encoder = fields[text_field(generator.system)].encoder
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    assert encoder is not None
+    loaded(encoder)
+
+
 def _rows(name: str, generator: Generator, folder: Path) -> GivenRows | None:
-    """Return the held-out rows of the data beside the generator, or else of this workspace; None: they do not fit."""
-    if not given_fields(generator.system):
+    """Return rows of the data beside the generator, or else of this workspace, see `GivenRows`; None: they do not fit.
+
+    A line says that there are none, unless captions are known anyhow.
+    """
+    given = given_fields(generator.system)
+    if not given:
         return None
     file = next((file for file in (folder.parent / PACKED.name / PACKED_FILE.name, PACKED_FILE) if file.exists()), None)
-    if file is None:
-        say(f"{name}: no examples to choose from, since its data are not packed here")
-        return None
     try:
+        if file is None:
+            raise DataError("its data are not packed here")
         packed = Packed.open(file)
         require_same_fields(generator, packed)
     except DataError as error:
-        say(f"{name}: no examples to choose from: {error}")
+        if generator.data.name not in CAPTIONS:
+            say(f"{name}: no examples to choose from: {error}")
         return None
-    return GivenRows(packed)
+    return GivenRows(packed, given)

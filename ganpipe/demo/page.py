@@ -32,6 +32,8 @@ _STYLE = """
 .ganpipe-model p {font-size: 0.9rem; opacity: 0.75}
 .ganpipe-picture {padding-top: 2.25rem !important}
 .ganpipe-picture .icon-button-wrapper {top: -2.2rem !important}
+.ganpipe-caption .input-container {border: 1px solid var(--border-color-primary); border-radius: var(--input-radius);
+  padding: 0.25rem}
 .ganpipe-sheet img {width: auto !important; height: auto !important; min-width: 12rem; max-width: 100%;
   margin: auto; object-fit: contain !important; image-rendering: pixelated}
 .ganpipe-examples .grid-wrap {height: auto !important; min-height: 0; overflow: hidden}

@@ -11,12 +11,13 @@ from ganpipe.core.spec import VALUES, Kind
 from ganpipe.demo.drawing_panel import drawing_panel
 from ganpipe.demo.models import Asks, Model
 from ganpipe.demo.picture_panel import picture_panel
+from ganpipe.demo.text_panel import text_panel
 from ganpipe.errors import ConfigError
 
 Panel = Callable[[Asks, Sequence[Model], Path], None]
 """Shows models that ask for the same; what it needs as files goes to the folder."""
 
-PANELS: Mapping[Kind | None, Panel] = {None: drawing_panel, "image": picture_panel}
+PANELS: Mapping[Kind | None, Panel] = {None: drawing_panel, "image": picture_panel, "text": text_panel}
 """The panel of models that are given rows of a kind; None: that are given nothing."""
 
 

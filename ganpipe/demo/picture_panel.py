@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from ganpipe.demo.board import answer, each_model, model_column, two_columns
+from ganpipe.demo.board import each_model, model_column, two_columns
 from ganpipe.demo.controls import choice_controls, new_draw, seed_control, wish_of
 from ganpipe.demo.drawing import read_picture, translate
+from ganpipe.demo.events import answer
 from ganpipe.demo.models import Asks, Model
 from ganpipe.demo.views import before_and_after, both_pictures
 from ganpipe.pictures import picture_of, save_png

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -54,8 +55,12 @@ class Prompts(GivenSource):
         return [self._prompts[number % self.most] for number in range(start, start + count)]
 
 
+@lru_cache(maxsize=4)
 def loaded(encoder: Encoder) -> TextEncoder:
-    """Return the encoder of a training. Raises `CheckpointError` where another one is here under its name."""
+    """Return the encoder of a training, loaded once.
+
+    Raises `CheckpointError` where another one is here under its name, and what `load_encoder` raises.
+    """
     found = load_encoder(encoder.source)
     if found.sha256 != encoder.sha256:
         raise CheckpointError(

@@ -11,17 +11,20 @@ import pytest
 import torch
 from conditional import Obedient, add_to_table, obedient
 from data.packed_sets import write_set
+from packed_texts import write_captioned
 from specs import images, pictures
 from translating import Translator, translator
 
 from ganpipe import paths
-from ganpipe.core.spec import DataSpec, Field
+from ganpipe.core.spec import DataSpec, Encoder, Field
 from ganpipe.core.system import System
 from ganpipe.core.tones import TONE
+from ganpipe.pretrained.encoders import RandomEncoder
 from ganpipe.sampling.published import publish_generator
 from ganpipe.systems.c_rnn_gan import CRNNGAN
 from ganpipe.systems.cyclegan import CycleGAN
 from ganpipe.systems.stargan import StarGAN
+from ganpipe.systems.text_to_image import TextToImage
 
 NARROW = {"features": 2, "blocks": 1, "features_discriminator": 2}
 RANDOM = np.random.default_rng(0)
@@ -66,6 +69,15 @@ def composer() -> System:
     return livelier(CRNNGAN(CRNNGAN.Config.model_validate(options), spec))
 
 
+def sketcher() -> System:
+    """Return one that draws captions."""
+    torch.manual_seed(0)
+    text = Field(kind="text", shape=(9, 32), encoder=Encoder(source="random-0", sha256=RandomEncoder(0).sha256))
+    spec = DataSpec(name="toy", fields={**images((3, 8, 8)).fields, "caption": text, "swapped": text})
+    options = {"latent": 4, "width": 8, "heads": 2, "depth": 1, "patch": 4, "features": 2, "features_discriminator": 2}
+    return TextToImage(TextToImage.Config.model_validate(options), spec)
+
+
 MODELS = {
     "painter": lambda: obedient("label"),
     "dimmer": lambda: dimmer(obedient("label")),
@@ -74,13 +86,14 @@ MODELS = {
     "cycle": cyclegan,
     "star": stargan,
     "negative": translator,
+    "sketcher": sketcher,
 }
 """How each is built."""
 
 
 @contextmanager
 def published(folder: Path, *names: str) -> Iterator[list[str]]:
-    """Publish some of `MODELS`, and for those of pictures their data; give the block the folders of the generators."""
+    """Publish some of `MODELS`, with their data where they are given rows; give the block the generators' folders."""
     with pytest.MonkeyPatch.context() as patch:
         for cls in (Obedient, Translator):
             add_to_table(patch, cls)
@@ -90,6 +103,9 @@ def published(folder: Path, *names: str) -> Iterator[list[str]]:
             sets = {"a": {"a": colours(8, 3)}, "b": {"b": colours(8, 1)}}
             file = folder / "cycle" / paths.PACKED.name / paths.PACKED_FILE.name
             write_set(file, sets, splits={space: {"train": (0, 4), "test": (4, 8)} for space in sets})
+        if "sketcher" in names:
+            (folder / "sketcher" / paths.PACKED.name).mkdir()
+            write_captioned(folder / "sketcher" / paths.PACKED.name, {"train": 12, "valid": 4, "test": 3})
         yield [str(folder / name / "model") for name in names]
 
 

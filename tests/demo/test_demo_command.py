@@ -9,30 +9,36 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conditional import add_to_table, obedient
 from conftest import REPOSITORY
-from demo.published import published
+from demo.published import published, sketcher
 from specs import images
 from torch import nn
 from typer.testing import CliRunner
 
 from ganpipe.cli import app
 from ganpipe.core.inputs import Given, Input
-from ganpipe.core.spec import DataSpec, Field
+from ganpipe.core.spec import DataSpec, Encoder, Field
 from ganpipe.core.system import System
+from ganpipe.data.catalogue.emoji import EMOJI_CAPTIONS
+from ganpipe.data.pack import digit_texts
 from ganpipe.demo import limits, models
-from ganpipe.demo.drawing import Wish, draw
+from ganpipe.demo.drawing import Wish, draw, write_piece
+from ganpipe.demo.page import running
 from ganpipe.errors import ConfigError, GanpipeError
+from ganpipe.pretrained import captions
 from ganpipe.sampling.published import Generator, load_generator, publish_generator
 from ganpipe.systems.configs import SystemConfig
 
 
 class Illustrator(System):
-    """Is given captions. Nobody trains it."""
+    """Is given numbers of words. Nobody trains it."""
 
     class Config(SystemConfig):
         @property
@@ -70,7 +76,7 @@ def test_what_is_no_generator_is_refused_in_one_line(tmp_path: Path) -> None:
     assert refusal(*"abcde") == "5 models: the page shows at most 4 side by side; name fewer"
 
 
-def test_a_generator_of_captions_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generator_of_tokens_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_to_table(monkeypatch, Illustrator)
     spec = images((1, 2, 2))
     words = Field(kind="tokens", shape=(3,), names=("a", "b"))
@@ -79,6 +85,52 @@ def test_a_generator_of_captions_is_refused_in_one_line(tmp_path: Path, monkeypa
     assert refusal("model") == (
         "model: this generator is given tokens, for which the page has no input; draw from it with `ganpipe sample`"
     )
+
+
+def test_a_missing_encoder_of_captions_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = sketcher()
+    for name, encoder in {
+        "none": Encoder(source="minilm", sha256="0" * 64),
+        "other": Encoder(source="random-0", sha256="0" * 64),
+    }.items():
+        caption = system.data.fields["caption"].model_copy(update={"encoder": encoder})
+        system.data = system.data.model_copy(update={"fields": {**system.data.fields, "caption": caption}})
+        publish_generator(system, tmp_path / name, "fingerprint")
+    monkeypatch.setattr(captions, "find_spec", lambda name: None)
+    assert refusal("none") == "captions: the Python package tokenizers is missing; run `pip install 'ganpipe[text]'`"
+    assert refusal("other").startswith("the encoder random-0 is another one here (sha256 ")
+
+
+def test_captions_of_published_data_are_known_where_these_are_not_packed(tmp_path: Path) -> None:
+    system = sketcher()
+    system.data = system.data.model_copy(update={"name": "digits-captions"})
+    publish_generator(system, tmp_path / "digits", "fingerprint")
+    (model,) = models.load_models(["digits"], tmp_path / "runs")
+    every = {digit_texts.caption_of(parts) for parts in product(range(10), range(3), range(3))}
+    assert len(model.captions(4)) == 4 and every.issuperset(model.captions(9))
+    styles = {f"{vendor.lower()} style" for vendor in EMOJI_CAPTIONS.fields["label"].names}
+    assert styles == {caption.split(", ")[1] for caption in models.CAPTIONS["emoji-captions"]}
+
+
+def test_without_what_writes_music_the_page_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganpipe.demo.player.can_write_music", lambda: False)
+    with (
+        published(tmp_path, "composer") as folders,
+        running(folders) as (address, _),
+        urllib.request.urlopen(address, timeout=60) as answer,
+    ):
+        content = answer.read()
+    assert b"the Python package pretty_midi is missing" in content and b"ganpipe[music]" in content
+    assert b"Download as MIDI" not in content
+
+
+def test_a_piece_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    window = np.array([[1, 60, 80, 0], [1, 62, 80, 600]], np.float32)
+    with pytest.raises(ConfigError, match=r"^piece 3 lasts 401 seconds, more than this page's limit of 300; `ganpipe"):
+        write_piece(window, 3, tmp_path / "pieces")
+    assert not (tmp_path / "pieces").exists()
 
 
 def test_a_run_is_named_as_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +200,13 @@ def test_numbers_within_their_bounds_are_taken() -> None:
         limits.require_count(65, 64)
     with pytest.raises(ConfigError, match=r"place = 1\.01: a number from 0 to 1 is needed"):
         limits.require_place(1.01, "place")
+    assert limits.require_caption("a" * 500) == "a" * 500
+    for value in (None, 7, "", " \n"):
+        with pytest.raises(ConfigError, match="^caption = blank: type what is to be drawn$"):
+            limits.require_caption(value)
+    said = f"^caption = {'a' * 40}...: 501 letters, more than this page's limit of 500; shorten it$"
+    with pytest.raises(ConfigError, match=said):
+        limits.require_caption("a" * 501)
     assert [limits.most_pictures(side, side) for side in (28, 512, 1024, 8192)] == [64, 64, 16, 1]
 
 

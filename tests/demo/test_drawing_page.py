@@ -23,6 +23,7 @@ from ganpipe.pictures import sheet
 from ganpipe.rolls import piano_rolls
 from ganpipe.sampling.draw import render, rows
 from ganpipe.sampling.latent_pictures import THRESHOLDS
+from ganpipe.sampling.music import draw_music
 from ganpipe.sampling.pictures import PLANS
 from ganpipe.sampling.published import Generator, load_generator
 
@@ -96,6 +97,35 @@ def test_music_is_shown_as_piano_rolls(page: Page, models: list[Generator]) -> N
     place = draws(page, 2)
     set_seed(place, "5")
     is_shown(place, "Drawn", sheet(piano_rolls(models[3].sample(FIRST, seed=5))))
+
+
+def test_music_is_played_and_downloaded(page: Page, models: list[Generator], tmp_path: Path) -> None:
+    place = draws(page, 2)
+    set_seed(place, "6")
+    is_shown(place, "Drawn", sheet(piano_rolls(models[3].sample(FIRST, seed=6))))
+    draw_music(models[3].system, None, 6, tmp_path / "music")
+    for number in (1, 7):
+        if number > 1:  # its roll is the third one in the second of four rows
+            rolls = place.locator(".ganpipe-picture:visible img")
+            size = rolls.bounding_box()
+            assert size
+            rolls.click(position={"x": 0.6 * size["width"], "y": 0.4 * size["height"]})
+        files = [tmp_path / "music" / f"{number - 1:02d}{suffix}" for suffix in (".wav", ".mid")]
+        eventually(lambda file=files[0]: sound(place) == file.read_bytes())
+        with page.expect_download() as download:
+            place.get_by_role("button", name="Download as MIDI").and_(page.locator(":visible")).click()
+        assert download.value.suggested_filename == f"piece-{number}.mid"
+        assert Path(download.value.path()).read_bytes() == files[1].read_bytes()
+    assert place.get_by_label("range slider for Piece").locator("visible=true").input_value() == "7"
+    place.get_by_role("button", name="Play", exact=True).locator("visible=true").click()
+    place.get_by_role("button", name="Pause", exact=True).locator("visible=true").wait_for()
+    eventually(lambda: place.locator("#time:visible").inner_text() != "0:00")
+
+
+def sound(place: Locator) -> bytes | None:
+    """The sound that can be downloaded; None: there is none yet."""
+    links = place.locator("a.download-link[download$='.wav']:visible")
+    return place.page.request.get(links.get_attribute("href") or "").body() if links.count() else None
 
 
 def test_the_number_of_pictures_is_dragged(page: Page, models: list[Generator]) -> None:
@@ -180,6 +210,8 @@ def test_a_map_has_the_first_latents_in_its_corners_and_shows_the_place_that_is_
     eventually(lambda: np.array_equal(corner(place, 0, 0), corners[0]))
     for number, (down, across) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
         assert np.array_equal(corner(place, down, across), corners[number])
+        if down == across:
+            continue
         picture.scroll_into_view_if_needed()
         box = picture.bounding_box()
         assert box
@@ -211,7 +243,7 @@ def test_attributes_are_turned_on_and_off(page: Page, models: list[Generator]) -
 
 def test_a_bad_seed_is_told_in_one_line(page: Page, models: list[Generator]) -> None:
     place = draws(page)
-    for seed in ("-1", "1.5", "", "99999999999"):
+    for seed in ("1.5", ""):  # all others: test_demo_command.py
         set_seed(place, seed)
         is_told(page, f"seed = {seed or 'blank'}: a whole number from 0 to 4294967295 is needed")
     set_seed(place, "1")

@@ -1,4 +1,7 @@
-"""The page of generators that are given a picture, in a browser: what it shows is what `ganpipe apply` makes."""
+"""The page of generators that are given a picture or a caption, in a browser.
+
+Pictures are those that `ganpipe apply` makes, what is drawn of captions is that of `Generator.sample`.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,16 @@ from playwright.sync_api import Browser, Page
 
 from ganpipe.demo.limits import UPLOAD_BYTES
 from ganpipe.demo.page import running
+from ganpipe.pictures import sheet
 from ganpipe.sampling.apply import apply_to_files
 from ganpipe.sampling.published import load_generator
 
+DRAWINGS = 9
+"""Pictures of a caption, unless somebody says how many."""
+
 
 class Served:
-    """A page with a generator of two outputs and its data, and one that is told attributes."""
+    """A page with a generator of two outputs and its data, one that is told attributes, and one that draws captions."""
 
     def __init__(self, address: str, folder: Path, models: list[str], files: Path) -> None:
         self.address, self.folder, self.models, self.files = address, folder, models, files
@@ -34,6 +41,10 @@ class Served:
         apply_to_files(Path(self.models[model]), [picture], self.files / name, force=True, **asked)
         return np.asarray(Image.open(self.files / name / f"{picture.stem}.png"))
 
+    def drawn(self, caption: str, seed: int, count: int) -> Image.Image:
+        """What the generator of captions draws of one."""
+        return sheet(load_generator(self.models[2]).sample(count, seed=seed, prompts=[caption]))
+
     def example(self, number: int) -> Path:
         return self.folder / "examples" / "0" / f"example-{number}.png"
 
@@ -41,7 +52,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with (
-        published(tmp_path_factory.mktemp("models"), "cycle", "star") as models,
+        published(tmp_path_factory.mktemp("models"), "cycle", "star", "sketcher") as models,
         running(models) as (address, folder),
     ):
         yield Served(address, folder, models, tmp_path_factory.mktemp("files") / "made")
@@ -76,6 +87,13 @@ def upload(page: Page, file: Path, number: int = 0) -> None:
     if not place.locator("input[type=file]").count():
         place.get_by_label("Clear").or_(place.get_by_label("Remove")).first.click()
     place.locator("input[type=file]").set_input_files(file)
+
+
+def draw_caption(page: Page, caption: str) -> None:
+    """Type a caption, and press the key that ends it."""
+    box = group(page, 2).get_by_role("textbox")
+    box.fill(caption)
+    box.press("Enter")
 
 
 def test_it_opens_with_an_example_of_the_test_split_and_another_can_be_chosen(page: Page, served: Served) -> None:
@@ -164,3 +182,51 @@ def test_an_upload_of_50_megabytes_is_refused_and_leaves_nothing(
     assert sum(file.stat().st_size for file in served.folder.rglob("*") if file.is_file()) < UPLOAD_BYTES
     upload(page, photo)
     is_shown(group(page), "Before and after", served.applied(0, photo, "small", to="fake_b"))
+
+
+def test_an_example_of_the_data_is_drawn_and_another_can_be_chosen(page: Page, served: Served) -> None:
+    place = group(page, 2)
+    box = place.get_by_role("textbox")
+    shown_first = box.input_value()
+    is_shown(place, "Drawn", served.drawn(shown_first, 0, DRAWINGS))
+    others = place.get_by_role("button", name=re.compile("a (red|green|blue) picture, number"))
+    captions = [text.strip() for text in others.all_inner_texts()]
+    assert captions[0] == shown_first and len(captions) == len({*captions}) == 6
+    others.nth(3).click()
+    is_shown(place, "Drawn", served.drawn(captions[3], 0, DRAWINGS))
+    assert box.input_value() == captions[3]
+
+
+def test_a_caption_is_typed_and_drawn_with_a_seed_as_often_as_wanted(page: Page, served: Served) -> None:
+    place = group(page, 2)
+    place.get_by_label("Seed", exact=True).fill("3")
+    draw_caption(page, "a red one, on blue")
+    is_shown(place, "Drawn", served.drawn("a red one, on blue", 3, DRAWINGS))
+    place.get_by_label("range slider for Pictures").fill("2")
+    is_shown(place, "Drawn", served.drawn("a red one, on blue", 3, 2))
+    with page.expect_download() as download:
+        place.get_by_role("button", name="Download").click()
+    with Image.open(download.value.path()) as picture:
+        assert np.array_equal(picture, served.drawn("a red one, on blue", 3, 2))
+
+
+def test_ten_thousand_words_and_none_are_told_in_one_line(page: Page, served: Served) -> None:
+    place = group(page, 2)
+    place.get_by_label("Seed", exact=True).fill("4")
+    for caption, said in (
+        ("apple " * 10_000, "60000 letters, more than this page's limit of 500"),
+        (" ", "= blank: type"),
+    ):
+        draw_caption(page, caption)
+        is_told(page, said)
+    draw_caption(page, "a green one")
+    is_shown(place, "Drawn", served.drawn("a green one", 4, 2))
+
+
+def test_a_narrow_window_has_all_below_each_other(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    box, drawn = group(page, 2).get_by_role("textbox"), group(page, 2).locator(".ganpipe-picture")
+    eventually(lambda: page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"))
+    above, below = box.bounding_box(), drawn.bounding_box()
+    assert above and below and above["y"] + above["height"] < below["y"]
+    page.set_viewport_size({"width": 1400, "height": 900})
