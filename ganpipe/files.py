@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import itertools
 import json
 import os
+import platform
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,23 +18,47 @@ from typing import Any
 from ganpipe.errors import DataError
 
 _SPARE = 1 << 26  # bytes to leave free on a disk
+_SHOWN_OF_A_NAME = 100  # characters of a name in that of its temporary file
+_numbers = itertools.count()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give the block a temporary path to write to; after the block, sync the file to disk and rename it to `path`.
 
-    If the block raises, the temporary file is removed and `path` stays as it was. The temporary name is always the
-    same, so that the next process overwrites the leftover of a killed one.
+    If the block raises, the temporary file is removed and `path` stays as it was. The file is made new and empty under
+    a name that no other process has and that is no link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = temporary(path)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         yield part
         settle(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def temporary(path: Path) -> Path:
+    """Return a name beside `path` that is this call's alone, and delete what killed processes left under such names.
+
+    Only those of this machine: on a shared disk nobody knows who lives on another one.
+    """
+    stem, machine = f".{path.name[:_SHOWN_OF_A_NAME]}", f"{zlib.crc32(platform.node().encode()):08x}"
+    for left in path.parent.glob(f"{glob.escape(stem)}.{machine}-*-*.part"):
+        process = left.name.split("-")[-2]
+        if process.isdecimal() and not _lives(int(process)):
+            remove(left)
+    return path.with_name(f"{stem}.{machine}-{os.getpid()}-{next(_numbers)}.part")
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder with all that is in it; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def settle(part: Path, path: Path) -> None:
@@ -77,6 +105,16 @@ def write_json(path: Path, content: Any) -> None:
 def json_text(content: Any) -> str:
     """Return `content` as JSON with sorted keys: the same content gives the same text. NaN and infinities raise."""
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; no number of a process
+        pass
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -51,7 +51,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "metrics": f"{BASE} data.catalogue data.download data.pack data.packed losses machine nets pretrained sampling "
     "systems",
     "sampling.stage": f"{BASE} data.packed machine metrics pictures rolls sampling sampling.photographs",
-    "sampling.to_folder": "core data.packed errors paths pictures progress sampling sampling.stage",
+    "sampling.to_folder": "core data.packed errors files paths pictures progress sampling sampling.stage",
     "sampling.apply": "config core data.pack errors machine pictures progress sampling sampling.to_folder",
     "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
     "params": "config data.catalogue errors metrics paths sampling systems systems.configs",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from ganpipe.files import replacing, write_bytes, write_json
+from ganpipe import files
+from ganpipe.files import replacing, temporary, write_bytes, write_json
 
 
 def test_the_name_appears_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -27,6 +31,40 @@ def test_an_error_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
         raise KeyError
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_writers_of_one_file_have_files_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as one:
+        one.write_bytes(b"one")
+        with replacing(path) as other:
+            other.write_bytes(b"other")
+        assert path.read_bytes() == b"other"
+    assert path.read_bytes() == b"one"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_link_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not where somebody has foreseen the name."""
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"kept")
+    monkeypatch.setattr(files, "_numbers", itertools.repeat(0))
+    temporary(tmp_path / "file").symlink_to(kept)
+    with pytest.raises(FileExistsError):
+        write_bytes(tmp_path / "file", b"new")
+    assert kept.read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("name", ["file", "[a]*?", "x" * 250])
+def test_what_a_killed_process_left_is_deleted_and_what_a_living_one_writes_is_not(tmp_path: Path, name: str) -> None:
+    path, dead = tmp_path / name, subprocess.Popen(["true"])
+    dead.wait()
+    own = temporary(path).name
+    left = [tmp_path / own.replace(f"-{os.getpid()}-", f"-{number}-") for number in (dead.pid, os.getppid())]
+    for part in left:
+        part.write_bytes(b"half")
+    write_bytes(path, b"new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, left[1].name])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

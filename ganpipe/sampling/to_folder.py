@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from ganpipe.core.tones import holds_tones
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.given import GivenRows
 from ganpipe.errors import ConfigError
+from ganpipe.files import remove, temporary
 from ganpipe.pictures import picture_of
 from ganpipe.progress import progress, say
 from ganpipe.sampling.draw import choices, given_fields, given_spaces, most_items, sources
@@ -154,14 +154,14 @@ def _given_rows(generator: Generator) -> GivenRows | None:
 def _appearing(folder: Path) -> Iterator[Path]:
     """Lend a hidden folder beside `folder` that takes its name after the block, and vanishes where the block raises."""
     target = folder.resolve()
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-    part.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = temporary(target)
+    part.mkdir()
     try:
         yield part
         part.replace(target)
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        remove(part)
         raise
 
 
