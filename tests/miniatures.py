@@ -34,7 +34,6 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "discriminator_widths": 16,
     "features_most": 4,
     "n_critic": 2,
-    "long_n_critic": 3,  # more than n_critic: the steps of both kinds are taken
     "stable_kimg": 0.024,  # so that all levels up to 32x32 begin within the 16 iterations
     "fade_kimg": 0.016,
     "batches": 8,
@@ -54,8 +53,9 @@ INSTEAD = {
     "content_layers": ["relu1_1"],
     "style_layers": ["relu1_1"],
     "bicubic_skip": True,
+    "long_n_critic": 3,  # more than n_critic: the steps of both kinds are taken
 }
-"""What options of systems say in a miniature: nothing is fetched, and narrow networks do not draw one grey for all."""
+"""What options of systems say in a miniature: nothing is fetched, narrow networks do not draw one grey for all, long steps are taken."""
 
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class WGAN(System):
         """Return how many critic steps come before this generator step."""
         done = int(self.generator_steps)
         long = done < self.cfg.first_long_steps or done % self.cfg.long_step_every == 0
-        return self.cfg.long_n_critic if long else self.cfg.n_critic
+        return self.cfg.n_critic if self.cfg.long_n_critic is None or not long else self.cfg.long_n_critic
 
     def critic_loss(self, batch: Batch) -> Terms:
         """f(G(z)) - f(x)."""

@@ -80,7 +80,7 @@ def by_hand(steps: list[int]) -> WGAN:
 
 
 def test_defaults_are_the_papers() -> None:
-    assert WGAN.Config() == WGAN.Config(latent=100, features=64, n_critic=5, clip=0.01, long_n_critic=5)
+    assert WGAN.Config() == WGAN.Config(latent=100, features=64, n_critic=5, clip=0.01, long_n_critic=None)
 
 
 def test_training_equals_the_published_algorithm_with_the_authors_long_steps() -> None:
@@ -143,6 +143,15 @@ def test_long_steps_come_first_and_then_now_and_then() -> None:
         found.append(authors.critic_steps())
     assert [at for at, steps in enumerate(found) if steps == 100] == [*range(25), 500, 1000]
     assert set(found) == {5, 100}
+
+
+def test_every_step_has_n_critic_unless_long_ones_are_asked_for() -> None:
+    plain = build(config=WGAN.Config(latent=5, features=3, n_critic=1))
+    found = set()
+    for done in range(1002):
+        plain.generator_steps.fill_(done)
+        found.add(plain.critic_steps())
+    assert found == {1}
 
 
 def test_a_resumed_training_takes_up_the_long_steps_where_it_was() -> None:

@@ -20,7 +20,7 @@ class Config(SystemConfig):
     features: Width = 64  # channels beside the image; doubled at each coarser level
     n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
     clip: PositiveFloat = 0.01  # c
-    long_n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per long generator step; authors: 100
+    long_n_critic: Annotated[int, Field(ge=1, le=1000)] | None = None  # of long steps; None: n_critic; authors: 100
     first_long_steps: NonNegativeInt = 25  # number of long generator steps at the start
     long_step_every: PositiveInt = 500  # afterwards, every k-th generator step is long
 
