@@ -179,6 +179,22 @@ def check_training() -> None:
             typer.echo(line)
 
 
+@app.command()
+def doctor() -> None:
+    """Say whether all is there that a run needs: machine, git, DVC, params, tracking, extras, weights, data.
+
+    Exit code 1 where something is to be done, which its line says.
+    """
+    with one_line_errors():
+        from ganpipe.doctor import findings
+
+        found = []
+        for finding in findings():
+            typer.echo(str(finding))
+            found.append(finding)
+        raise typer.Exit(int(any(finding.todo for finding in found)))
+
+
 @app.command("diagnose")
 def diagnose_history(
     file: Annotated[Path, typer.Argument(help="A CSV file with a column kimg.")] = paths.HISTORY,

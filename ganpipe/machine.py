@@ -40,6 +40,11 @@ def physical_memory() -> int:
     return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *allowed])
 
 
+def available_memory() -> int:
+    """Return the bytes of memory that this process could get now: what is free, and no more than `physical_memory`."""
+    return min(physical_memory(), _size_in("MemAvailable", Path("/proc/meminfo")) or physical_memory())
+
+
 @contextlib.contextmanager
 def memory_limited(device: torch.device) -> Iterator[None]:
     """Let allocations of the block fail where the memory for computing on the CPU ends: Linux would kill the process.
@@ -47,10 +52,10 @@ def memory_limited(device: torch.device) -> Iterator[None]:
     The limit is what this process has, and what it could get beside. On other systems and for a GPU there is none.
     """
     has = _size_in("VmData", Path("/proc/self/status"))
-    beside = _size_in("MemAvailable", Path("/proc/meminfo"))
+    beside = available_memory()
     before, most = resource.getrlimit(resource.RLIMIT_DATA)
-    if device.type == "cpu" and has and beside:
-        limits = {before, most, has + min(beside, physical_memory())} - {resource.RLIM_INFINITY}
+    if device.type == "cpu" and has:
+        limits = {before, most, has + beside} - {resource.RLIM_INFINITY}
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
     try:
         yield

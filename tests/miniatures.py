@@ -55,7 +55,8 @@ INSTEAD = {
     "bicubic_skip": True,
     "long_n_critic": 3,  # more than n_critic: the steps of both kinds are taken
 }
-"""What options of systems say in a miniature: nothing is fetched, narrow networks do not draw one grey for all, long steps are taken."""
+"""What options of systems say in a miniature: nothing is fetched, narrow networks do not draw one grey for all, long
+steps are taken."""
 
 
 def smaller(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,9 +61,10 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "demo": "config core data.pack data.packed errors machine paths pictures progress sampling sampling.apply "
     "sampling.stage sampling.to_folder tracking training",
+    "doctor": "data.download data.packed errors files machine params paths pretrained tracking",
     "command": "errors params",
-    "cli": f"{BASE} command data.catalogue data.packed demo history metrics params preflight pretrained recipes report "
-    "sampling.apply sampling.to_folder tracking",
+    "cli": f"{BASE} command data.catalogue data.packed demo doctor history metrics params preflight pretrained recipes "
+    "report sampling.apply sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",
 }

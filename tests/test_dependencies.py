@@ -78,7 +78,7 @@ _CATALOGUE = {"ganpipe/data/catalogue": "facts of the sets, from which the packe
 _PACKED = {
     f"ganpipe/data/packed/{name}.py": "reads rows whose content hash, of names, types, flip rules and bytes, is that "
     "of the manifest"
-    for name in ("columns", "file", "hdf5", "texts")
+    for name in ("columns", "file", "hdf5", "manifest", "texts")
 }
 _ORDER = {"ganpipe/data/packed/order.py": "gives packed files the size of their blocks; rows are taken as they lie"}
 _WEIGHTS = {"ganpipe/data/download": "brings published weights of extractors, verified by their sha256"}

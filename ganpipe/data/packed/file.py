@@ -41,6 +41,7 @@ from ganpipe.data.packed.columns import (
     row_bytes,
 )
 from ganpipe.data.packed.hdf5 import new_file, new_group, plain_values, set_attributes
+from ganpipe.data.packed.manifest import require_named, shards_of
 from ganpipe.data.packed.texts import GROUP, Features, read_texts, write_texts
 from ganpipe.errors import DataError
 from ganpipe.files import replacing
@@ -200,7 +201,7 @@ class Packed:
         of later reads end with `advice`: what would help. Rows are not read: see `verify`.
         """
         manifest = path.with_name(MANIFEST.name)
-        if not path.is_file() and (shards := _shards_of(manifest)):
+        if not path.is_file() and (shards := shards_of(manifest)):
             return cls._open_shards(manifest, shards, advice)
         return cls._open_file(path, advice)
 
@@ -347,11 +348,18 @@ class Packed:
         return blocks_of(self._columns(space), rows)
 
     def verify(self) -> None:
-        """Read every row and compare the content hash; raise `DataError` naming the file where they differ."""
+        """Read every row and compare the content hash with that of the file and of the manifest beside it.
+
+        Raises `DataError` naming the file where they differ.
+        """
         if self.shards:
             with ThreadPoolExecutor(_SHARDS_AT_ONCE) as pool:
-                list(pool.map(Packed.verify, self.shards))
-            return
+                list(pool.map(Packed._verify_rows, self.shards))
+        else:
+            self._verify_rows()
+            require_named(self.path.with_name(MANIFEST.name), self.content_sha256, self._advice)
+
+    def _verify_rows(self) -> None:
         found = Fingerprint(self.fields, None if self.texts is None else self.texts.whole)
         for space in self.spaces:
             for block in self.blocks(space, range(self.count(space))):
@@ -385,15 +393,6 @@ def clipped(rows: range, start: int, stop: int) -> range:
 
 def _ranges(splits: Mapping[str, Sequence[int]]) -> dict[str, range]:
     return {name: range(*rows) for name, rows in splits.items()}
-
-
-def _shards_of(manifest: Path) -> list[Any]:
-    """Return the entries of the shards in a manifest; no entry where there is no readable manifest or no shard."""
-    try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-        return list(content["shards"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _one_line(error: Exception) -> str:
