@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import signal
 import sys
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from ganpipe.errors import GanpipeError
+from ganpipe.faults import explained
 
 if TYPE_CHECKING:
     from ganpipe.config import Params
 
 _PR_SET_PDEATHSIG = 1
-_OUTER_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
-"""Faults of a disk or folder, which the user can mend. Every other `OSError` is a defect and keeps its traceback."""
+_DEBUG = "GANPIPE_DEBUG"
+"""The environment variable that keeps the traceback of what the machine did."""
 
 
 @contextmanager
@@ -43,18 +43,24 @@ def stage_process() -> Iterator[Params]:
 def one_line_errors() -> Iterator[None]:
     """End the command with one line on stderr for an error that the user can mend, and for Ctrl-C.
 
-    The exit code is that of the `GanpipeError`, 1 for a full or forbidden disk, 130 for Ctrl-C.
+    The exit code is that of the `GanpipeError`, 1 for what the machine does (see `faults`), 130 for Ctrl-C. Whoever
+    reads the output may go away: that is no error. With the variable `GANPIPE_DEBUG` the traceback of a fault of the
+    machine is kept.
     """
     try:
         yield
     except GanpipeError as error:
         _end(f"Error: {error}", error.exit_code)
-    except OSError as error:
-        if error.errno not in _OUTER_FAULTS:
-            raise
-        _end(f"Error: {error.filename or 'writing'}: {error.strerror}", 1)
     except KeyboardInterrupt:
         _end("Interrupted.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes what is left to nowhere
+        raise typer.Exit(1) from None
+    except Exception as error:
+        said = explained(error)
+        if said is None or os.environ.get(_DEBUG):
+            raise
+        _end(f"Error: {said}", 1)
 
 
 def _end(line: str, code: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """The errors a user can act on: one line each, with what, where, the value and what would do.
 
-A command prints the message alone, without a traceback, and exits with `exit_code`.
-Every other exception is a defect of ganpipe and keeps its traceback.
+A command prints the message alone, without a traceback, and exits with `exit_code`. What the machine does is told in
+one line as well, see `faults`. Every other exception is a defect of ganpipe and keeps its traceback.
 """
 
 from __future__ import annotations

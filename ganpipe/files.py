@@ -35,6 +35,11 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield part
         settle(part, path)
+    except OSError as error:
+        if error.filename is None:  # as of every write
+            error.filename = str(path)
+        part.unlink(missing_ok=True)
+        raise
     except BaseException:
         part.unlink(missing_ok=True)
         raise

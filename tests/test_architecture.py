@@ -26,6 +26,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     # version. `sampling.stage` stands for itself: it looks for copies, as `metrics` does, which draw with `sampling`.
     "ganpipe": "",
     "errors": "",
+    "faults": "",
     "paths": "",
     "config": "errors",
     "core": "config errors",
@@ -53,7 +54,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "sampling.stage": f"{BASE} data.packed machine metrics pictures rolls sampling sampling.photographs",
     "sampling.to_folder": "core data.packed errors files paths pictures progress sampling sampling.stage",
     "sampling.apply": "config core data.pack errors machine pictures progress sampling sampling.to_folder",
-    "training": f"{BASE} data.packed history identity losses machine metrics pictures sampling systems",
+    "training": f"{BASE} data.packed faults history identity losses machine metrics pictures sampling systems",
     "params": "config data.catalogue errors metrics paths sampling systems systems.configs",
     "preflight": "config core data.packed errors machine metrics paths sampling training",
     "tracking": "config errors files ganpipe history identity paths",
@@ -62,7 +63,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "demo": "config core data.pack data.packed errors machine paths pictures progress sampling sampling.apply "
     "sampling.stage sampling.to_folder tracking training",
     "doctor": "data.download data.packed errors files machine params paths pretrained tracking",
-    "command": "errors params",
+    "command": "errors faults params",
     "cli": f"{BASE} command data.catalogue data.packed demo doctor history metrics params preflight pretrained recipes "
     "report sampling.apply sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "

@@ -45,6 +45,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/core/tones.py": "names and places of the columns of music, which the manifest of the packed data repeats",
     "ganpipe/data/pack/hints.py": "notes what looks wrong with pictures, for lines on the terminal",
     "ganpipe/errors.py": "the kinds of errors; a stage that raised one left no result",
+    "ganpipe/faults.py": "words for errors",
     "ganpipe/files.py": "writes the bytes that it is given",
     "ganpipe/identity.py": "names an experiment; the name changes no weight",
     "ganpipe/machine.py": "device and threads are `runtime`, which is not tracked; what makes a GPU reproducible is in "

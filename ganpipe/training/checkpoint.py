@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError
+from ganpipe.faults import explained
 from ganpipe.files import replacing, sha256_of, write_bytes
 from ganpipe.sampling.published import published_state
 from ganpipe.training import sealed
@@ -61,7 +62,7 @@ class Checkpoints:
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint completely, then put it in place; the previous one stays as a fallback.
 
-        Raises `CheckpointError` if it cannot be written, for example on a full disk; earlier ones stay.
+        Raises `CheckpointError` if the machine does not take it, for example on a full disk; earlier ones stay.
         """
         content = {"format": FORMAT, "fingerprint": self.fingerprint, **state}
         try:
@@ -70,8 +71,10 @@ class Checkpoints:
                 if self._last.exists():
                     self._last.replace(self._previous)
         except (OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"{self.folder}: cannot be written, is the disk full? ({reason})") from None
+            reason = explained(error)
+            if reason is None:
+                raise
+            raise CheckpointError(f"no checkpoint can be written: {reason}") from None
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest checkpoint that is whole, with the previews it counts on; None if there is no file.

@@ -24,9 +24,11 @@ class Damaged(Exception):
 def save(content: Mapping[str, Any], path: Path) -> None:
     """Write a mapping of mappings, sequences, tensors, numbers and texts to a file, with its SHA-256.
 
-    Raises what torch raises for a disk that takes no more, and `TypeError` for content of any other type.
+    Raises `OSError`, or another error over it, where the disk takes no more, and `TypeError` for any other content.
     """
-    torch.save({**content, _SEAL: sha256(content)}, path)
+    sealed = {**content, _SEAL: sha256(content)}
+    with path.open("wb") as file:  # torch tells nothing of why it cannot write to a path
+        torch.save(sealed, file)
 
 
 def load(path: Path) -> dict[str, Any]:
