@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganpipe import paths, recipes, systems
-from ganpipe.config import Params, load_params
+from ganpipe.config import Evaluate, Params, load_params
 from ganpipe.core.inputs import Given
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.sampling import stage as sampling
@@ -102,9 +102,15 @@ def miniature(params: Params) -> Params:
         "evaluate_kimg": None,
         **schedule,
     }
-    evaluate = {"extractor_epochs": 1, "extractor_accuracy": 0.0}
+    evaluate = {"extractor_epochs": 1, "extractor_accuracy": 0.0, **_light(params.evaluate)}
     runtime = {"threads": 1, "device": "cpu"}
     return changed(params, system=system, train=train, sample={"count": 40}, evaluate=evaluate, runtime=runtime)
+
+
+def _light(evaluate: Evaluate) -> dict[str, list[str] | None]:
+    """Return what judges in place of the large networks: no trunk, and the extractors beside `lite0`, if any."""
+    others = [name for name in evaluate.extractors if name != "lite0"]
+    return {"extractors": others or list(evaluate.extractors), "trunks": None}
 
 
 def one_recipe_per(*options: str) -> list[str]:
@@ -130,7 +136,7 @@ def sample(params: Params) -> None:
 _TRAIN = """
 import sys
 from ganpipe import paths, recipes
-from ganpipe.config import Params, load_params
+from ganpipe.config import Evaluate, Params, load_params
 from ganpipe.training.stage import train
 params = Params.model_validate_json(sys.argv[1])
 train(params, sys.argv[2], paths.PACKED, paths.DATA, paths.state_dir())
