@@ -19,6 +19,7 @@ class FailingSink:
     """Takes everything, after failing as often as it is told to in the calls named `failing`."""
 
     def __init__(self, failures: int = 0, failing: str = "", seconds: float = 0.0) -> None:
+        self.answered = 0
         self.failures, self.failing, self.seconds = failures, failing, seconds
         self.points: list[Point] = []
         self.entries: list[Entry] = []
@@ -69,7 +70,7 @@ def test_everything_arrives_once_and_in_order(failures: int, failing: str) -> No
         sender.put_points(points(20, start))
         sender.put(Tags({"n": str(start)}))
         time.sleep(0.02)
-    assert sender.finish("FINISHED", "train", seconds=5.0) is None
+    assert sender.finish("FINISHED", "train", quiet=5.0) is None
     assert sink.points == points(60)
     assert [entry.values["n"] for entry in sink.entries] == ["0", "20", "40"]
     assert sink.calls[-2:] == ["publish train", "close FINISHED"]
@@ -80,7 +81,7 @@ def test_large_outboxes_go_in_batches_mlflow_accepts(monkeypatch) -> None:
     sender = BackgroundSender(sink)
     sender.put_points(points(2500))
     sender.start()
-    assert sender.finish("FINISHED", None, seconds=5.0) is None
+    assert sender.finish("FINISHED", None, quiet=5.0) is None
     assert sink.points == points(2500) and sink.calls.count("points") == 3
 
 
@@ -92,7 +93,7 @@ def test_a_store_that_is_down_costs_the_stage_nothing_but_the_final_wait() -> No
     for step in range(10_000):
         sender.put_points(points(1, step))
     assert time.monotonic() - start < 10  # and not 10,000 times 0.05 seconds
-    trouble = sender.finish("FINISHED", "train", seconds=0.3)
+    trouble = sender.finish("FINISHED", "train", quiet=0.3)
     assert trouble == "unreachable (down)"
     assert time.monotonic() - start < 20
 
@@ -127,7 +128,7 @@ def failing_calls(count: int) -> list[float]:
     sender = BackgroundSender(sink)
     sender.start()
     assert enough.wait(60)
-    sender.finish("KILLED", None, seconds=0.0)
+    sender.finish("KILLED", None, quiet=60.0, total=0.0)
     return times[:count]
 
 
@@ -135,7 +136,7 @@ def test_a_call_that_hangs_does_not_keep_the_stage() -> None:
     sender = BackgroundSender(FailingSink(seconds=30.0))
     start = time.monotonic()
     sender.start()
-    assert sender.finish("FINISHED", None, seconds=0.2) == "unreachable (no answer)"
+    assert sender.finish("FINISHED", None, quiet=0.2) == "unreachable (no answer)"
     assert time.monotonic() - start < 15
 
 
@@ -153,7 +154,7 @@ def test_what_is_refused_is_reported_and_does_not_block_the_rest() -> None:
     sink.send = picky  # type: ignore[method-assign]
     sender.put(Tags({"bad": "1"}))
     sender.put(Tags({"good": "1"}))
-    assert sender.finish("FINISHED", None, seconds=5.0) == "refused 1 entries (bad key)"
+    assert sender.finish("FINISHED", None, quiet=5.0) == "refused 1 entries (bad key)"
     assert sink.entries == [Tags({"good": "1"})]
 
 

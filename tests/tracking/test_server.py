@@ -46,7 +46,7 @@ def test_a_taken_port_is_named_with_a_free_one(checkout, taken_port: int) -> Non
 
 def test_a_server_elsewhere_is_only_pointed_at(checkout, monkeypatch, capsys) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000/")
-    monkeypatch.setattr(server, "experiment_id", lambda: "7")
+    monkeypatch.setattr(server, "open_experiment", lambda: "7")
     serve(5000, open_browser=False)
     assert capsys.readouterr().out == "http://tracker:5000/#/experiments/7/runs?workflowType=machine_learning\n"
 
