@@ -62,8 +62,9 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "demo": "config core data.pack data.packed errors machine paths pictures progress sampling sampling.apply "
     "sampling.stage sampling.to_folder tracking training",
     "command": "errors params",
-    "cli": f"{BASE} command data.catalogue data.packed demo history metrics params preflight pretrained recipes report "
-    "sampling.apply sampling.to_folder tracking",
+    "cli_tracking": "command errors params report tracking",
+    "cli": f"{BASE} cli_tracking command data.catalogue data.packed demo history metrics params preflight pretrained "
+    "recipes report sampling.apply sampling.to_folder",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",
 }
