@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import subprocess
@@ -10,13 +11,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganpipe import paths
 from ganpipe.config import read_yaml
 from ganpipe.errors import DataError
 from ganpipe.tracking.run_metadata import git
 from ganpipe.tracking.stage_outputs import STAGES
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,22 @@ def finished_stages() -> list[str]:
 
 
 def up_to_date(stages: Sequence[str]) -> list[str]:
-    """Return the first of these stages that DVC would skip now. Raises `DataError`.
+    """Return the first of these stages that DVC would skip now, also while it runs an earlier one. Raises `DataError`.
 
-    DVC is asked, which takes seconds, only where dvc.lock names the very files that the first of them would read.
+    DVC is asked, which takes a second, only where dvc.lock names the very files that the first of them would read.
     """
     ready = [stage for stage in stages if stage in recorded_stages()]
     if not ready or ready[0] != stages[0] or not _reads_recorded_files(ready[0]):
         return []
-    changed = _changed_stages(*ready)
-    stale = [index for index, stage in enumerate(ready) if stage in changed]
-    return ready[: min(stale, default=len(ready))]
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo  # takes a second; not `dvc status`, which refuses while a stage runs
+
+    try:
+        with Repo(".") as repo:
+            unchanged = itertools.takewhile(lambda name: not any(_loaded(repo, name).changed_entries()), ready)
+            return list(unchanged)
+    except DvcException as error:
+        raise DataError(f"DVC cannot tell which stages are up to date: {str(error).splitlines()[0]}") from error
 
 
 def recorded_stages() -> Mapping[str, Mapping[str, Any]]:
@@ -86,13 +97,17 @@ def experiments_here() -> list[DvcExperiment]:
     return [one for one in dvc_experiments() if git("rev-parse", "--quiet", f"{one.commit}:{lock}").strip() == here]
 
 
-def _changed_stages(*targets: str) -> Mapping[str, Any]:
-    done = dvc("status", "--json", *targets)
+def _changed_stages() -> Mapping[str, Any]:
+    done = dvc("status", "--json")
     try:
         changed = json.loads(done.stdout)
     except ValueError:
         raise DataError(f"`dvc status` failed: {last_line(done)}") from None
     return changed if isinstance(changed, Mapping) else {}
+
+
+def _loaded(repo: Repo, name: str) -> PipelineStage:
+    return repo.stage.load_one(str(paths.PIPELINE), name)
 
 
 def _reads_recorded_files(stage: str) -> bool:

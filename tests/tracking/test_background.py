@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
+from filelock import Timeout
 
 from ganpipe.errors import DataError
 from ganpipe.tracking import background
@@ -28,6 +29,7 @@ class FailingSink:
     def _answer(self, call: str) -> None:
         time.sleep(self.seconds)
         self.calls.append(call)
+        self.answered += 1
         if self.failures > 0 and call.startswith(self.failing):
             self.failures -= 1
             raise ConnectionError("down")
@@ -156,6 +158,53 @@ def test_what_is_refused_is_reported_and_does_not_block_the_rest() -> None:
     sender.put(Tags({"good": "1"}))
     assert sender.finish("FINISHED", None, quiet=5.0) == "refused 1 entries (bad key)"
     assert sink.entries == [Tags({"good": "1"})]
+
+
+class SlowSink(FailingSink):
+    """Is down or busy at first, then answers one call of many after the other."""
+
+    def __init__(self, down: float, error: Exception, calls: int) -> None:
+        super().__init__()
+        self.up, self.error, self.rest = time.monotonic() + down, error, calls
+
+    def publish(self, stage: str) -> None:
+        if time.monotonic() < self.up:
+            raise self.error
+        for _ in range(self.rest):
+            time.sleep(0.1)
+            self.answered += 1
+        super().publish(stage)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("down"), Timeout("mlflow.lock")])
+def test_a_store_that_answers_in_the_last_moment_gets_everything(error: Exception) -> None:
+    sink = SlowSink(down=0.3, error=error, calls=8)
+    sender = BackgroundSender(sink)
+    sender.start()
+    assert sender.finish("FINISHED", "train", quiet=0.4) is None
+    assert sink.calls[-2:] == ["publish train", "close FINISHED"]
+
+
+def test_a_busy_store_is_waited_for_longer_than_one_that_fails(monkeypatch) -> None:
+    monkeypatch.setattr(background, "FINISH_SECONDS", 0.2)
+    for error, trouble in ((Timeout("mlflow.lock"), None), (OSError("no disk"), "unreachable (no disk)")):
+        sender = BackgroundSender(SlowSink(down=0.6, error=error, calls=0))
+        sender.start()
+        assert sender.finish("FINISHED", "train", quiet=5.0) == trouble
+
+
+def test_a_store_that_stays_busy_is_called_busy() -> None:
+    sender = BackgroundSender(SlowSink(down=60.0, error=RuntimeError("(sqlite3) database is locked"), calls=0))
+    sender.start()
+    assert sender.finish("FINISHED", "train", quiet=0.2) == "busy ((sqlite3) database is locked)"
+
+
+def test_a_killed_stage_does_not_wait_for_a_store_that_answers() -> None:
+    sender = BackgroundSender(SlowSink(down=0.0, error=OSError(), calls=100))
+    sender.start()
+    begun = time.monotonic()
+    assert sender.finish("KILLED", "train", quiet=60.0, total=0.3) == "unreachable (no answer)"
+    assert time.monotonic() - begun < 5
 
 
 class Answer(Exception):

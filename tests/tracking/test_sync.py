@@ -14,6 +14,9 @@ from ganpipe.errors import DataError, GanpipeError
 from ganpipe.identity import identify_workspace
 from ganpipe.tracking import api
 from ganpipe.tracking.api import sync_workspace, track
+from ganpipe.tracking.pipeline import experiments_here
+from ganpipe.tracking.run_metadata import run_facts
+from ganpipe.tracking.stage_outputs import note_peak_memory
 
 LOSS = "train/loss_generator"
 PIPELINE = {
@@ -54,6 +57,45 @@ def test_sync_rebuilds_a_lost_run_and_then_does_nothing(checkout, migrated_store
     before = built.to_dictionary()
     assert sync_workspace(params) == f"MLflow: run {live.info.run_name} is up to date"
     assert [run.to_dictionary() for run in checkout.runs()] == [before]
+
+
+def test_sync_says_finished_where_the_process_died_before_it_could(checkout, everything_is_up_to_date) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    (run,) = checkout.runs()
+    checkout.client.set_terminated(run.info.run_id, "KILLED")
+    assert sync_workspace(params) == f"MLflow: run {run.info.run_name} is complete: KILLED is now FINISHED"
+    assert checkout.runs()[0].info.status == "FINISHED"
+
+
+def test_a_synced_run_has_the_peak_memory_of_its_training(checkout, migrated_store, everything_is_up_to_date) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    note_peak_memory({"cpu": 300.5, "gpu": 1000.25}, nimg=3000)
+    shutil.copy(migrated_store, "mlflow.db")
+    sync_workspace(params)
+    (run,) = checkout.runs()
+    assert checkout.points(run, "memory/peak_gpu_mib") == [(3000, 1000.25)]
+    assert run_facts(run.data.tags, run.data.metrics)["device"] == "GPU"
+    note_peak_memory({"cpu": 299.0}, nimg=3000)
+    assert "is up to date" in sync_workspace(params), "other memory is no other result"
+
+
+def test_an_experiment_that_dvc_brought_here_keeps_its_name(checkout, everything_is_up_to_date) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    shutil.rmtree("mlartifacts")
+    Path("mlflow.db").unlink()
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    head = checkout.git("rev-parse", "HEAD")
+    checkout.git("add", "-f", "dvc.lock")
+    checkout.git("commit", "-q", "-m", "experiment")
+    checkout.git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/small", "HEAD")  # what `dvc exp run -n small` leaves
+    sync_workspace(params)
+    (run,) = checkout.runs()
+    assert run.info.run_name == "small" and json.loads(run.data.tags["dvc.exp.names"]) == ["small"]
+    Path("dvc.lock").write_text("schema: '2.0'\n# another\n")
+    assert experiments_here() == []
 
 
 def test_sync_completes_an_interrupted_run_without_doubling_points(checkout, everything_is_up_to_date) -> None:
