@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ganpipe.config import Params
 from ganpipe.errors import ConfigError, DataError, GanpipeError
@@ -100,7 +101,7 @@ def _copy_of(experiment: DvcExperiment, into: Path) -> Path:
     return here
 
 
-def _files(stage: Mapping[str, Sequence[Mapping[str, str]]]) -> list[Mapping[str, str]]:
+def _files(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*(stage.get("deps") or ()), *(stage.get("outs") or ())]
 
 

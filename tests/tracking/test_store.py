@@ -186,7 +186,7 @@ def test_a_stage_waits_for_a_store_that_others_keep_busy(checkout, monkeypatch, 
     monkeypatch.setattr(background, "FINISH_SECONDS", 0.2)
     monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(store, "LOCK_SECONDS", 0.2)
-    other = FileLock(store_lock())
+    other = FileLock(store_lock(), thread_local=False)  # released by another thread
     store_lock().parent.mkdir(exist_ok=True)
     other.acquire()
     threading.Timer(2.0, other.release).start()
@@ -222,7 +222,7 @@ def test_a_store_that_checkouts_share_stays_where_it_is(checkout, monkeypatch, t
     shutil.copytree(checkout.root, other)
     monkeypatch.chdir(other)
     checkout.train(checkout.params(train__seed=1))
-    client = checkout.client_of(str(shared))
+    client = checkout.client_of(os.path.relpath(shared, checkout.root))
     experiment = client.get_experiment_by_name("ganpipe")
     assert experiment is not None and experiment.artifact_location == (checkout.root / "mlartifacts").as_uri()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,28 +12,11 @@ from ganpipe.errors import DataError, GanpipeError
 from ganpipe.identity import identify_workspace
 from ganpipe.tracking import api
 from ganpipe.tracking.api import sync_workspace, track
-from ganpipe.tracking.pipeline import experiments_here
+from ganpipe.tracking.pipeline import experiments_here, finished_stages
 from ganpipe.tracking.run_metadata import run_facts
 from ganpipe.tracking.stage_outputs import note_peak_memory
 
 LOSS = "train/loss_generator"
-PIPELINE = {
-    "stages": {
-        "train": {
-            "cmd": "true",
-            "deps": ["ganpipe/nets"],
-            "params": ["train"],
-            "outs": [{"data/history.csv": {"cache": False}}],
-        },
-        "sample": {"cmd": "true", "deps": ["data/history.csv"], "params": ["sample"], "outs": ["data/samples"]},
-        "evaluate": {
-            "cmd": "true",
-            "deps": ["data/samples"],
-            "params": ["evaluate"],
-            "metrics": [{"data/metrics.json": {"cache": False}}],
-        },
-    }
-}
 
 
 @pytest.fixture
@@ -81,11 +62,10 @@ def test_a_synced_run_has_the_peak_memory_of_its_training(checkout, migrated_sto
     assert "is up to date" in sync_workspace(params), "other memory is no other result"
 
 
-def test_an_experiment_that_dvc_brought_here_keeps_its_name(checkout, everything_is_up_to_date) -> None:
+def test_an_experiment_that_dvc_brought_here_keeps_its_name(checkout, migrated_store, everything_is_up_to_date) -> None:
     params = checkout.params()
     checkout.repro(params)
-    shutil.rmtree("mlartifacts")
-    Path("mlflow.db").unlink()
+    shutil.copy(migrated_store, "mlflow.db")
     Path("dvc.lock").write_text("schema: '2.0'\n")
     head = checkout.git("rev-parse", "HEAD")
     checkout.git("add", "-f", "dvc.lock")
@@ -137,28 +117,16 @@ def test_sync_without_a_store_is_one_line(checkout, monkeypatch, everything_is_u
     assert "\n" not in str(caught.value)
 
 
-def dvc(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", *arguments, "--quiet"], check=True)
+def test_only_stages_that_are_up_to_date_are_synced(dvc_checkout) -> None:
+    params = dvc_checkout.params()
+    dvc_checkout.repro(params)
+    dvc_checkout.record(params)
+    assert finished_stages() == ["train", "sample", "evaluate"]
 
+    dvc_checkout.write_params(dvc_checkout.params(sample__count=99))
+    assert finished_stages() == ["train"], "sampling is stale, and so is everything after it"
 
-def write_params(params) -> None:
-    Path("params.yaml").write_text(params.model_dump_json(indent=2))  # JSON is YAML
-
-
-def test_only_stages_that_are_up_to_date_are_synced(checkout) -> None:
-    params = checkout.params()
-    checkout.repro(params)
-    shutil.rmtree(".dvc")
-    dvc("init")
-    Path("dvc.yaml").write_text(json.dumps(PIPELINE))
-    write_params(params)
-    dvc("commit", "--force")
-    assert api.finished_stages() == ["train", "sample", "evaluate"]
-
-    write_params(checkout.params(sample__count=99))
-    assert api.finished_stages() == ["train"], "sampling is stale, and so is everything after it"
-
-    write_params(params)
+    dvc_checkout.write_params(params)
     Path("ganpipe/nets/dcgan.py").write_text("width = 32\n")
     with pytest.raises(DataError, match="train is not up to date; run `dvc repro`"):
         sync_workspace(params)
