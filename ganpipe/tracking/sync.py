@@ -35,11 +35,11 @@ def sync_experiments(names: Sequence[str], remote: str | None, load: Callable[[]
     if remote is not None:
         _fetch(names, remote)
     chosen = _chosen(names)
-    done = api.synced_commits()
-    failed = 0
+    done, failed = api.synced_commits(), 0
+    cache = dvc("cache", "dir", folder=main_root()).stdout.strip()
     for experiment in chosen:
         try:
-            said = "up to date" if experiment.commit in done else _sync(experiment, load)
+            said = "up to date" if experiment.commit in done else _sync(experiment, cache, load)
         except GanpipeError as error:
             said, failed = str(error), failed + 1
         yield f"{experiment.name}: {said}"
@@ -67,17 +67,20 @@ def _fetch(names: Sequence[str], remote: str) -> None:
         raise DataError(f"`dvc exp pull {remote} {' '.join(names or ['--all-commits'])}` failed: {last_line(done)}")
 
 
-def _sync(experiment: DvcExperiment, load: Callable[[], Params]) -> str:
+def _sync(experiment: DvcExperiment, cache: str, load: Callable[[], Params]) -> str:
     state_dir().mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="sync-", dir=state_dir()) as folder,
-        _inside(_copy_of(experiment, Path(folder)), experiment),
+        _inside(_copy_of(experiment, cache, Path(folder)), experiment),
     ):
         return api.sync_workspace(load(), experiment.commit)
 
 
-def _copy_of(experiment: DvcExperiment, into: Path) -> Path:
-    """Check out code, params and the files of the tracked stages; return the folder. Raises `DataError`."""
+def _copy_of(experiment: DvcExperiment, cache: str, into: Path) -> Path:
+    """Check out code, params and the files of the tracked stages from DVC's `cache`; return the folder.
+
+    Raises `DataError` where the cache lacks any.
+    """
     repository, root = Path(git("rev-parse", "--show-toplevel").strip()), main_root()
     copy = into / "copy"
     _git("clone", "--quiet", "--shared", "--no-checkout", str(repository), str(copy))
@@ -85,7 +88,6 @@ def _copy_of(experiment: DvcExperiment, into: Path) -> Path:
     here = copy / root.relative_to(repository)
     if (root / ".dvc/config.local").exists():
         shutil.copy(root / ".dvc/config.local", here / ".dvc/config.local")
-    cache = dvc("cache", "dir", folder=root).stdout.strip()
     done = dvc("cache", "dir", "--local", cache, folder=here)
     with contextlib.chdir(here):
         recorded = recorded_stages()
@@ -93,7 +95,7 @@ def _copy_of(experiment: DvcExperiment, into: Path) -> Path:
         read = [Path(item["path"]) for stage in STAGES for item in _files(recorded.get(stage, {}))]
     needed = sorted({str(path) for path in read if any(path.is_relative_to(out) for out in outs)})
     if done.returncode == 0 and needed:
-        done = dvc("checkout", "--quiet", *needed, folder=here)
+        done = dvc("checkout", *needed, folder=here)
     if done.returncode:
         raise DataError(
             f"DVC's cache lacks files of it ({last_line(done)}); fetch them with --remote, or `dvc exp pull`"
