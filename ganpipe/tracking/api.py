@@ -34,13 +34,15 @@ def track(stage: str, params: Params, identity: Identity) -> Iterator[Run]:
     """Track a stage ("train", "sample" or "evaluate") while the block runs; at its end publish the files it left.
 
     The run ends as FINISHED, as FAILED after an exception, as KILLED after Ctrl-C or SIGTERM (which must have been made
-    a `SystemExit`, as `ganpipe.command` does). A failure of MLflow costs one line on stderr and never raises.
+    a `SystemExit`, as `ganpipe.command` does). A failure of MLflow costs one line on stderr and never raises. Where the
+    store is a server, the address of the run is printed.
     """
     if os.environ.get("RANK", "0") != "0":
         yield Run(Silence())
         return
     uri, status = store_uri(), "FAILED"
-    sender = background.BackgroundSender(StageRecorder(Store(uri), stage, params, identity))
+    recorder = StageRecorder(Store(uri), stage, params, identity)
+    sender = background.BackgroundSender(recorder)
     try:
         sender.start()
         yield Run(sender)
@@ -54,6 +56,8 @@ def track(stage: str, params: Params, identity: Identity) -> Iterator[Run]:
         trouble = sender.finish(status, stage if status == "FINISHED" else None, quiet, total)
         if trouble:
             print(f"MLflow at {uri} {trouble}: run `ganpipe track sync`", file=sys.stderr, flush=True)
+        elif recorder.address:
+            print(f"MLflow: {recorder.address}", flush=True)
 
 
 def sync_workspace(params: Params, commit: str = "") -> str:

@@ -61,6 +61,11 @@ class StageRecorder:
         """How many calls the store has answered so far."""
         return self._store.answered
 
+    @property
+    def address(self) -> str:
+        """Where the run that this stage wrote is to be seen, where the store is a server; empty otherwise."""
+        return self._store.address(self._run.id) if self._run is not None and self._writer is not None else ""
+
     def open(self) -> None:
         """Find or make the run, and complete it with the outputs of earlier stages. Does nothing the second time."""
         if self._run is None:

@@ -121,6 +121,10 @@ class Store:
         self._experiment = self._find_experiment()
         return self._experiment
 
+    def address(self, run_id: str) -> str:
+        """Return the address of a run in the UI of a tracking server; empty for any other store."""
+        return f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}" if is_server(self._uri) else ""
+
     def attempts(self, key: str) -> list[StoredRun]:
         """Return the runs of the experiment with the fingerprint `key`, first attempt first."""
         return sorted(self._search(f"tags.`ganpipe.key` = '{key}'"), key=lambda run: run.attempt)
