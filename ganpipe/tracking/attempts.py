@@ -116,7 +116,7 @@ class StageRecorder:
             close_dead_runs(self._store)
             attempts = self._store.attempts(self._identity.experiment)
             run = _newest_agreeing(attempts, outputs)
-            if run is not None and run.status == "RUNNING":
+            if run is not None and run.status == "RUNNING" and not all(map(run.has_outputs, STAGES)):
                 return f"run {run.name} is being written by a running stage: nothing to do"
             missing = [stage for stage in outputs if run is None or not run.has_outputs(stage)]
             if run is not None and not missing:
