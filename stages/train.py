@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -26,21 +25,16 @@ def main(
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
         from ganpipe.tracking.api import track
-        from ganpipe.tracking.stage_outputs import memory_metrics, note_peak_memory, train_metrics
+        from ganpipe.tracking.stage_outputs import train_metrics
         from ganpipe.training.stage import Listeners, train
 
         identity = identify_workspace(params)
         with track("train", params, identity) as run:
-
-            def memory(peak: Mapping[str, float], nimg: int) -> None:
-                note_peak_memory(peak, nimg)
-                run.metrics(memory_metrics(peak), nimg)
-
             listeners = Listeners(
                 row=lambda row, nimg: run.metrics(train_metrics(row), nimg),
                 preview=lambda picture, nimg: run.image("samples", nimg, picture),
                 finding=lambda findings: run.findings(as_json(findings)),
-                memory=memory,
+                memory=run.peak_memory,
             )
             train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners, identity.family)
 
