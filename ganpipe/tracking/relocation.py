@@ -35,9 +35,9 @@ def point_to_own_artifacts(file: Path) -> None:
         if "experiments" not in tables:
             return
         found = database.execute("SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
-        if found is None or found[0] == here:
+        there = str(found[0]) if found else here
+        if there == here or not there.startswith("file:"):  # a server keeps the artifacts of what it has made
             return
-        there = str(found[0])
         for table, column in _ADDRESSES:
             if table in tables:
                 database.execute(

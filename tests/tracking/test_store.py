@@ -26,6 +26,7 @@ from ganpipe.identity import identify_workspace
 from ganpipe.tracking import api, background, store
 from ganpipe.tracking.api import sync_workspace, track
 from ganpipe.tracking.locations import store_lock, store_uri
+from ganpipe.tracking.relocation import point_to_own_artifacts
 
 
 def start(params: Params, seconds: float, said: str = "said.txt") -> BaseProcess:
@@ -225,6 +226,14 @@ def test_a_store_that_checkouts_share_stays_where_it_is(checkout, monkeypatch, t
     client = checkout.client_of(os.path.relpath(shared, checkout.root))
     experiment = client.get_experiment_by_name("ganpipe")
     assert experiment is not None and experiment.artifact_location == (checkout.root / "mlartifacts").as_uri()
+
+
+def test_artifacts_that_a_server_keeps_stay_with_it(checkout) -> None:
+    made_by_server = "mlflow-artifacts:/1"
+    checkout.client.create_experiment("ganpipe", artifact_location=made_by_server)
+    point_to_own_artifacts(checkout.root / "mlflow.db")
+    experiment = checkout.client.get_experiment_by_name("ganpipe")
+    assert experiment is not None and experiment.artifact_location == made_by_server
 
 
 def test_scores_come_from_the_metrics_where_the_files_are_gone(checkout, tmp_path) -> None:
