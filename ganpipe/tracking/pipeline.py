@@ -38,9 +38,10 @@ def dvc(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, cwd=folder)
 
 
-def last_line(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the last line that a failed command has written, which names its error."""
-    return (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the line in which a failed command names its error: DVC marks it, others write it last."""
+    lines = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()
+    return next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")), lines[-1])
 
 
 def finished_stages() -> list[str]:
@@ -102,7 +103,7 @@ def _changed_stages() -> Mapping[str, Any]:
     try:
         changed = json.loads(done.stdout)
     except ValueError:
-        raise DataError(f"`dvc status` failed: {last_line(done)}") from None
+        raise DataError(f"`dvc status` failed: {error_line(done)}") from None
     return changed if isinstance(changed, Mapping) else {}
 
 

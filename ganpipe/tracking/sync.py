@@ -20,7 +20,7 @@ from ganpipe.config import Params
 from ganpipe.errors import ConfigError, DataError, GanpipeError
 from ganpipe.paths import main_root, state_dir
 from ganpipe.tracking import api
-from ganpipe.tracking.pipeline import DvcExperiment, dvc, dvc_experiments, last_line, recorded_stages
+from ganpipe.tracking.pipeline import DvcExperiment, dvc, dvc_experiments, error_line, recorded_stages
 from ganpipe.tracking.run_metadata import git
 from ganpipe.tracking.stage_outputs import STAGES
 
@@ -64,7 +64,7 @@ def _fetch(names: Sequence[str], remote: str) -> None:
     """Fetch experiments of a git remote (none: all), with their files. Raises `DataError`."""
     done = dvc("exp", "pull", remote, *(names or ["--all-commits"]))
     if done.returncode:
-        raise DataError(f"`dvc exp pull {remote} {' '.join(names or ['--all-commits'])}` failed: {last_line(done)}")
+        raise DataError(f"`dvc exp pull {remote} {' '.join(names or ['--all-commits'])}` failed: {error_line(done)}")
 
 
 def _sync(experiment: DvcExperiment, cache: str, load: Callable[[], Params]) -> str:
@@ -98,7 +98,7 @@ def _copy_of(experiment: DvcExperiment, cache: str, into: Path) -> Path:
         done = dvc("checkout", *needed, folder=here)
     if done.returncode:
         raise DataError(
-            f"DVC's cache lacks files of it ({last_line(done)}); fetch them with --remote, or `dvc exp pull`"
+            f"DVC's cache lacks files of it ({error_line(done)}); fetch them with --remote, or `dvc exp pull`"
         )
     return here
 
@@ -110,7 +110,7 @@ def _files(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _git(*arguments: str) -> None:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True)
     if done.returncode:
-        raise DataError(f"`git {' '.join(arguments)}` failed: {last_line(done)}")
+        raise DataError(f"`git {' '.join(arguments)}` failed: {error_line(done)}")
 
 
 @contextlib.contextmanager

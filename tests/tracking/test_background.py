@@ -178,10 +178,10 @@ class SlowSink(FailingSink):
 
 @pytest.mark.parametrize("error", [ConnectionError("down"), Timeout("mlflow.lock")])
 def test_a_store_that_answers_in_the_last_moment_gets_everything(error: Exception) -> None:
-    sink = SlowSink(down=0.3, error=error, calls=8)
+    sink = SlowSink(down=0.5, error=error, calls=25)
     sender = BackgroundSender(sink)
     sender.start()
-    assert sender.finish("FINISHED", "train", quiet=0.4) is None
+    assert sender.finish("FINISHED", "train", quiet=2.0) is None  # in all it takes three seconds
     assert sink.calls[-2:] == ["publish train", "close FINISHED"]
 
 
