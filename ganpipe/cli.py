@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ganpipe import paths
+from ganpipe import cli_tracking, paths
 from ganpipe.command import exit_on_sigterm, one_line_errors, stage_process
 
 app = typer.Typer(
@@ -21,13 +21,15 @@ params = typer.Typer(no_args_is_help=True, help="The params of this workspace.")
 dataset = typer.Typer(no_args_is_help=True, help="The data sets that ganpipe knows.")
 data = typer.Typer(no_args_is_help=True, help="The packed data of this workspace.")
 weights = typer.Typer(no_args_is_help=True, help="Published weights of networks that are never trained here.")
-track = typer.Typer(no_args_is_help=True, help="The MLflow store.")
 app.add_typer(recipe, name="recipe")
 app.add_typer(params, name="params")
 app.add_typer(dataset, name="dataset")
 app.add_typer(data, name="data")
 app.add_typer(weights, name="weights")
-app.add_typer(track, name="track")
+app.add_typer(cli_tracking.track, name="track")
+app.command("ui")(cli_tracking.ui)
+app.command("reproduce")(cli_tracking.reproduce)
+app.command("offline-plots")(cli_tracking.offline_plots)
 
 Name = Annotated[str, typer.Argument(help="Name of a recipe, see `ganpipe recipe list`.")]
 File = Annotated[Path, typer.Option("--params", help="The params file.")]
@@ -321,18 +323,6 @@ def score(
 
 
 @app.command()
-def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
-    browser: Annotated[bool, typer.Option("--browser", help="Open the page in a browser.")] = False,
-) -> None:
-    """Open the MLflow UI on this checkout's store, on 127.0.0.1."""
-    with one_line_errors():
-        from ganpipe.tracking.server import serve
-
-        serve(port, browser)
-
-
-@app.command()
 def demo(
     models: Annotated[
         list[str] | None,
@@ -384,13 +374,3 @@ def compare(
         found = write_comparison(names, out)
         typer.echo(f"{out}: open it in any browser.")
         typer.echo(attach_to_first_run(out, found))
-
-
-@track.command("sync")
-def sync() -> None:
-    """Bring the MLflow run of this workspace up to date from DVC's outputs, after an outage or a `dvc pull`."""
-    with one_line_errors():
-        from ganpipe.params import load
-        from ganpipe.tracking.api import sync_workspace
-
-        typer.echo(sync_workspace(load()))

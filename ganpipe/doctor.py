@@ -21,8 +21,8 @@ from ganpipe.data.download.verify import examine
 from ganpipe.errors import GanpipeError
 from ganpipe.files import readable_size
 from ganpipe.pretrained.table import TABLE
-from ganpipe.tracking import api
 from ganpipe.tracking.locations import sqlite_file, store_uri
+from ganpipe.tracking.pipeline import finished_stages
 
 _LITTLE_DISK = 5e9  # bytes: packed faces, a training and the cache
 _LITTLE_MEMORY = 2e9  # bytes: torch and MLflow take one together
@@ -116,7 +116,7 @@ def _dvc() -> Finding:
         return Finding("dvc", f"{version('dvc')}, but no .dvc in {paths.main_root()}", "`dvc init`")
     if not paths.PIPELINE.is_file():
         return Finding("dvc", f"no {paths.PIPELINE} in {Path.cwd()}", "go to the folder of the checkout")
-    done = ", ".join(api.finished_stages()) or "none of train, sample, evaluate"
+    done = ", ".join(finished_stages()) or "none of train, sample, evaluate"
     return Finding("dvc", f"{version('dvc')}, up to date: {done}")
 
 

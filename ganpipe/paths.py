@@ -24,6 +24,7 @@ PREVIEWS = Path("data/previews")
 HISTORY = Path("data/history.csv")
 CURVES = Path("data/curves.png")
 FINDINGS = Path("data/findings.json")
+PEAK_MEMORY = Path("data/peak_memory.json")
 SAMPLES = Path("data/samples")
 SAMPLES_FILE = SAMPLES / "samples.h5"
 NEAREST = SAMPLES / "nearest.json"

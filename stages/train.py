@@ -1,4 +1,4 @@
-"""Stage 3: train the GAN; publishes data/model, previews, history.csv, curves.png and findings.json."""
+"""Stage 3: train the GAN; publishes data/model, previews, history.csv, curves.png, findings.json, peak_memory.json."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(
                 row=lambda row, nimg: run.metrics(train_metrics(row), nimg),
                 preview=lambda picture, nimg: run.image("samples", nimg, picture),
                 finding=lambda findings: run.findings(as_json(findings)),
-                memory=lambda peak, nimg: run.metrics({f"memory/peak_{kind}_mib": peak[kind] for kind in peak}, nimg),
+                memory=run.peak_memory,
             )
             train(params, identity.train, paths.PACKED, paths.DATA, paths.state_dir(), listeners, identity.family)
 

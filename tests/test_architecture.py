@@ -64,8 +64,9 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "sampling.stage sampling.to_folder tracking training",
     "doctor": "data.download data.packed errors files machine params paths pretrained tracking",
     "command": "errors faults params",
-    "cli": f"{BASE} command data.catalogue data.packed demo doctor history metrics params preflight pretrained recipes "
-    "report sampling.apply sampling.to_folder tracking",
+    "cli_tracking": "command errors params report tracking",
+    "cli": f"{BASE} cli_tracking command data.catalogue data.packed demo doctor history metrics params preflight "
+    "pretrained recipes report sampling.apply sampling.to_folder",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage tracking training",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from ganpipe.report.provenance import environment
 from ganpipe.report.read_files import read_data_sha256
 from ganpipe.tracking.api import find_runs, run_names, run_of_workspace
 from ganpipe.tracking.experiment import Experiment, recorded_by
+from ganpipe.tracking.pipeline import dvc_experiments
 from ganpipe.tracking.run_metadata import git, run_facts
 
 WORKSPACE = "workspace"
@@ -72,22 +72,12 @@ def find(names: Sequence[str], into: Path) -> list[Experiment]:
 def _find_elsewhere(name: str, into: Path, runs: Sequence[str]) -> Experiment:
     if name == WORKSPACE:
         return workspace()
-    experiments = dvc_experiments()
+    experiments = {one.name: one.commit for one in dvc_experiments()}
     revision = experiments.get(name) or git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
     if not revision or name.startswith("-"):
         raise ConfigError(_unknown(name, [WORKSPACE, *runs, *experiments, *_branches_and_tags()]))
     origin = "DVC experiment" if name in experiments else "git revision"
     return read_revision(name, f"{origin} {revision[:8]}", revision, into / revision)
-
-
-def dvc_experiments() -> dict[str, str]:
-    """Return the commits of DVC's experiments by name."""
-    found: dict[str, str] = {}
-    for line in git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines():
-        commit, _, ref = line.partition(" ")
-        if named := re.fullmatch(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)", ref):
-            found[named[1]] = commit
-    return found
 
 
 def read_revision(name: str, origin: str, revision: str, into: Path) -> Experiment:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ganpipe import __version__, paths
 from ganpipe.config import read_yaml
 from ganpipe.errors import DataError
-from ganpipe.tracking.api import finished_stages
+from ganpipe.tracking.pipeline import finished_stages
 from ganpipe.tracking.run_metadata import CHANGED, code_diff, git
 from ganpipe.tracking.stage_outputs import STAGES
 

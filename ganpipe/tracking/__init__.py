@@ -1,5 +1,6 @@
 """Experiment tracking: one experiment is one MLflow run, whether its stages ran, were cached or were interrupted.
 
-Each file imports only files before it: entries, locations, experiment, run, run_metadata, stage_outputs, background,
-store (MLflow), run_writer, attempts (which run an experiment gets), api (what others call), server (`ganpipe ui`).
+Each file imports only files before it: entries, locations, experiment, stage_outputs, run, run_metadata, background,
+relocation (of a moved store), store (MLflow), run_writer, pipeline (DVC), attempts (which run an experiment gets), api
+(what others call), sync (`ganpipe track sync`), reproduce (`ganpipe reproduce`), server (`ganpipe ui`).
 """

@@ -7,10 +7,9 @@ run.
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,13 +17,15 @@ from pathlib import Path
 from ganpipe.config import Params
 from ganpipe.errors import DataError, GanpipeError
 from ganpipe.identity import Identity, identify_workspace
+from ganpipe.paths import MODEL
 from ganpipe.tracking import background
-from ganpipe.tracking.attempts import StageRecorder, matching_run
+from ganpipe.tracking.attempts import StageRecorder, close_dead_runs, matching_run
 from ganpipe.tracking.entries import File
 from ganpipe.tracking.experiment import Experiment
 from ganpipe.tracking.locations import sqlite_file, store_uri
+from ganpipe.tracking.pipeline import experiments_here, finished_stages
 from ganpipe.tracking.run import Run, Silence
-from ganpipe.tracking.stage_outputs import STAGES
+from ganpipe.tracking.run_metadata import CODE_DIFF, RECIPE_FOLDER, experiment_name
 from ganpipe.tracking.store import Store, StoredRun
 
 
@@ -33,13 +34,15 @@ def track(stage: str, params: Params, identity: Identity) -> Iterator[Run]:
     """Track a stage ("train", "sample" or "evaluate") while the block runs; at its end publish the files it left.
 
     The run ends as FINISHED, as FAILED after an exception, as KILLED after Ctrl-C or SIGTERM (which must have been made
-    a `SystemExit`, as `ganpipe.command` does). A failure of MLflow costs one line on stderr and never raises.
+    a `SystemExit`, as `ganpipe.command` does). A failure of MLflow costs one line on stderr and never raises. Where the
+    store is a server, the address of the run is printed.
     """
     if os.environ.get("RANK", "0") != "0":
         yield Run(Silence())
         return
     uri, status = store_uri(), "FAILED"
-    sender = background.BackgroundSender(StageRecorder(Store(uri), stage, params, identity))
+    recorder = StageRecorder(Store(uri), stage, params, identity)
+    sender = background.BackgroundSender(recorder)
     try:
         sender.start()
         yield Run(sender)
@@ -48,42 +51,40 @@ def track(stage: str, params: Params, identity: Identity) -> Iterator[Run]:
         status = _status_after(error)
         raise
     finally:
-        seconds = background.KILLED_SECONDS if status == "KILLED" else background.FINISH_SECONDS
-        trouble = sender.finish(status, stage if status == "FINISHED" else None, seconds)
+        quiet = background.FINISH_SECONDS if sqlite_file(uri) is None else background.BUSY_SECONDS
+        total = background.KILLED_SECONDS if status == "KILLED" else math.inf
+        trouble = sender.finish(status, stage if status == "FINISHED" else None, quiet, total)
         if trouble:
             print(f"MLflow at {uri} {trouble}: run `ganpipe track sync`", file=sys.stderr, flush=True)
+        elif recorder.address:
+            print(f"MLflow: {recorder.address}", flush=True)
 
 
-def sync_workspace(params: Params) -> str:
+def sync_workspace(params: Params, commit: str = "") -> str:
     """Build or complete the run of the current folder from the files the stages left; return in one line what was done.
 
-    Only stages that are up to date according to DVC count. Raises `DataError` if there is none, `GanpipeError` if the
-    store is out of reach.
+    Only stages that are up to date according to DVC count. `commit` is that of DVC's experiment, where the folder is a
+    copy of one. Raises `DataError` if no stage is up to date, `GanpipeError` if the store is out of reach.
     """
     identity, stages, uri = identify_workspace(params), finished_stages(), store_uri()
     if not stages:
         raise DataError("nothing to sync: stage train is not up to date; run `dvc repro`")
+    running = experiment_name()
+    names = [running] if running else [one.name for one in experiments_here()]
     with _one_line_failures(uri, "; nothing was synced"):
-        return "MLflow: " + StageRecorder(Store(uri), stages[-1], params, identity).refresh(stages)
+        return "MLflow: " + StageRecorder(Store(uri), stages[-1], params, identity, names).refresh(stages, commit)
 
 
-def finished_stages() -> list[str]:
-    """Return the stages, first to last, whose files belong to the present params and code. Raises `DataError`."""
-    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json"], capture_output=True, text=True)
-    try:
-        changed = json.loads(done.stdout)
-    except ValueError:
-        reason = (done.stderr.strip() or "no answer").splitlines()[-1]
-        raise DataError(f"`dvc status` failed: {reason}") from None
-    stale = [STAGES.index(stage) for stage in STAGES if stage in changed]
-    return list(STAGES[: min(stale, default=len(STAGES))])
+def open_experiment() -> str:
+    """Return the id of our experiment in the store, its dead runs closed; creates both if necessary.
 
-
-def experiment_id() -> str:
-    """Return the id of our experiment in the store; creates both if necessary. May raise anything MLflow raises."""
+    May raise anything MLflow raises.
+    """
     store = Store(store_uri())
     with store.locked():
-        return store.connect()
+        experiment = store.connect()
+        close_dead_runs(store)
+    return experiment
 
 
 def find_runs(names: Sequence[str], into: Path) -> dict[str, Experiment]:
@@ -103,7 +104,27 @@ def copy_generator(name: str, into: Path) -> Path | None:
     None where there is no such run, or it holds no generator. Raises `GanpipeError` where the store is out of reach.
     """
     with _existing_store() as store:
-        return store.copy_generator(name, into) if store else None
+        run = store.find(name) if store else None
+        return store.copy(run.id, MODEL.name, into) if store and run else None
+
+
+def copy_recipe(name: str, into: Path) -> StoredRun | None:
+    """Copy the files that make a run again, given as in `find_runs`, and the diff of its code; return the run.
+
+    They lie in the folder `into` as in the run. None where there is no such run. Raises `GanpipeError`.
+    """
+    with _existing_store() as store:
+        run = store.find(name) if store else None
+        if store and run:
+            for kept in (RECIPE_FOLDER, CODE_DIFF):
+                store.copy(run.id, kept, into)
+        return run
+
+
+def synced_commits() -> set[str]:
+    """Return the commits of DVC's experiments whose runs are complete. Raises `GanpipeError`."""
+    with _existing_store() as store:
+        return store.synced_commits() if store else set()
 
 
 def run_names() -> list[str]:
@@ -147,8 +168,8 @@ def _one_line_failures(uri: str, consequence: str = "") -> Iterator[None]:
     except GanpipeError:
         raise
     except Exception as error:  # a store, a network and a disk raise what they like
-        reason = background.first_line(error)
-        raise GanpipeError(f"MLflow at {uri} unreachable ({reason}){consequence}") from error
+        state = "busy" if background.is_busy(error) else "unreachable"
+        raise GanpipeError(f"MLflow at {uri} {state} ({background.first_line(error)}){consequence}") from error
 
 
 def _status_after(error: BaseException) -> str:

@@ -120,3 +120,24 @@ def flat_scores(nested: Mapping[str, Any], prefix: str = "eval") -> dict[str, fl
         elif isinstance(value, int | float) and not isinstance(value, bool):
             flat[f"{prefix}/{name}"] = float(value)
     return flat
+
+
+def nested_scores(metrics: Mapping[str, float], tags: Mapping[str, str], prefix: str = "eval") -> dict[str, Any]:
+    """Return the scores that `flat_scores` and `score_tags` have made metrics and tags of; empty where there are none.
+
+    What is neither a number nor the identity of an extractor is lost.
+    """
+    nested: dict[str, Any] = {}
+    for key, value in metrics.items():
+        first, *between, last = key.split("/")
+        if first == prefix and between:
+            block = nested
+            for name in between:
+                block = block.setdefault(name, {})
+            block[last] = value
+        elif first == prefix:
+            nested[last] = int(value) if value.is_integer() else value
+    for name, block in nested.items():
+        if isinstance(block, dict) and (identity := tags.get(f"{prefix}.{name}.identity")):
+            block["extractor"] = identity
+    return nested

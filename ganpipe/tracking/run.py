@@ -11,6 +11,7 @@ from PIL import Image
 from ganpipe.files import json_text
 from ganpipe.paths import FINDINGS
 from ganpipe.tracking.entries import Entry, Picture, Point, Tags, Text, clean_key, finding_tags, now, points
+from ganpipe.tracking.stage_outputs import memory_metrics, note_peak_memory
 
 
 @runtime_checkable
@@ -48,6 +49,11 @@ class Run:
         if not self._not_finite.issuperset(not_finite):
             self._not_finite.update(not_finite)
             self.tags({"ganpipe.non_finite": ", ".join(sorted(self._not_finite))})
+
+    def peak_memory(self, peak: Mapping[str, float], step: int) -> None:
+        """Log the peak memory of a training, in MiB for each kind (`cpu`, `gpu`), and keep it among its outputs."""
+        note_peak_memory(peak, step)
+        self.metrics(memory_metrics(peak), step)
 
     def image(self, key: str, step: int, picture: Path | str | Image.Image) -> None:
         """Show a picture, an image or the path of one, under `key` at `step` (real images shown)."""

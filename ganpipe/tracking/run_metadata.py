@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Container, Mapping, Sequence
 from importlib.metadata import version
 
-from ganpipe import __version__
+from ganpipe import __version__, paths
 from ganpipe.config import Params, flatten
 from ganpipe.identity import Identity
 from ganpipe.tracking.entries import clean_key
@@ -20,9 +20,20 @@ CODE = ("ganpipe", "stages", "dvc.yaml", "pyproject.toml")
 CHANGED = ", with changes to the code"
 """Printed behind a commit when the code differed from it."""
 
+RECIPE_FILES = (paths.PARAMS, paths.PIPELINE, paths.LOCK)
+"""The files that make an experiment again, together with the code. Every run holds them in `RECIPE_FOLDER`."""
+
+RECIPE_FOLDER = "pipeline"
+
+CODE_DIFF = "code.diff"
+"""The file of a run with the changes of the code against its commit."""
+
+_FILES_NAMED = 3  # in the description of a run
 _LONGEST_PARAM = 6000  # characters, MLflow's limit
-_COMMIT = "mlflow.source.git.commit"
-_FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.torch": "torch", _COMMIT: "git commit"}
+COMMIT = "mlflow.source.git.commit"
+"""The tag with the commit of the code."""
+
+_FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.torch": "torch", COMMIT: "git commit"}
 
 
 def run_params(params: Params) -> dict[str, str]:
@@ -32,9 +43,9 @@ def run_params(params: Params) -> dict[str, str]:
     return {clean_key(key): text[:_LONGEST_PARAM] for key, text in texts.items()}
 
 
-def run_name(params: Params, identity: Identity, attempt: int) -> str:
-    """Return the experiment's name in DVC, else a name of system and fingerprint; later attempts have a number."""
-    name = experiment_name() or f"repro-{params.system.name}-{identity.experiment[:6]}"
+def run_name(params: Params, identity: Identity, names: Sequence[str], attempt: int) -> str:
+    """Return the first name in DVC, else a name of system and fingerprint; later attempts have a number."""
+    name = names[0] if names else f"repro-{params.system.name}-{identity.experiment[:6]}"
     return name if attempt == 1 else f"{name}-{attempt}"
 
 
@@ -43,9 +54,12 @@ def experiment_name() -> str | None:
     return os.environ.get("DVC_EXP_NAME") or None
 
 
-def run_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dict[str, str]:
-    """Return the tags of a new run, except those that number its attempts; `dirty`: the code differs from HEAD."""
-    name, commit = experiment_name(), git("rev-parse", "HEAD").strip()
+def run_tags(stage: str, params: Params, identity: Identity, dirty: bool, names: Sequence[str]) -> dict[str, str]:
+    """Return the tags of a new run, except those that number its attempts, and its description.
+
+    `dirty`: the code differs from HEAD. `names`: those of the experiment in DVC.
+    """
+    commit = git("rev-parse", "HEAD").strip()
     baseline = os.environ.get("DVC_EXP_BASELINE_REV") or commit
     tags = {
         "ganpipe.key": identity.experiment,
@@ -55,14 +69,13 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dic
         "ganpipe.host": host(),
         "ganpipe.python": platform.python_version(),
         "ganpipe.torch": version("torch"),
-        "dvc.exp.name": name or "",
-        "dvc.exp.names": json.dumps([name] if name else []),
+        "dvc.exp.name": names[0] if names else "",
+        "dvc.exp.names": json.dumps(list(names)),
         "dvc.exp.baseline": baseline,
         "git.dirty_code": json.dumps(dirty),
         "mlflow.source.name": f"stages.{stage}",
         "mlflow.source.type": "LOCAL",
-        _COMMIT: commit,
-        "mlflow.note.content": _note(params, name, baseline),
+        COMMIT: commit,
     }
     return {key: value for key, value in tags.items() if value}
 
@@ -70,7 +83,7 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool) -> dic
 def run_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str]:
     """Return versions, commit and device of a run, from its tags and the names of its metrics."""
     facts = {title: tags[tag] for tag, title in _FACTS.items() if tag in tags}
-    if _COMMIT in tags and tags.get("git.dirty_code") == "true":
+    if COMMIT in tags and tags.get("git.dirty_code") == "true":
         facts["git commit"] += CHANGED
     measured = [kind for kind in ("gpu", "cpu") if f"memory/peak_{kind}_mib" in metrics]  # the CPU's is always there
     return facts | ({"device": measured[0].upper()} if measured else {})
@@ -81,13 +94,13 @@ def host() -> str:
     return platform.node()
 
 
-def code_diff() -> str:
-    """Return the diff of the code here against HEAD, new files included; empty also where there is no git."""
-    if not git("rev-parse", "HEAD"):
+def code_diff(commit: str = "HEAD") -> str:
+    """Return the diff of the code here against a commit, new files included; empty also where there is no git."""
+    if not git("rev-parse", commit):
         return ""
     new = git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
     additions = [git("diff", "--no-index", "--", os.devnull, path, accept=(0, 1)) for path in new]
-    return git("diff", "HEAD", "--", *CODE) + "".join(additions)
+    return git("diff", commit, "--", *CODE) + "".join(additions)
 
 
 def git(*arguments: str, accept: Sequence[int] = (0,)) -> str:
@@ -100,10 +113,18 @@ def git(*arguments: str, accept: Sequence[int] = (0,)) -> str:
     return done.stdout if done.returncode in accept else ""
 
 
-def _note(params: Params, name: str | None, baseline: str) -> str:
-    """Return the description of the run, in Markdown."""
-    if name:
-        how = f"`dvc exp apply {name}`, then `dvc repro`"
+def note(params: Params, names: Sequence[str], run_id: str) -> str:
+    """Return the description of a run, in Markdown: what it is, and the command that makes it again from here."""
+    again = f"`ganpipe reproduce {run_id[:8]}`"
+    commit = git("rev-parse", "HEAD").strip()[:12]
+    changed = [line[3:] for line in git("status", "--porcelain", "--", *CODE, str(paths.PARAMS)).splitlines()]
+    if names:
+        how = f"`dvc exp apply {names[0]}`, then `dvc repro`; without the experiment {again}"
+    elif not commit:
+        how = again
+    elif changed:
+        differing = ", ".join(changed[:_FILES_NAMED]) + (", ..." if len(changed) > _FILES_NAMED else "")
+        how = f"{again}; git has commit {commit}, but this run had changes in {differing}"
     else:
-        how = f"`git checkout {baseline[:12]}`, then `dvc repro`" if baseline else "`dvc repro`"
+        how = f"`git checkout {commit}`, then `dvc repro`; or {again}"
     return f"**{params.system.name}** on **{params.data.name}**\n\nReproduce: {how}."

@@ -13,7 +13,7 @@ import webbrowser
 from typing import NoReturn
 
 from ganpipe.errors import ConfigError
-from ganpipe.tracking.api import experiment_id
+from ganpipe.tracking.api import open_experiment
 from ganpipe.tracking.locations import artifact_root, is_server, store_uri
 
 HOST = "127.0.0.1"
@@ -33,13 +33,13 @@ def serve(port: int, open_browser: bool) -> None:
     """
     uri = store_uri()
     if is_server(uri):
-        link = deep_link(uri, experiment_id())
+        link = deep_link(uri, open_experiment())
         print(link, flush=True)
         if open_browser:
             webbrowser.open(link)
         return
     require_free(port, "ganpipe ui")
-    link = deep_link(f"http://{HOST}:{port}", experiment_id())
+    link = deep_link(f"http://{HOST}:{port}", open_experiment())
     print(f"{link}\nStarting the server; Ctrl-C ends it.", flush=True)
     if open_browser:
         _open_when_listening(port, link)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ganpipe import paths
 from ganpipe.errors import DataError
+from ganpipe.files import write_json
 from ganpipe.history.table import Row, read_csv
 from ganpipe.tracking.entries import File, Picture, finding_tags, flat_scores, score_tags
 
@@ -29,7 +30,7 @@ Curve = Sequence[tuple[int, Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class StageOutputs:
-    """All that one stage contributes to a run; `digest` is the sha256 over all files it was read from."""
+    """All that one stage contributes to a run; `digest` is the sha256 over the files that equal work makes equal."""
 
     curve: Curve
     pictures: Sequence[Picture]
@@ -46,6 +47,7 @@ class _Source:
     files: Sequence[tuple[str, str | None]]  # pattern, folder in the run; a pattern may match no file
     unsent: Sequence[Path] = ()  # files too large to copy; they enter the digest alone
     curve: Callable[[], Curve] = tuple
+    measured: Callable[[], Curve] = tuple  # of the machine, so never twice the same: it does not enter the digest
     pictures: Callable[[], Sequence[Picture]] = tuple
     tags: Callable[[], Mapping[str, str]] = dict
 
@@ -59,12 +61,22 @@ def read_outputs(stage: str) -> StageOutputs | None:
     pictures = source.pictures()
     shown = [picture.image for picture in pictures if isinstance(picture.image, Path)]
     digest = _digest([*(file.path for file in files), *shown, *source.unsent])
-    return StageOutputs(source.curve(), pictures, files, source.tags(), digest)
+    return StageOutputs([*source.curve(), *source.measured()], pictures, files, source.tags(), digest)
 
 
 def train_metrics(row: Row) -> dict[str, float]:
     """Return the metrics of one history row as `train/...`: the UI groups its charts by this prefix."""
     return {f"{TRAIN_PREFIX}{name}": value for name, value in row.items() if name != "kimg"}
+
+
+def memory_metrics(peak: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of the peak memory of a training, in MiB for each kind (`cpu`, `gpu`)."""
+    return {f"memory/peak_{kind}_mib": mib for kind, mib in peak.items()}
+
+
+def note_peak_memory(peak: Mapping[str, float], nimg: int) -> None:
+    """Keep the peak memory of a training, in MiB for each kind, for runs that are built from its files later."""
+    write_json(paths.PEAK_MEMORY, {"images": nimg, "mib": dict(peak)})
 
 
 def images_shown(kimg: float) -> int:
@@ -74,6 +86,16 @@ def images_shown(kimg: float) -> int:
 
 def _training_curve() -> Curve:
     return [(images_shown(row["kimg"]), train_metrics(row)) for row in read_csv(paths.HISTORY)]
+
+
+def _peak_memory() -> Curve:
+    try:
+        noted = json.loads(paths.PEAK_MEMORY.read_text(encoding="utf-8"))
+        return [(int(noted["images"]), memory_metrics(noted["mib"]))]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{paths.PEAK_MEMORY}: no peak memory; run `dvc repro --force train`") from None
 
 
 def _previews() -> Sequence[Picture]:
@@ -120,6 +142,7 @@ _SOURCES: Mapping[str, _Source] = {
             (f"{paths.PREVIEWS}/evolution.*", None),
         ),
         curve=_training_curve,
+        measured=_peak_memory,
         pictures=_previews,
         tags=_findings,
     ),

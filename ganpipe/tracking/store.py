@@ -7,34 +7,37 @@ explicit address is used, none of MLflow's global state.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
 import sqlite3
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock
 from PIL import Image
 
 from ganpipe.errors import DataError
+from ganpipe.files import write_json
 from ganpipe.history.table import write_csv
-from ganpipe.paths import HISTORY, MODEL
-from ganpipe.tracking.entries import LONGEST_BATCH, File, Picture, Point, Text, now
+from ganpipe.paths import HISTORY, METRICS
+from ganpipe.tracking.entries import LONGEST_BATCH, File, Picture, Point, Text, nested_scores, now
 from ganpipe.tracking.experiment import Experiment, recorded_by
 from ganpipe.tracking.locations import EXPERIMENT, artifact_root, is_server, sqlite_file, store_lock
+from ganpipe.tracking.relocation import point_to_own_artifacts
 from ganpipe.tracking.run_metadata import run_facts
-from ganpipe.tracking.stage_outputs import TRAIN_PREFIX, StageOutputs
+from ganpipe.tracking.stage_outputs import STAGES, TRAIN_PREFIX, StageOutputs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-LOCK_SECONDS = 60.0
-"""How long to wait for another process that creates the store or a run."""
+LOCK_SECONDS = 600.0
+"""How long to wait for other processes that create the store or a run. The lock of a process dies with it."""
 
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own default hangs for four minutes on a server that is down
@@ -43,6 +46,7 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of runs that we only close, too
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its errors reach the user through us, in one line
 }
 _TAG_LENGTH = 8000  # characters, MLflow's limit
@@ -71,6 +75,11 @@ class StoredRun:
         """Whether the outputs of `stage` are complete in this run."""
         return f"ganpipe.slot.{stage}" in self.tags
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run is finished and has the outputs of all stages."""
+        return self.status == "FINISHED" and all(map(self.has_outputs, STAGES))
+
     def agrees(self, stage: str, outputs: StageOutputs | None) -> bool:
         """Whether the run holds exactly these outputs of `stage`, or none yet. Absent outputs agree with any run."""
         return outputs is None or self.tags.get(f"ganpipe.digest.{stage}", outputs.digest) == outputs.digest
@@ -83,9 +92,15 @@ class Store:
         self._uri = uri
         self._experiment = ""
         self._client: MlflowClient
+        self.answered = 0
+        """How many calls MLflow has answered so far: a sign of life."""
 
     def locked(self) -> FileLock:
-        """Return the lock that lets one process at a time create the store, or find, create and close runs."""
+        """Return the lock that lets one process at a time create the store, or find, create and close runs.
+
+        MLflow is imported before the lock is held: that takes seconds, and others wait for the lock.
+        """
+        _import_mlflow(self._uri)
         store_lock().parent.mkdir(parents=True, exist_ok=True)
         return FileLock(store_lock(), timeout=LOCK_SECONDS)
 
@@ -96,16 +111,19 @@ class Store:
         """
         if self._experiment:
             return self._experiment
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
         file = sqlite_file(self._uri)
         if file is not None:
             _check_sqlite(file)
+            point_to_own_artifacts(file)
         from mlflow import MlflowClient
 
-        self._client = MlflowClient(self._uri)
+        self._client = cast("MlflowClient", _Counted(MlflowClient(self._uri), self))
         self._experiment = self._find_experiment()
         return self._experiment
+
+    def address(self, run_id: str) -> str:
+        """Return the address of a run in the UI of a tracking server; empty for any other store."""
+        return f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}" if is_server(self._uri) else ""
 
     def attempts(self, key: str) -> list[StoredRun]:
         """Return the runs of the experiment with the fingerprint `key`, first attempt first."""
@@ -183,6 +201,8 @@ class Store:
         self._copy_files(stored.id, folder)
         if not (folder / HISTORY.name).exists() and (history := self._live_history(stored)):
             write_csv(folder / HISTORY.name, history)
+        if not (folder / METRICS.name).exists() and (scores := nested_scores(run.data.metrics, stored.tags)):
+            write_json(folder / METRICS.name, scores)
         return Experiment(
             name=stored.name,
             origin=f"MLflow run {stored.id[:8]}",
@@ -194,13 +214,22 @@ class Store:
             run_id=stored.id,
         )
 
-    def copy_generator(self, name: str, into: Path) -> Path | None:
-        """Copy the published generator of a run to a folder, and return where it is; None if there is none."""
+    def find(self, name: str) -> StoredRun | None:
+        """Return the run of this name or beginning of an id, as in `read`."""
         run = self._named(name)
-        if run is None or not self._client.list_artifacts(run.info.run_id, MODEL.name):
+        return _stored(run) if run else None
+
+    def copy(self, run_id: str, name: str, into: Path) -> Path | None:
+        """Copy a file or folder of a run to the folder `into`; return where it is, None if the run has none such."""
+        if name not in {file.path for file in self._client.list_artifacts(run_id)}:
             return None
         into.mkdir(parents=True, exist_ok=True)
-        return Path(self._client.download_artifacts(run.info.run_id, MODEL.name, str(into)))
+        return Path(self._client.download_artifacts(run_id, name, str(into)))
+
+    def synced_commits(self) -> set[str]:
+        """Return the commits of DVC's experiments whose runs are complete."""
+        stored = map(_stored, self._runs())
+        return {run.tags["dvc.exp.commit"] for run in stored if "dvc.exp.commit" in run.tags and run.is_complete}
 
     def set_status(self, run_id: str, status: str) -> None:
         """Set RUNNING, FINISHED, FAILED or KILLED."""
@@ -260,6 +289,34 @@ class Store:
 
     def _search(self, condition: str) -> list[StoredRun]:
         return [_stored(run) for run in self._client.search_runs([self._experiment], condition)]
+
+
+class _Counted:
+    """An MLflow client that adds each call that returns to `store.answered`."""
+
+    def __init__(self, client: MlflowClient, store: Store) -> None:
+        self._client, self._store = client, store
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            answer = method(*arguments, **named)
+            self._store.answered += 1
+            return answer
+
+        return counted
+
+
+def _import_mlflow(uri: str) -> None:
+    """Import MLflow, as quiet as we want it, with what it would import later for a database."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    if not is_server(uri):
+        for name in ("alembic.command", "mlflow.store.tracking.sqlalchemy_workspace_store"):
+            importlib.import_module(name)
 
 
 def _check_sqlite(file: Path) -> None:

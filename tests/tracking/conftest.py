@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,32 @@ stages:
     deps:
     - ganpipe/metrics
 """
+
+
+DVC_PIPELINE = {
+    "stages": {
+        "train": {
+            "cmd": "true",
+            "deps": ["ganpipe/nets"],
+            "params": ["train"],
+            "outs": ["data/history.csv", "data/model", "data/previews"],
+        },
+        "sample": {
+            "cmd": "true",
+            "deps": ["data/history.csv", "data/model"],
+            "params": ["sample"],
+            "outs": ["data/samples"],
+        },
+        "evaluate": {
+            "cmd": "true",
+            "deps": ["data/samples/samples.h5", "data/packed/manifest.json"],
+            "params": ["evaluate"],
+            "metrics": ["data/metrics.json"],
+        },
+        "pack": {"cmd": "true", "outs": ["data/packed"]},
+    }
+}
+"""The stages of a checkout whose outputs DVC keeps in its cache."""
 
 
 class Checkout:
@@ -143,6 +170,20 @@ class Checkout:
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout.strip()
 
+    def dvc(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-P", "-m", "dvc", *arguments, "--quiet"], check=True)
+
+    def write_params(self, params: Params) -> None:
+        paths.PARAMS.write_text(params.model_dump_json(indent=2))  # JSON is YAML
+
+    def record(self, params: Params) -> None:
+        """Let DVC take over what lies in the workspace as outputs of these params, and commit it."""
+        self.write_params(params)
+        self.dvc("commit", "--force")
+        self.git("add", "-A")
+        self.git("add", "-f", "dvc.lock")
+        self.git("commit", "-q", "-m", "recorded", "--allow-empty")
+
 
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -185,3 +226,25 @@ def checkout(fresh_checkout: Checkout, migrated_store: Path) -> Checkout:
     """A checkout with an empty store."""
     shutil.copy(migrated_store, fresh_checkout.root / "mlflow.db")
     return fresh_checkout
+
+
+@pytest.fixture(scope="session")
+def dvc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder .dvc of a new repository; to make one takes a second."""
+    root = tmp_path_factory.mktemp("repository")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=root, check=True)
+    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    return root / ".dvc"
+
+
+@pytest.fixture
+def dvc_checkout(checkout: Checkout, dvc_folder: Path) -> Checkout:
+    """A checkout with an empty store, whose outputs DVC keeps."""
+    shutil.copytree(dvc_folder, ".dvc", dirs_exist_ok=True)
+    paths.PIPELINE.write_text(json.dumps(DVC_PIPELINE))
+    Path(".gitignore").write_text(
+        "/data\n/mlflow.db\n/mlartifacts\n/.ganpipe\n/.dvc/tmp\n/.dvc/cache\n/.dvc/config.local\n*.bak\n"
+    )
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "pipeline")
+    return checkout

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
+from filelock import Timeout
 
 from ganpipe.errors import DataError
 from ganpipe.tracking import background
@@ -19,6 +20,7 @@ class FailingSink:
     """Takes everything, after failing as often as it is told to in the calls named `failing`."""
 
     def __init__(self, failures: int = 0, failing: str = "", seconds: float = 0.0) -> None:
+        self.answered = 0
         self.failures, self.failing, self.seconds = failures, failing, seconds
         self.points: list[Point] = []
         self.entries: list[Entry] = []
@@ -27,6 +29,7 @@ class FailingSink:
     def _answer(self, call: str) -> None:
         time.sleep(self.seconds)
         self.calls.append(call)
+        self.answered += 1
         if self.failures > 0 and call.startswith(self.failing):
             self.failures -= 1
             raise ConnectionError("down")
@@ -69,7 +72,7 @@ def test_everything_arrives_once_and_in_order(failures: int, failing: str) -> No
         sender.put_points(points(20, start))
         sender.put(Tags({"n": str(start)}))
         time.sleep(0.02)
-    assert sender.finish("FINISHED", "train", seconds=5.0) is None
+    assert sender.finish("FINISHED", "train", quiet=5.0) is None
     assert sink.points == points(60)
     assert [entry.values["n"] for entry in sink.entries] == ["0", "20", "40"]
     assert sink.calls[-2:] == ["publish train", "close FINISHED"]
@@ -80,7 +83,7 @@ def test_large_outboxes_go_in_batches_mlflow_accepts(monkeypatch) -> None:
     sender = BackgroundSender(sink)
     sender.put_points(points(2500))
     sender.start()
-    assert sender.finish("FINISHED", None, seconds=5.0) is None
+    assert sender.finish("FINISHED", None, quiet=5.0) is None
     assert sink.points == points(2500) and sink.calls.count("points") == 3
 
 
@@ -92,7 +95,7 @@ def test_a_store_that_is_down_costs_the_stage_nothing_but_the_final_wait() -> No
     for step in range(10_000):
         sender.put_points(points(1, step))
     assert time.monotonic() - start < 10  # and not 10,000 times 0.05 seconds
-    trouble = sender.finish("FINISHED", "train", seconds=0.3)
+    trouble = sender.finish("FINISHED", "train", quiet=0.3)
     assert trouble == "unreachable (down)"
     assert time.monotonic() - start < 20
 
@@ -127,7 +130,7 @@ def failing_calls(count: int) -> list[float]:
     sender = BackgroundSender(sink)
     sender.start()
     assert enough.wait(60)
-    sender.finish("KILLED", None, seconds=0.0)
+    sender.finish("KILLED", None, quiet=60.0, total=0.0)
     return times[:count]
 
 
@@ -135,7 +138,7 @@ def test_a_call_that_hangs_does_not_keep_the_stage() -> None:
     sender = BackgroundSender(FailingSink(seconds=30.0))
     start = time.monotonic()
     sender.start()
-    assert sender.finish("FINISHED", None, seconds=0.2) == "unreachable (no answer)"
+    assert sender.finish("FINISHED", None, quiet=0.2) == "unreachable (no answer)"
     assert time.monotonic() - start < 15
 
 
@@ -153,8 +156,55 @@ def test_what_is_refused_is_reported_and_does_not_block_the_rest() -> None:
     sink.send = picky  # type: ignore[method-assign]
     sender.put(Tags({"bad": "1"}))
     sender.put(Tags({"good": "1"}))
-    assert sender.finish("FINISHED", None, seconds=5.0) == "refused 1 entries (bad key)"
+    assert sender.finish("FINISHED", None, quiet=5.0) == "refused 1 entries (bad key)"
     assert sink.entries == [Tags({"good": "1"})]
+
+
+class SlowSink(FailingSink):
+    """Is down or busy at first, then answers one call of many after the other."""
+
+    def __init__(self, down: float, error: Exception, calls: int) -> None:
+        super().__init__()
+        self.up, self.error, self.rest = time.monotonic() + down, error, calls
+
+    def publish(self, stage: str) -> None:
+        if time.monotonic() < self.up:
+            raise self.error
+        for _ in range(self.rest):
+            time.sleep(0.1)
+            self.answered += 1
+        super().publish(stage)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("down"), Timeout("mlflow.lock")])
+def test_a_store_that_answers_in_the_last_moment_gets_everything(error: Exception) -> None:
+    sink = SlowSink(down=0.5, error=error, calls=25)
+    sender = BackgroundSender(sink)
+    sender.start()
+    assert sender.finish("FINISHED", "train", quiet=2.0) is None  # in all it takes three seconds
+    assert sink.calls[-2:] == ["publish train", "close FINISHED"]
+
+
+def test_a_busy_store_is_waited_for_longer_than_one_that_fails(monkeypatch) -> None:
+    monkeypatch.setattr(background, "FINISH_SECONDS", 0.2)
+    for error, trouble in ((Timeout("mlflow.lock"), None), (OSError("no disk"), "unreachable (no disk)")):
+        sender = BackgroundSender(SlowSink(down=0.6, error=error, calls=0))
+        sender.start()
+        assert sender.finish("FINISHED", "train", quiet=5.0) == trouble
+
+
+def test_a_store_that_stays_busy_is_called_busy() -> None:
+    sender = BackgroundSender(SlowSink(down=60.0, error=RuntimeError("(sqlite3) database is locked"), calls=0))
+    sender.start()
+    assert sender.finish("FINISHED", "train", quiet=0.2) == "busy ((sqlite3) database is locked)"
+
+
+def test_a_killed_stage_does_not_wait_for_a_store_that_answers() -> None:
+    sender = BackgroundSender(SlowSink(down=0.0, error=OSError(), calls=100))
+    sender.start()
+    begun = time.monotonic()
+    assert sender.finish("KILLED", "train", quiet=60.0, total=0.3) == "unreachable (no answer)"
+    assert time.monotonic() - begun < 5
 
 
 class Answer(Exception):

@@ -46,7 +46,7 @@ def test_a_taken_port_is_named_with_a_free_one(checkout, taken_port: int) -> Non
 
 def test_a_server_elsewhere_is_only_pointed_at(checkout, monkeypatch, capsys) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000/")
-    monkeypatch.setattr(server, "experiment_id", lambda: "7")
+    monkeypatch.setattr(server, "open_experiment", lambda: "7")
     serve(5000, open_browser=False)
     assert capsys.readouterr().out == "http://tracker:5000/#/experiments/7/runs?workflowType=machine_learning\n"
 
@@ -78,7 +78,7 @@ def browser_that_notes(file: Path) -> str:
 
 
 def test_the_ui_shows_runs_and_files_takes_new_runs_and_stops_cleanly(
-    checkout, monkeypatch, tmp_path, free_port: int
+    checkout, monkeypatch, tmp_path, capfd, free_port: int
 ) -> None:
     checkout.train(checkout.params())
     (run,) = checkout.runs()
@@ -95,9 +95,12 @@ def test_the_ui_shows_runs_and_files_takes_new_runs_and_stops_cleanly(
         ) as answer:
             assert answer.read().startswith(b"kimg,loss_generator")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        checkout.client.update_run(run.info.run_id, "RUNNING")  # of a process that is gone
+        capfd.readouterr()
         params = checkout.params(train__seed=9)
         with track("train", params, identify_workspace(params)) as tracked:
             checkout.training(tracked, 3)
+        said = capfd.readouterr().out
         children = psutil.Process(ui.pid).children(recursive=True)
     finally:
         ui.send_signal(signal.SIGTERM)
@@ -105,7 +108,9 @@ def test_the_ui_shows_runs_and_files_takes_new_runs_and_stops_cleanly(
     assert ui.returncode == 0
     assert children and psutil.wait_procs(children, timeout=10)[1] == [], "no process outlives it"
     assert (tmp_path / "opened").read_text().strip() == link
-    _, new = checkout.runs()
+    old, new = checkout.runs()
+    assert said == f"MLflow: {address}/#/experiments/{new.info.experiment_id}/runs/{new.info.run_id}\n"
+    assert old.info.status == "FINISHED"
     assert new.info.status == "FINISHED" and len(checkout.points(new, "train/loss_generator")) == 3
     assert "history.csv" in checkout.files(new) and len(checkout.files(new, "images")) == 6
 

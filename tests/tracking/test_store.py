@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -15,13 +18,15 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from filelock import FileLock
 from tracking.logging_stage import LOSS, stage
 
 from ganpipe.config import Params
 from ganpipe.identity import identify_workspace
-from ganpipe.tracking import api, background
+from ganpipe.tracking import api, background, store
 from ganpipe.tracking.api import sync_workspace, track
-from ganpipe.tracking.locations import store_uri
+from ganpipe.tracking.locations import store_lock, store_uri
+from ganpipe.tracking.relocation import point_to_own_artifacts
 
 
 def start(params: Params, seconds: float, said: str = "said.txt") -> BaseProcess:
@@ -136,6 +141,110 @@ def test_a_run_of_a_process_that_vanished_is_closed_by_the_next_and_continued(ch
     assert len(checkout.runs()) == 2
     assert run.info.status == "FINISHED" and run.data.tags["ganpipe.resumed"] == "1"
     assert checkout.points(run, LOSS) == [(1000, 1.0), (2000, 0.5), (3000, 1 / 3)]
+
+
+@pytest.mark.parametrize("stages", [("train",), ("train", "sample", "evaluate")])
+def test_a_dead_run_whose_outputs_are_complete_is_finished(checkout, stages: tuple[str, ...]) -> None:
+    params = checkout.params()
+    for name in stages:
+        getattr(checkout, name)(params)
+    checkout.client.update_run(checkout.runs()[0].info.run_id, "RUNNING")  # it died before it could say so
+    api.open_experiment()  # what `ganpipe ui` does first
+    assert checkout.runs()[0].info.status == "FINISHED"
+
+
+def test_a_dead_run_whose_last_stage_is_not_complete_is_killed(checkout) -> None:
+    params = checkout.params()
+    checkout.train(params)
+    (run,) = checkout.runs()
+    checkout.client.update_run(run.info.run_id, "RUNNING")
+    checkout.client.set_tag(run.info.run_id, "ganpipe.stage", "sample")
+    api.open_experiment()
+    assert checkout.runs()[0].info.status == "KILLED"
+
+
+UNDER_LOCK = """
+import sys
+from ganpipe.tracking.locations import store_uri
+from ganpipe.tracking.store import Store
+store = Store(store_uri())
+with store.locked():
+    before = set(sys.modules)
+    store.connect()
+    print(sorted({name.partition(".")[0] for name in set(sys.modules) - before if "sqlite" not in name}))
+    print(len(set(sys.modules) - before))
+"""
+
+
+def test_no_library_is_imported_while_the_store_is_locked(checkout) -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", UNDER_LOCK], capture_output=True, text=True, check=True)
+    packages, count = done.stdout.splitlines()
+    assert set(ast.literal_eval(packages)) <= {"alembic", "mlflow"} and int(count) < 20
+
+
+def test_a_stage_waits_for_a_store_that_others_keep_busy(checkout, monkeypatch, capfd) -> None:
+    monkeypatch.setattr(background, "OPEN_SECONDS", 0.1)
+    monkeypatch.setattr(background, "FINISH_SECONDS", 0.2)
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.2)
+    other = FileLock(store_lock(), thread_local=False)  # released by another thread
+    store_lock().parent.mkdir(exist_ok=True)
+    other.acquire()
+    threading.Timer(2.0, other.release).start()
+    checkout.train(checkout.params())
+    (run,) = checkout.runs()
+    assert run.info.status == "FINISHED" and len(checkout.points(run, LOSS)) == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_moved_checkout_keeps_its_pictures_and_writes_to_its_own_place(checkout, monkeypatch, tmp_path) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    old = checkout.root / "mlartifacts"
+    before = {path.relative_to(old): path.stat().st_mtime_ns for path in old.rglob("*") if path.is_file()}
+    copy = tmp_path / "copy of it"
+    shutil.copytree(checkout.root, copy)
+    checkout.root = copy
+    monkeypatch.chdir(copy)
+    checkout.evaluate(checkout.params(evaluate__neighbours=3), fd=9.0)
+    first, second = checkout.runs()
+    assert {run.info.artifact_uri.partition("/mlartifacts/")[0] for run in (first, second)} == {copy.as_uri()}
+    assert len(checkout.files(first, "images")) == len(checkout.files(second, "images")) == 6
+    after = {path.relative_to(old): path.stat().st_mtime_ns for path in old.rglob("*") if path.is_file()}
+    assert after == before, "nothing was written where it came from"
+
+
+def test_a_store_that_checkouts_share_stays_where_it_is(checkout, monkeypatch, tmp_path) -> None:
+    shared = tmp_path / "shared.db"
+    (checkout.root / "mlflow.db").rename(shared)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared}")
+    checkout.train(checkout.params())
+    other = tmp_path / "other"
+    shutil.copytree(checkout.root, other)
+    monkeypatch.chdir(other)
+    checkout.train(checkout.params(train__seed=1))
+    client = checkout.client_of(os.path.relpath(shared, checkout.root))
+    experiment = client.get_experiment_by_name("ganpipe")
+    assert experiment is not None and experiment.artifact_location == (checkout.root / "mlartifacts").as_uri()
+
+
+def test_artifacts_that_a_server_keeps_stay_with_it(checkout) -> None:
+    made_by_server = "mlflow-artifacts:/1"
+    checkout.client.create_experiment("ganpipe", artifact_location=made_by_server)
+    point_to_own_artifacts(checkout.root / "mlflow.db")
+    experiment = checkout.client.get_experiment_by_name("ganpipe")
+    assert experiment is not None and experiment.artifact_location == made_by_server
+
+
+def test_scores_come_from_the_metrics_where_the_files_are_gone(checkout, tmp_path) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    written = json.loads(Path("data/metrics.json").read_text())
+    (run,) = checkout.runs()
+    shutil.rmtree("mlartifacts")
+    found = api.find_runs([run.info.run_name], tmp_path / "into")[run.info.run_name]
+    assert json.loads((found.folder / "metrics.json").read_text()) == written
+    assert (found.folder / "history.csv").read_text().startswith("kimg,")
 
 
 def test_runs_of_other_machines_are_left_alone(checkout) -> None:

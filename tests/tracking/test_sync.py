@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,25 +12,11 @@ from ganpipe.errors import DataError, GanpipeError
 from ganpipe.identity import identify_workspace
 from ganpipe.tracking import api
 from ganpipe.tracking.api import sync_workspace, track
+from ganpipe.tracking.pipeline import experiments_here, finished_stages
+from ganpipe.tracking.run_metadata import run_facts
+from ganpipe.tracking.stage_outputs import note_peak_memory
 
 LOSS = "train/loss_generator"
-PIPELINE = {
-    "stages": {
-        "train": {
-            "cmd": "true",
-            "deps": ["ganpipe/nets"],
-            "params": ["train"],
-            "outs": [{"data/history.csv": {"cache": False}}],
-        },
-        "sample": {"cmd": "true", "deps": ["data/history.csv"], "params": ["sample"], "outs": ["data/samples"]},
-        "evaluate": {
-            "cmd": "true",
-            "deps": ["data/samples"],
-            "params": ["evaluate"],
-            "metrics": [{"data/metrics.json": {"cache": False}}],
-        },
-    }
-}
 
 
 @pytest.fixture
@@ -54,6 +38,46 @@ def test_sync_rebuilds_a_lost_run_and_then_does_nothing(checkout, migrated_store
     before = built.to_dictionary()
     assert sync_workspace(params) == f"MLflow: run {live.info.run_name} is up to date"
     assert [run.to_dictionary() for run in checkout.runs()] == [before]
+
+
+def test_sync_says_finished_where_the_process_died_before_it_could(checkout, everything_is_up_to_date) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    (run,) = checkout.runs()
+    checkout.client.set_tag(run.info.run_id, "ganpipe.host", "elsewhere")  # nobody here can see that process
+    for status in ("KILLED", "RUNNING"):
+        checkout.client.update_run(run.info.run_id, status)
+        assert sync_workspace(params) == f"MLflow: run {run.info.run_name} is complete: {status} is now FINISHED"
+        assert checkout.runs()[0].info.status == "FINISHED"
+
+
+def test_a_synced_run_has_the_peak_memory_of_its_training(checkout, migrated_store, everything_is_up_to_date) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    note_peak_memory({"cpu": 300.5, "gpu": 1000.25}, nimg=3000)
+    shutil.copy(migrated_store, "mlflow.db")
+    sync_workspace(params)
+    (run,) = checkout.runs()
+    assert checkout.points(run, "memory/peak_gpu_mib") == [(3000, 1000.25)]
+    assert run_facts(run.data.tags, run.data.metrics)["device"] == "GPU"
+    note_peak_memory({"cpu": 299.0}, nimg=3000)
+    assert "is up to date" in sync_workspace(params), "other memory is no other result"
+
+
+def test_an_experiment_that_dvc_brought_here_keeps_its_name(checkout, migrated_store, everything_is_up_to_date) -> None:
+    params = checkout.params()
+    checkout.repro(params)
+    shutil.copy(migrated_store, "mlflow.db")
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    head = checkout.git("rev-parse", "HEAD")
+    checkout.git("add", "-f", "dvc.lock")
+    checkout.git("commit", "-q", "-m", "experiment")
+    checkout.git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/small", "HEAD")  # what `dvc exp run -n small` leaves
+    sync_workspace(params)
+    (run,) = checkout.runs()
+    assert run.info.run_name == "small" and json.loads(run.data.tags["dvc.exp.names"]) == ["small"]
+    Path("dvc.lock").write_text("schema: '2.0'\n# another\n")
+    assert experiments_here() == []
 
 
 def test_sync_completes_an_interrupted_run_without_doubling_points(checkout, everything_is_up_to_date) -> None:
@@ -95,28 +119,16 @@ def test_sync_without_a_store_is_one_line(checkout, monkeypatch, everything_is_u
     assert "\n" not in str(caught.value)
 
 
-def dvc(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", *arguments, "--quiet"], check=True)
+def test_only_stages_that_are_up_to_date_are_synced(dvc_checkout) -> None:
+    params = dvc_checkout.params()
+    dvc_checkout.repro(params)
+    dvc_checkout.record(params)
+    assert finished_stages() == ["train", "sample", "evaluate"]
 
+    dvc_checkout.write_params(dvc_checkout.params(sample__count=99))
+    assert finished_stages() == ["train"], "sampling is stale, and so is everything after it"
 
-def write_params(params) -> None:
-    Path("params.yaml").write_text(params.model_dump_json(indent=2))  # JSON is YAML
-
-
-def test_only_stages_that_are_up_to_date_are_synced(checkout) -> None:
-    params = checkout.params()
-    checkout.repro(params)
-    shutil.rmtree(".dvc")
-    dvc("init")
-    Path("dvc.yaml").write_text(json.dumps(PIPELINE))
-    write_params(params)
-    dvc("commit", "--force")
-    assert api.finished_stages() == ["train", "sample", "evaluate"]
-
-    write_params(checkout.params(sample__count=99))
-    assert api.finished_stages() == ["train"], "sampling is stale, and so is everything after it"
-
-    write_params(params)
+    dvc_checkout.write_params(params)
     Path("ganpipe/nets/dcgan.py").write_text("width = 32\n")
     with pytest.raises(DataError, match="train is not up to date; run `dvc repro`"):
         sync_workspace(params)
