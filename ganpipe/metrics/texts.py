@@ -14,13 +14,11 @@ from torch import Tensor
 from ganpipe.config import Evaluate
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
-from ganpipe.errors import MetricError
 from ganpipe.metrics.classification import LEARNED
-from ganpipe.metrics.extractors.domain import DomainExtractor, LeNet, applied, split_by_class, trained_lenet
-from ganpipe.metrics.extractors.extraction import extract
+from ganpipe.metrics.extractors.domain import LeNet, applied, split_by_class, trained_lenet
 from ganpipe.metrics.frechet import frechet_distance
 from ganpipe.metrics.outputs import Output
-from ganpipe.progress import say
+from ganpipe.metrics.told import Judge, learn
 
 Images = UInt8[np.ndarray, "n h w c"]
 Rows = Int64[np.ndarray, " n"]
@@ -28,6 +26,7 @@ Rows = Int64[np.ndarray, " n"]
 CANDIDATES = 100
 """Texts among which the one of a picture is sought; fewer where there are fewer."""
 
+_TITLE = "Classes of pictures of texts"
 _WIDTH = 64  # numbers by which pictures and texts are compared
 _TEMPERATURE = 0.1
 
@@ -37,6 +36,7 @@ def text_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[str, floa
 
     * `<label>_<split>`: the share of outputs in which a classifier of real pictures sees the class that the picture of
       the text has, for every label beside. `<label>_real` is its accuracy on real pictures that it has not learned.
+      Texts of classes that are too rare to be learned do not count.
     * `fd_<split>`: the Fréchet distance to the real pictures of the same texts, in the features of the first of them.
     * `r_precision_<split>`: the share of outputs for which their text is the best of 100, the others drawn from all
       texts (AttnGAN: Xu et al. 2018, arXiv:1711.10485, section 4), see `Matcher`. `..._real` is that of real pictures,
@@ -53,22 +53,23 @@ def text_scores(packed: Packed, output: Output, cfg: Evaluate) -> dict[str, floa
     splits = {name: np.flatnonzero(np.isin(rows, part)) for name, part in packed.splits(space).items()}
     splits = {name: places for name, places in splits.items() if len(places) > 1}
     scores: dict[str, float] = {}
-    first: DomainExtractor | None = None
+    first: Judge | None = None
     for label in [name for name, field in fields.items() if field.kind == "label" and field.space == space]:
-        if (classifier := _classifier(packed, output.field, label, cfg)) is None:
+        if (judge := _judge(packed, output.field, label, cfg)) is None:
             continue
-        first = first or classifier
-        found = _seen(classifier, output.items)[1]
-        right = found == packed.read_rows(label, rows)
-        scores |= {f"{label}_{name}": float(right[places].mean()) for name, places in splits.items()}
-        scores[f"{label}_real"] = classifier.card.accuracy
+        first = first or judge
+        found, wanted = judge.seen(output.items, _TITLE)[1], packed.read_rows(label, rows)
+        for name, places in splits.items():
+            if len(asked := places[judge.knows(wanted[places])]):
+                scores[f"{label}_{name}"] = float((found == wanted)[asked].mean())
+        scores[f"{label}_real"] = judge.accuracy
     matcher = Matcher(packed, output.field, output.source, cfg)
     matched = matcher.matched(output.items, packed.read_rows(output.source, rows))
     for name, places in splits.items():
         items = output.items[places]
         if first is not None:
-            real = _seen(first, packed.read_rows(output.field, rows[places]))[0]
-            scores[f"fd_{name}"] = frechet_distance(real, _seen(first, items)[0])
+            real = first.seen(packed.read_rows(output.field, rows[places]), _TITLE)[0]
+            scores[f"fd_{name}"] = frechet_distance(real, first.seen(items, _TITLE)[0])
         scores[f"r_precision_{name}"] = float(matched[places].mean())
         if (diversity := diversity_of_one(items, rows[places])) is not None:
             scores[f"diversity_{name}"] = diversity
@@ -141,19 +142,7 @@ def vectors_of(features: np.ndarray) -> Float32[np.ndarray, "texts d"]:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _classifier(packed: Packed, field: str, label: str, cfg: Evaluate) -> DomainExtractor | None:
+def _judge(packed: Packed, field: str, label: str, cfg: Evaluate) -> Judge | None:
     rows = subset(packed.rows("train", packed.fields[field].space), LEARNED, cfg.seed)
     images, labels = packed.read_rows(field, rows), packed.read_rows(label, rows)
-    names = packed.spec.names(label)
-    try:
-        return DomainExtractor.fit(images, labels, names, cfg.extractor_epochs, cfg.seed, required_accuracy=0.0)
-    except MetricError as problem:
-        say(f"{label} is not told: no classifier can learn it: {problem}")
-        return None
-
-
-def _seen(classifier: DomainExtractor, images: Images) -> tuple[np.ndarray, Rows]:
-    """Return the features of images and the classes that a classifier sees in them."""
-    found = extract(classifier, lambda rows: images[rows], np.arange(len(images)), "Classes of pictures of texts")
-    assert found.probabilities is not None
-    return found.features, found.probabilities.argmax(axis=1)
+    return learn(images, labels, packed.spec.names(label), cfg, label)

@@ -16,13 +16,11 @@ from ganpipe.config import Evaluate
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
 from ganpipe.data.packed.splits import held_out
-from ganpipe.errors import MetricError
 from ganpipe.metrics.classification import LEARNED
-from ganpipe.metrics.extractors.domain import DomainExtractor
-from ganpipe.metrics.extractors.extraction import ROWS, extract
+from ganpipe.metrics.extractors.extraction import ROWS
 from ganpipe.metrics.outputs import Output
+from ganpipe.metrics.told import Judge, learn
 from ganpipe.metrics.trunks import Trunk, texture_scores
-from ganpipe.progress import say
 
 Images = UInt8[np.ndarray, "n h w c"]
 
@@ -100,19 +98,15 @@ def _kept(
 ) -> dict[str, float]:
     """Return the share of outputs that show the class of their given row, by a classifier of the real pictures."""
     images, labels = _learned(packed, output, label, beside, cfg.seed)
-    try:
-        classifier = DomainExtractor.fit(
-            images, labels, packed.spec.names(label), cfg.extractor_epochs, cfg.seed, required_accuracy=0.0
-        )
-    except MetricError as problem:
-        say(f"kept_{label} is not measured: no classifier can learn it: {problem}")
-        return {}
+    judge = learn(images, labels, packed.spec.names(label), cfg, f"kept_{label}")
     assert output.source_rows is not None
-    asked = packed.read_rows(label, output.source_rows)
-    scores = {f"kept_{label}": _agreement(classifier, output.items, asked, label)}
+    wanted = packed.read_rows(label, output.source_rows)
+    if judge is None or not judge.knows(wanted).any():
+        return {}
+    scores = {f"kept_{label}": _agreement(judge, output.items, wanted, label)}
     if copied is not None:
-        scores[f"kept_{label}_copy"] = _agreement(classifier, copied, asked, label)
-    return {**scores, f"kept_{label}_real": classifier.card.accuracy}
+        scores[f"kept_{label}_copy"] = _agreement(judge, copied, wanted, label)
+    return {**scores, f"kept_{label}_real": judge.accuracy}
 
 
 def _learned(packed: Packed, output: Output, label: str, beside: str, seed: int) -> tuple[Images, np.ndarray]:
@@ -131,7 +125,7 @@ def _learned(packed: Packed, output: Output, label: str, beside: str, seed: int)
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _agreement(classifier: DomainExtractor, images: Images, asked: Int64[np.ndarray, " n"], label: str) -> float:
-    found = extract(classifier, lambda rows: images[rows], np.arange(len(images)), f"Classes of outputs ({label})")
-    assert found.probabilities is not None
-    return float(np.mean(found.probabilities.argmax(axis=1) == asked))
+def _agreement(judge: Judge, images: Images, wanted: Int64[np.ndarray, " n"], label: str) -> float:
+    """Return the share of images that show the wanted class, of those whose class the judge knows."""
+    found = judge.seen(images, f"Classes of outputs ({label})")[1]
+    return float((found == wanted)[judge.knows(wanted)].mean())

@@ -41,7 +41,8 @@ def use_offline_template() -> str:
     except ImportError:
         raise ConfigError("plots without network need vl-convert-python: `pip install 'ganpipe[plots]'`") from None
     template = state_dir() / "plots.html"
-    write_bytes(template, _PAGE.format(vega=javascript_bundle(vl_version=VEGA_LITE)).encode())
+    vega = javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]  # whole without a snippet, says its text
+    write_bytes(template, _PAGE.format(vega=vega).encode())
     setting = Path("..", template.relative_to(main_root()))  # DVC counts from its folder .dvc
     command = [sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", str(setting)]
     done = subprocess.run(command, capture_output=True, text=True)

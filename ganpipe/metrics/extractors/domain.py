@@ -34,6 +34,8 @@ WEIGHTS = "extractor.safetensors"
 CARD = "extractor.json"
 
 FEATURES = 84
+HELD_OUT = 5
+"""One image in so many measures the accuracy: the fewest of a class that can be learned."""
 SMALLEST = 16
 """Side in pixels of the smallest images that it can look at: two poolings leave 4 x 4."""
 _GRID = 16  # larger first-stage maps are averaged to this: the weights and most of the cost stay the same
@@ -47,7 +49,6 @@ Cost = Callable[[Tensor, Shaped[np.ndarray, "n ..."]], Tensor]
 _BATCH = 64
 _LR = 3e-3
 _SHIFT = 2  # pixels
-_HELD_OUT = 5  # one image in five
 _EXTRACT_BATCH = 128  # larger batches leave the cache and are slower
 
 
@@ -217,8 +218,8 @@ def _check_labelled(
     if not set(counts) <= set(range(len(classes))):
         raise MetricError(f"domain set: labels lie in {min(counts)}..{max(counts)}, expected 0..{len(classes) - 1}")
     for label, name in enumerate(classes):
-        if counts.get(label, 0) < _HELD_OUT:
-            raise MetricError(f"domain set: class {name!r} has {counts.get(label, 0)} images, {_HELD_OUT} are needed")
+        if counts.get(label, 0) < HELD_OUT:
+            raise MetricError(f"domain set: class {name!r} has {counts.get(label, 0)} images, {HELD_OUT} are needed")
 
 
 def trained_lenet(
@@ -248,8 +249,8 @@ def split_by_class(labels: Int[np.ndarray, " n"], seed: int) -> tuple[Indices, I
     """Return the indices to train on and those held out: a fifth of every class, rounded down."""
     rng = np.random.default_rng(seed)
     by_class = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-    held_out = np.concatenate([indices[: len(indices) // _HELD_OUT] for indices in by_class])
-    train = np.concatenate([indices[len(indices) // _HELD_OUT :] for indices in by_class])
+    held_out = np.concatenate([indices[: len(indices) // HELD_OUT] for indices in by_class])
+    train = np.concatenate([indices[len(indices) // HELD_OUT :] for indices in by_class])
     return train, held_out
 
 
