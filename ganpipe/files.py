@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         settle(part, path)
     except OSError as error:
-        if error.filename is None:  # as of every write
+        if error.errno is not None and error.filename is None:  # as of every write
             error.filename = str(path)
         part.unlink(missing_ok=True)
         raise

@@ -26,13 +26,14 @@ class Stop:
         """
         self.asked = signal.Signals(number)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGINT) == self.receive:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         say("Stopping after this step, when the state is saved. Ctrl-C stops at once.")
 
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Take the signals while the block runs, and give them back to who had them.
+    """Take the signals while the block runs, but for those that are ignored, and give them back to who had them.
 
     A block that ends after a signal saved its state: the signal is then raised again for its old handler. Signals reach
     the main thread alone; in any other nothing is taken.
@@ -41,8 +42,10 @@ def stopping() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.receive) for number in _SIGNALS}
+    before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) != signal.SIG_IGN}
     try:
+        for number in before:
+            signal.signal(number, stop.receive)
         yield stop
     finally:
         for number, handler in before.items():

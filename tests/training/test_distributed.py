@@ -134,6 +134,7 @@ def test_machines_with_other_data_do_not_train_together(workspace: Callable[[str
     write_packed(
         Path("other") / paths.PACKED_FILE, about, {"vector": Field(kind="vector", shape=(4,))}, {"items": turned}
     )
+    (Path("other") / paths.MANIFEST).unlink()  # it names the data of this machine
     train_together(params, error_of_the_training, apart)
     assert "data.h5: other data than on the other machines" in Path("error0").read_text()
     assert Path("error0").read_text() == Path("other/error1").read_text()

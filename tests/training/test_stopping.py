@@ -26,6 +26,7 @@ LAST = Path(".ganpipe/checkpoints") / FINGERPRINT / "last.pt"
 def handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     exit_on_sigterm()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # xdist ignores it
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -83,6 +84,13 @@ def test_a_second_ctrl_c_acts_at_once(params: Params) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(params, FINGERPRINT, sending(signal.SIGINT, signal.SIGINT))
     assert not LAST.exists()
+
+
+def test_a_signal_that_is_ignored_stays_ignored(params: Params) -> None:
+    """As Ctrl-C is for what a shell runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    train(params, FINGERPRINT, sending(signal.SIGINT))
+    assert paths.MODEL.exists()
 
 
 def test_the_handlers_are_given_back(params: Params) -> None:
