@@ -40,8 +40,8 @@ def shown(place: Locator, label: str, number: int = 0) -> np.ndarray | None:
     links = place.locator(".ganpipe-picture:visible", has_text=label).nth(number).locator("a.download-link")
     if not links.count():
         return None
-    content = place.page.request.get(links.get_attribute("href") or "").body()
-    return np.asarray(Image.open(io.BytesIO(content)))
+    answer = place.page.request.get(links.get_attribute("href") or "")
+    return np.asarray(Image.open(io.BytesIO(answer.body()))) if answer.ok else None  # gone: another one is being drawn
 
 
 def eventually(holds: Callable[[], bool]) -> None:
