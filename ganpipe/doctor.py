@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,8 +19,9 @@ from ganpipe.data.download.verify import examine
 from ganpipe.errors import GanpipeError
 from ganpipe.files import readable_size
 from ganpipe.pretrained.table import TABLE
-from ganpipe.tracking.locations import sqlite_file, store_uri
+from ganpipe.tracking.locations import is_server, sqlite_file, store_uri
 from ganpipe.tracking.pipeline import finished_stages
+from ganpipe.tracking.run_metadata import git
 
 _LITTLE_DISK = 5e9  # bytes: packed faces, a training and the cache
 _LITTLE_MEMORY = 2e9  # bytes: torch and MLflow take one together
@@ -103,11 +102,11 @@ def _permissions() -> Finding:
 def _git() -> Finding:
     if shutil.which("git") is None:
         return Finding("git", "not installed", "install git: `dvc exp run` needs it")
-    if not (commit := _said("git", "rev-parse", "--short", "HEAD")):
+    if not (commit := git("rev-parse", "--short", "HEAD").strip()):
         return Finding("git", "no repository with a commit", "`git init && git add -A && git commit -m start`")
-    if not _said("git", "var", "GIT_COMMITTER_IDENT"):
+    if not git("var", "GIT_COMMITTER_IDENT"):
         return Finding("git", "does not know you", "`git config user.name NAME && git config user.email ADDRESS`")
-    changed = len(_said("git", "status", "--porcelain").splitlines())
+    changed = len(git("status", "--porcelain").splitlines())
     return Finding("git", f"at {commit}, {changed} files changed since")
 
 
@@ -127,7 +126,7 @@ def _params() -> Finding:
 
 def _tracking() -> Finding:
     uri = store_uri()
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         import requests
 
         answer = requests.get(f"{uri.rstrip('/')}/health", timeout=_SECONDS)
@@ -182,12 +181,6 @@ def _data() -> Finding:
     packed = Packed.open(paths.PACKED_FILE)
     packed.verify()
     return Finding("data", f"{packed.name}, every row of {packed.content_sha256[:8]} is whole")
-
-
-def _said(*command: str) -> str:
-    """Return what a command prints, empty where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 _LOOKS: dict[str, Callable[[], Finding]] = {

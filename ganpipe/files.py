@@ -35,12 +35,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield part
         settle(part, path)
-    except OSError as error:
-        if error.errno is not None and error.filename is None:  # as of every write
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # as of every write
             error.filename = str(path)
-        part.unlink(missing_ok=True)
-        raise
-    except BaseException:
         part.unlink(missing_ok=True)
         raise
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import write_bytes
 from ganpipe.paths import main_root, state_dir
+from ganpipe.tracking.pipeline import dvc, error_line
 
 VEGA_LITE = "5.21"
 """The version of Vega-Lite; the templates of DVC are written for its version 5."""
@@ -44,8 +43,7 @@ def use_offline_template() -> str:
     vega = javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]  # whole without a snippet, says its text
     write_bytes(template, _PAGE.format(vega=vega).encode())
     setting = Path("..", template.relative_to(main_root()))  # DVC counts from its folder .dvc
-    command = [sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", str(setting)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = dvc("config", "--local", "plots.html_template", str(setting))
     if done.returncode:
-        raise DataError(f"`dvc config` failed: {done.stderr.strip().splitlines()[-1]}")
+        raise DataError(f"`dvc config` failed: {error_line(done)}")
     return "`dvc plots show` and `dvc plots diff` of this checkout now need no network."

@@ -56,8 +56,9 @@ def up_to_date(stages: Sequence[str]) -> list[str]:
 
     DVC is asked, which takes a second, only where dvc.lock names the very files that the first of them would read.
     """
-    ready = [stage for stage in stages if stage in recorded_stages()]
-    if not ready or ready[0] != stages[0] or not _reads_recorded_files(ready[0]):
+    recorded = recorded_stages()
+    ready = [stage for stage in stages if stage in recorded]
+    if not ready or ready[0] != stages[0] or not _reads_recorded_files(recorded[ready[0]]):
         return []
     from dvc.exceptions import DvcException
     from dvc.repo import Repo  # takes a second; not `dvc status`, which refuses while a stage runs
@@ -111,9 +112,9 @@ def _loaded(repo: Repo, name: str) -> PipelineStage:
     return repo.stage.load_one(str(paths.PIPELINE), name)
 
 
-def _reads_recorded_files(stage: str) -> bool:
-    """Whether the data files that a stage reads are those that dvc.lock names; folders are left to DVC."""
-    deps = recorded_stages()[stage].get("deps") or ()
+def _reads_recorded_files(stage: Mapping[str, Any]) -> bool:
+    """Whether the data files that a stage of dvc.lock reads are those it names; folders are left to DVC."""
+    deps = stage.get("deps") or ()
     files = [dep for dep in deps if Path(dep["path"]).parts[0] == paths.DATA.name and "nfiles" not in dep]
     return all(_is_recorded(Path(dep["path"]), dep.get("size"), str(dep.get("md5"))) for dep in files)
 
