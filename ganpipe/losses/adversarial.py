@@ -155,3 +155,17 @@ def wasserstein_critic(real: Logits, fake: Logits) -> Terms:
 def wasserstein_generator(fake: Logits) -> Terms:
     """Return -mean f(G(z))."""
     return {"adversarial": -at_least_fp32(fake).mean()}
+
+
+def paired_discriminator(real: Logits, fake: Logits) -> Terms:
+    """Return mean log(1 + exp(D(G(z)) - D(x))): each real image is compared with one generated image.
+
+    Relativistic pairing: Jolicoeur-Martineau 2018, arXiv:1807.00734, equation 1; Huang et al. 2024, arXiv:2501.05441,
+    equation 2.
+    """
+    return {"pairing": F.softplus(at_least_fp32(fake) - at_least_fp32(real)).mean()}
+
+
+def paired_generator(real: Logits, fake: Logits) -> Terms:
+    """Return mean log(1 + exp(D(x) - D(G(z)))), see `paired_discriminator`."""
+    return {"adversarial": F.softplus(at_least_fp32(real) - at_least_fp32(fake)).mean()}

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganpipe.losses.precision import at_least_fp32
+
 
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Float[Tensor, n * shape], fake: Float[Tensor, n * shape]
@@ -51,5 +53,14 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Float[Tensor, n 
     has no layer of this kind. With spectral norm in place of batch norm, ours has no batch norm either.
     """
     images = real.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
-    return gradient.flatten(1).square().sum(dim=1).mean() / 2
+    return half_squared_slopes(discriminator(images), images).mean()
+
+
+def half_squared_slopes(outputs: Float[Tensor, " n"], images: Float[Tensor, n * shape]) -> Float[Tensor, " n"]:
+    """Return half the squared norm of the gradient of each output at its image, to be differentiated again.
+
+    At real images the mean over them is R1, at generated ones R2 (Mescheder et al. 2018, arXiv:1801.04406, equations 9
+    and 10 without gamma). Each output must depend on its own image alone, see `r1_penalty`.
+    """
+    (gradient,) = torch.autograd.grad(outputs.sum(), images, create_graph=True)
+    return at_least_fp32(gradient).flatten(1).square().sum(dim=1) / 2

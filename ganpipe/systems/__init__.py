@@ -25,6 +25,7 @@ SYSTEMS = {
     "cyclegan": "CycleGAN",
     "stargan": "StarGAN",
     "progan": "ProGAN",
+    "r3gan": "R3GAN",
     "srgan": "SRGAN",
     "esrgan": "ESRGAN",
     "style": "Style",
