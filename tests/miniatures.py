@@ -88,7 +88,7 @@ def offline(params: Params) -> Params:
 def miniature(params: Params) -> Params:
     """Return the recipe at a size that trains in a second: 16 iterations of 8 images through narrow networks.
 
-    `digits-dcgan`, the default recipe, becomes 4 channels wide, the faces of 218x178 pixels are made by layers of 16.
+    `digits-dcgan` becomes 4 channels wide, the faces of 218x178 pixels are made by layers of 16.
     """
     system = smaller(params.system.options)
     per_iteration = 8 * system.get("n_critic", 1)

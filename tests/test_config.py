@@ -77,7 +77,7 @@ HAND_EDITS = {
 
 
 def edited(case: str) -> tuple[str, str]:
-    """The default recipe with the first line of it that holds the old text edited, and what is to be said of it."""
+    """`digits-dcgan` with the first line of it that holds the old text edited, and what is to be said of it."""
     old, new, message = HAND_EDITS[case]
     text = recipes.path_of("digits-dcgan").read_text()
     assert old in text, "the recipe was tuned: write its value into this table"
@@ -205,7 +205,7 @@ def test_the_alternative_of_a_section_is_no_key_of_it(pool: dict[str, object], p
 def test_no_params_at_all(empty_folder: Path) -> None:
     result = CliRunner().invoke(stages.train.app)
     assert result.exit_code == 2
-    assert result.stderr == "Error: params.yaml: no such file; run `ganpipe recipe use digits-dcgan` to make one\n"
+    assert result.stderr == "Error: params.yaml: no such file; run `ganpipe recipe use digits-cgan-heads` to make one\n"
 
 
 @pytest.mark.parametrize("content", ["? [a, b]\n: 1\n", "a: &x [*x]\n", "data: \x00\n", f"data: {'9' * 5000}\n"])

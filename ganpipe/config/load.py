@@ -36,7 +36,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(text)
         json.dumps(content, default=str)  # aliases to themselves and lists as keys are YAML, but no params
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; run `ganpipe recipe use digits-dcgan` to make one") from None
+        raise ConfigError(f"{path}: no such file; run `ganpipe recipe use digits-cgan-heads` to make one") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (YAMLError, ValueError, TypeError) as error:

@@ -19,7 +19,7 @@ from checkout import Checkout, copy_working_tree
 
 from ganpipe.data.packed.file import Packed
 
-SMALL = {  # the default recipe at a size that trains in seconds
+SMALL = {  # `digits-dcgan` at a size that trains in seconds
     "features": "16",
     "kimg": "4",
     "preview_kimg": "2",
