@@ -44,6 +44,7 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "pixel_steps": 3,
     "units": 8,
     "units_discriminator": 8,
+    "decay_kimg": 0.096,  # 12 of the 16 iterations
     "lengthen_kimg": 0.016,  # every second iteration
 }
 

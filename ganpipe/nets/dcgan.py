@@ -19,17 +19,26 @@ class Generator(nn.Module):
     and 64 features it has the 3,576,704 parameters of the paper's authors.
 
     With `dense_start` the latent is spread by a fully connected layer, as the paper's figure 1 draws it: with 128
-    features, 100 -> 4x4x1024.
+    features, 100 -> 4x4x1024. With `hidden` another one of so many units lies before it, with batch norm and ReLU, as in
+    the networks for MNIST of InfoGAN (Chen et al. 2016, arXiv:1606.03657, table 1).
     """
 
-    def __init__(self, latent: int, shape: tuple[int, int, int], features: int, dense_start: bool = False) -> None:
+    def __init__(
+        self,
+        latent: int,
+        shape: tuple[int, int, int],
+        features: int,
+        dense_start: bool = False,
+        hidden: int | None = None,
+    ) -> None:
         super().__init__()
         channels, height, width = shape
         times = halvings(height, width)
         widths = [features << k for k in range(times - 1, -1, -1)]
         coarsest = (height >> times, width >> times)
         spread: nn.Module = nn.ConvTranspose2d(latent, widths[0], coarsest, bias=False)
-        layers: list[nn.Module] = [DenseStart(latent, (widths[0], *coarsest)) if dense_start else spread]
+        dense = dense_start or hidden is not None
+        layers: list[nn.Module] = [DenseStart(latent, (widths[0], *coarsest), hidden) if dense else spread]
         for wide, narrow in zip(widths, widths[1:], strict=False):
             layers += [
                 nn.BatchNorm2d(wide),
@@ -49,16 +58,18 @@ class Generator(nn.Module):
 
 
 class DenseStart(nn.Module):
-    """A fully connected layer from a latent to the coarsest maps, (channels, height, width)."""
+    """A fully connected layer from a latent to the coarsest maps, (channels, height, width), or two, see `Generator`."""
 
-    def __init__(self, latent: int, maps: tuple[int, int, int]) -> None:
+    def __init__(self, latent: int, maps: tuple[int, int, int], hidden: int | None = None) -> None:
         super().__init__()
-        self.linear = nn.Linear(latent, math.prod(maps))
+        before = [] if hidden is None else [nn.Linear(latent, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()]
+        self.hidden = nn.Sequential(*before)
+        self.linear = nn.Linear(hidden or latent, math.prod(maps))
         self.maps = maps
 
     def forward(self, latents: Float[Tensor, "n z 1 1"]) -> Float[Tensor, "n c h w"]:
         """Spread each row of latents."""
-        return self.linear(latents.flatten(1)).unflatten(1, self.maps)
+        return self.linear(self.hidden(latents.flatten(1))).unflatten(1, self.maps)
 
 
 class Discriminator(nn.Module):
@@ -68,7 +79,9 @@ class Discriminator(nn.Module):
     its penalty is defined per image. At 64x64x3 and 64 features it has the authors' 2,765,568 parameters.
 
     With `outputs` > 1, further numbers follow the score, for example one logit per class. `minibatch_std` is the size
-    of the groups that a `MinibatchStd` before the last layer compares; None: without that layer.
+    of the groups that a `MinibatchStd` before the last layer compares; None: without that layer. With `hidden` a fully
+    connected layer of so many units with a LeakyReLU lies before the last one, so that the whole image decides, as in
+    the networks for MNIST of InfoGAN.
     """
 
     def __init__(
@@ -78,6 +91,7 @@ class Discriminator(nn.Module):
         batch_norm: bool = True,
         outputs: int = 1,
         minibatch_std: int | None = None,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
         channels, height, width = shape
@@ -91,7 +105,12 @@ class Discriminator(nn.Module):
         if minibatch_std is not None:
             layers.append(MinibatchStd(minibatch_std))
             maps += 1
-        layers.append(nn.Conv2d(maps, outputs, (height >> times, width >> times), bias=False))
+        last = nn.Conv2d(maps, outputs, (height >> times, width >> times), bias=False)
+        if hidden is None:
+            layers.append(last)
+        else:
+            dense = nn.Linear(maps * math.prod(last.kernel_size), hidden)
+            layers += [nn.Flatten(), dense, nn.LeakyReLU(0.2, inplace=True), nn.Linear(hidden, outputs, bias=False)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from ganpipe.core.batch import Batch, batch_size
 from ganpipe.core.spec import DataSpec
@@ -15,6 +16,7 @@ from ganpipe.core.system import Iteration, System, Terms, Update, Updates
 from ganpipe.losses.adversarial import paired_discriminator, paired_generator
 from ganpipe.losses.penalties import half_squared_slopes
 from ganpipe.nets import dcgan, r3gan
+from ganpipe.nets.augment import diff_augment
 from ganpipe.systems.configs import r3gan as config
 
 
@@ -22,9 +24,9 @@ class R3GAN(System):
     """R3GAN (Huang et al. 2024, arXiv:2501.05441), equations 2 and 4: relativistic pairing with R1 and R2.
 
     The weight of the penalties and the learning rate fall along half a cosine, as in the authors' code.
-    Deviations: beta2 of Adam stays as it is (there: from 0.9 to 0.99), and the half-life of the moving average grows
-    as `training.ema` says; augmentation is left out. With `network: dcgan` the networks are DCGAN's, without batch norm
-    in the discriminator, whose penalties are defined per image.
+    Deviations: beta2 of Adam stays as it is (there: from 0.9 to 0.99), the half-life of the moving average grows as
+    `training.ema` says, and augmentation is DiffAugment's, if any (there: adaptive). With `network: dcgan` the networks
+    are DCGAN's, without batch norm in the discriminator, whose penalties are defined per image.
     """
 
     Config = config.Config
@@ -51,7 +53,7 @@ class R3GAN(System):
         with torch.no_grad():
             made = self.generator(self.draw("latent", batch_size(batch)))
         images = torch.cat([batch["image"], made]).requires_grad_(True)
-        outputs = self.discriminator(images)
+        outputs = self._judged(images)
         r1, r2 = half_squared_slopes(outputs, images).chunk(2)
         return {
             **paired_discriminator(*outputs.chunk(2)),
@@ -62,18 +64,22 @@ class R3GAN(System):
     def generator_loss(self, batch: Batch) -> Terms:
         """log(1 + exp(D(x) - D(G(z))))."""
         with torch.no_grad():
-            real = self.discriminator(batch["image"])
-        fake = self.discriminator(self.generator(self.draw("latent", batch_size(batch))))
+            real = self._judged(batch["image"])
+        fake = self._judged(self.generator(self.draw("latent", batch_size(batch))))
         return paired_generator(real, fake)
 
     def generate(self, inputs: Batch) -> Batch:
         """Draw images, cut off at -1 and 1."""
         return {"image": self.generator(inputs["latent"]).clamp(-1, 1)}
 
+    def _judged(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Return D's outputs on augmented images; slopes are those at the images before, as in the authors' code."""
+        return self.discriminator(diff_augment(images, self.cfg.augment or ()))
+
 
 def _networks(cfg: config.Config, shape: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
     if cfg.network == "dcgan":
-        generator = dcgan.Generator(cfg.latent, shape, cfg.features).apply(dcgan.init_dcgan)
-        return generator, dcgan.Discriminator(shape, cfg.features, batch_norm=False)
+        generator = dcgan.Generator(cfg.latent, shape, cfg.features, hidden=cfg.hidden).apply(dcgan.init_dcgan)
+        return generator, dcgan.Discriminator(shape, cfg.features, batch_norm=False, hidden=cfg.hidden)
     sizes = (shape, cfg.features, cfg.features_most, cfg.blocks)
     return r3gan.Generator(cfg.latent, *sizes), r3gan.Discriminator(*sizes)

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import NonNegativeFloat, PositiveInt
 
 from ganpipe.config import Fraction, Width
+from ganpipe.config.choices import Policy
 from ganpipe.core.inputs import Input, Noise
 from ganpipe.nets.sizes import halvings
 from ganpipe.systems.configs import SystemConfig
@@ -21,11 +22,13 @@ class Config(SystemConfig):
     network: Literal["r3gan", "dcgan"] = "r3gan"  # dcgan: DCGAN's, without batch norm in the discriminator
     features: Width = 384  # channels beside the image; doubled at each coarser level ...
     features_most: Width = 768  # ... but at most so many; of r3gan alone
+    hidden: Width | None = None  # units of a fully connected layer in each network of dcgan; blank: without one
     blocks: PositiveInt = 2  # residual blocks of each level; of r3gan alone
     gamma: NonNegativeFloat = 2.0  # weight of R1 and R2 in the beginning ...
     gamma_end: NonNegativeFloat = 0.2  # ... and in the end
     lr_end: Fraction = 0.25  # learning rate in the end, as a share of train.lr
     decay_kimg: NonNegativeFloat = 20_000.0  # length of both schedules; afterwards the values of the end stay
+    augment: tuple[Policy, ...] | None = None  # DiffAugment's policies, for every image that the discriminator sees
 
     @property
     def inputs(self) -> Mapping[str, Input]:
