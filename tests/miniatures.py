@@ -33,6 +33,7 @@ SMALLER = {  # the most that a miniature has of what options of systems say: lay
     "generator_widths": 16,  # each of them
     "discriminator_widths": 16,
     "features_most": 4,
+    "hidden": 8,
     "n_critic": 2,
     "stable_kimg": 0.024,  # so that all levels up to 32x32 begin within the 16 iterations
     "fade_kimg": 0.016,

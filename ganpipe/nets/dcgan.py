@@ -19,8 +19,8 @@ class Generator(nn.Module):
     and 64 features it has the 3,576,704 parameters of the paper's authors.
 
     With `dense_start` the latent is spread by a fully connected layer, as the paper's figure 1 draws it: with 128
-    features, 100 -> 4x4x1024. With `hidden` another one of so many units lies before it, with batch norm and ReLU, as in
-    the networks for MNIST of InfoGAN (Chen et al. 2016, arXiv:1606.03657, table 1).
+    features, 100 -> 4x4x1024. With `hidden` another one of so many units lies before it, with batch norm and ReLU, as
+    in the networks for MNIST of InfoGAN (Chen et al. 2016, arXiv:1606.03657, table 1).
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Generator(nn.Module):
 
 
 class DenseStart(nn.Module):
-    """A fully connected layer from a latent to the coarsest maps, (channels, height, width), or two, see `Generator`."""
+    """One fully connected layer, or two, from a latent to the coarsest maps, (channels, height, width)."""
 
     def __init__(self, latent: int, maps: tuple[int, int, int], hidden: int | None = None) -> None:
         super().__init__()
@@ -105,11 +105,11 @@ class Discriminator(nn.Module):
         if minibatch_std is not None:
             layers.append(MinibatchStd(minibatch_std))
             maps += 1
-        last = nn.Conv2d(maps, outputs, (height >> times, width >> times), bias=False)
+        coarsest = (height >> times, width >> times)
         if hidden is None:
-            layers.append(last)
+            layers.append(nn.Conv2d(maps, outputs, coarsest, bias=False))
         else:
-            dense = nn.Linear(maps * math.prod(last.kernel_size), hidden)
+            dense = nn.Linear(maps * math.prod(coarsest), hidden)
             layers += [nn.Flatten(), dense, nn.LeakyReLU(0.2, inplace=True), nn.Linear(hidden, outputs, bias=False)]
         self.layers = nn.Sequential(*layers)
 

@@ -38,6 +38,11 @@ class R3GAN(System):
         self.generator, self.discriminator = _networks(cfg, data.image_shape("image", "r3gan"))
 
     @property
+    def smallest_batch(self) -> int:
+        """Two for the batch norm over a hidden layer."""
+        return 2 if self.cfg.network == "dcgan" and self.cfg.hidden else 1
+
+    @property
     def ideal(self) -> Mapping[str, float]:
         """The generator's loss at balance; the discriminator's also holds the penalties."""
         return {"loss_generator": math.log(2)}
