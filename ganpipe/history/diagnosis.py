@@ -10,7 +10,9 @@ its game begins with the first row that has its score.
 
 The thresholds were set between two kinds of real runs: the healthy recipes on digits, Fashion-MNIST and 1010, and the
 GAN of Rashid's book that draws one image for every seed. The hardest healthy run is `digits-mlp`: its discriminator
-wins by 0.97 to 0.03 from 28 to 54 kimg and loses the lead again. Therefore a state counts only if it lasts.
+wins by 0.97 to 0.03 from 28 to 54 kimg and loses the lead again. Therefore a state counts only if it lasts, measured
+in images shown: how often a training writes rows, previews and evaluations decides how soon a sign is seen, not whether
+it is one.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ WON = 0.95
 """A discriminator whose score is above this has won. Healthy ones stay below 0.9."""
 FOOLED = 0.9
 """A generator whose score is above this fools the discriminator nearly every time. Healthy ones stay below 0.6."""
-LASTING_ROWS = 10
-"""A state must hold in at least this number of the newest rows to count as lasting."""
+LASTING_KIMG = 10.0
+"""A state must have held for at least this many thousand images to count as lasting ..."""
+LASTING_ROWS = 5
+"""... in at least this number of the newest rows."""
 LASTING_SHARE = 0.6
 """A state must have held for this share of the time since its scores began. `digits-mlp` recovers from 0.45."""
 
@@ -39,10 +43,13 @@ COLLAPSED = 0.25
 """A `diversity` below this means that all samples are nearly one image. Healthy runs exceed 0.4 after 10 kimg."""
 REPEATED = 0.03
 """A `diversity_nearest` below this means that the samples are copies of a few. `digits-mlp` comes down to 0.05."""
+COLLAPSED_KIMG = 10.0
+"""The diversity must be low in all previews of this many thousand images ..."""
 COLLAPSED_PREVIEWS = 3
-"""The diversity must be low in this number of successive previews."""
+"""... and in this number of previews at least."""
 GROWTH = 1.25
-"""A diversity that grows by more than this factor over these previews belongs to a young generator, not a collapse."""
+"""A diversity that grows by more than this factor between the first and the last third of these previews belongs to a
+young generator, not to a collapse."""
 
 SWING_LOW = 0.2
 """A generator score below this is the low end of a swing. Healthy scores lie between 0.01 and 0.6."""
@@ -51,21 +58,26 @@ SWING_HIGH = 0.8
 SWINGS = 6
 """An oscillating game changes between both ends at least this number of times ..."""
 SWING_ROWS = 60
-"""... within this number of the newest rows that have the score."""
+"""... within this number of the newest rows that have the score, or as many thousand images, whichever is more.
+Rows of the same thousand images count as one, their mean."""
 
 VANISHED = 0.01
 """A generator gradient below this share of its first norm has vanished."""
-FIRST_ROWS = 5
-"""The first norm of the generator's gradient is the median over this number of rows."""
+FIRST_KIMG = 5.0
+"""The first norm of the generator's gradient is the median over the rows of this many thousand images."""
 
 EVALUATIONS = ("fd", "fid")
 """The columns with a score that falls in a healthy training."""
 RISE = 1.5
 """A score above this multiple of its best value has risen. Published failures rise to 2.8 to 5 times the best."""
 RISEN_EVALUATIONS = 3
-"""A score must have risen in this number of successive evaluations to count as diverged."""
+"""A score must have risen in this number of successive evaluations to count as diverged ..."""
+RISEN_SHARE = 0.05
+"""... and in all evaluations of this share of the images shown."""
 FLAT_EVALUATIONS = 10
-"""A curve with fewer evaluations than this is not called flat."""
+"""A curve with fewer evaluations than this is not called flat ..."""
+FLAT_KIMG = 40.0
+"""... nor one over fewer thousand images."""
 FLAT_GAIN = 0.05
 """A curve is flat if the best of its later three quarters is at most this share below the best of its first quarter."""
 FLAT_BAND = 0.1
@@ -137,8 +149,8 @@ def vanishing_gradient(rows: Sequence[Row]) -> str | None:
     """
     column = "generator/gradient_norm"
     needed = (*_SCORES, column)
-    first = list(itertools.islice((row[column] for row in rows if row.keys() >= set(needed)), FIRST_ROWS))
-    norm = statistics.median(first) if first else 0.0
+    played = (index for index, row in enumerate(rows) if row.keys() >= set(needed))
+    norm = _first_norm(rows, next(played, None), column)
     since = _lasting_since(rows, needed, lambda row: _discriminator_wins(row) and row[column] < VANISHED * norm)
     if since is None:
         return None
@@ -150,14 +162,14 @@ def vanishing_gradient(rows: Sequence[Row]) -> str | None:
 
 def oscillation(rows: Sequence[Row]) -> str | None:
     """The players take turns at winning, again and again, instead of settling."""
-    scores = [point.value for point in _curve(rows, "score_generator", SWING_ROWS)]
+    scores = _means_per_kimg(_curve(rows, "score_generator", SWING_ROWS, float(SWING_ROWS)))
     sides = [score > SWING_HIGH for score in scores if not SWING_LOW <= score <= SWING_HIGH]
     swings = sum(before != after for before, after in zip(sides, sides[1:], strict=False))
     if swings < SWINGS:
         return None
     return (
         f"score_generator swung {swings} times between below {SWING_LOW} and above {SWING_HIGH} "
-        f"within {len(scores)} rows, last {scores[-1]:.3f}"
+        f"within {len(scores)} intervals, last {scores[-1]:.3f}"
     )
 
 
@@ -168,9 +180,11 @@ def mode_collapse(rows: Sequence[Row]) -> str | None:
         "diversity_nearest": (REPEATED, "of that of real items is the distance from a sample to the nearest other"),
     }
     for column, (limit, meaning) in meanings.items():
-        last = [value for _, value in _curve(rows, column, COLLAPSED_PREVIEWS)]
-        if len(last) == COLLAPSED_PREVIEWS and max(last) < limit and last[-1] <= GROWTH * last[0]:
-            return f"{100 * last[-1]:.2g}% {meaning}, below {100 * limit:g}% in {COLLAPSED_PREVIEWS} previews in a row"
+        curve = _curve(rows, column, COLLAPSED_PREVIEWS, COLLAPSED_KIMG)
+        last = [point.value for point in curve]
+        seen = len(curve) >= COLLAPSED_PREVIEWS and curve[-1].kimg - curve[0].kimg >= COLLAPSED_KIMG
+        if seen and max(last) < limit and not _grows(last):
+            return f"{100 * last[-1]:.2g}% {meaning}, below {100 * limit:g}% in {len(last)} previews in a row"
     return None
 
 
@@ -178,12 +192,12 @@ def divergence(rows: Sequence[Row]) -> str | None:
     """A score that should fall has risen well above its best, and stays there."""
     for column in EVALUATIONS:
         curve = _curve(rows, column)
-        last = curve[-RISEN_EVALUATIONS:]
+        last = _curve(rows, column, RISEN_EVALUATIONS, RISEN_SHARE * rows[-1]["kimg"])
         best = min(curve, key=lambda point: point.value, default=None)
         if best is not None and len(curve) > RISEN_EVALUATIONS and all(p.value > RISE * best.value for p in last):
             return (
                 f"{column} is {last[-1].value:.4g}, and above {RISE} times its best, {best.value:.4g} "
-                f"at {best.kimg:g} kimg, in the last {RISEN_EVALUATIONS} evaluations"
+                f"at {best.kimg:g} kimg, in the last {len(last)} evaluations"
             )
     return None
 
@@ -192,7 +206,7 @@ def stagnation(rows: Sequence[Row]) -> str | None:
     """A score that should fall has been flat from early on, far from low."""
     for column in EVALUATIONS:
         curve = _curve(rows, column)
-        if len(curve) < FLAT_EVALUATIONS:
+        if len(curve) < FLAT_EVALUATIONS or curve[-1].kimg - curve[0].kimg < FLAT_KIMG:
             continue
         quarter = len(curve) // 4
         early = min(point.value for point in curve[:quarter])
@@ -211,17 +225,43 @@ class _Point(NamedTuple):
     value: float
 
 
-def _curve(rows: Sequence[Row], column: str, last: int | None = None) -> list[_Point]:
-    """Return the newest `last` points of a column, oldest first, None: all; empty if the newest row lacks it."""
+def _curve(rows: Sequence[Row], column: str, last: int | None = None, kimg: float = 0.0) -> list[_Point]:
+    """Return the newest points of a column, oldest first: `last`, or all of the last `kimg` where they are more.
+
+    `last` None: all points of the history. Empty if the newest row lacks the column.
+    """
     points: list[_Point] = []
     if column not in rows[-1]:
         return points
     for row in reversed(rows):
         if column in row:
             points.append(_Point(row["kimg"], row[column]))
-        if len(points) == last:
+        if last is not None and len(points) >= last and rows[-1]["kimg"] - points[-1].kimg >= kimg:
             break
     return points[::-1]
+
+
+def _means_per_kimg(points: Sequence[_Point]) -> list[float]:
+    """Return the mean over each thousand images that has a point."""
+    groups = itertools.groupby(points, key=lambda point: math.ceil(point.kimg))
+    return [statistics.fmean(point.value for point in group) for _, group in groups]
+
+
+def _grows(values: Sequence[float]) -> bool:
+    """Whether the mean of the last third exceeds that of the first third by more than `GROWTH`."""
+    third = len(values) // 3
+    return statistics.fmean(values[-third:]) > GROWTH * statistics.fmean(values[:third])
+
+
+def _first_norm(rows: Sequence[Row], first: int | None, column: str) -> float:
+    """Return the median of a column over the first images of a game that begins with the row number `first`."""
+    if first is None:
+        return 0.0
+    end = _interval_start(rows, first) + FIRST_KIMG
+    early = itertools.takewhile(
+        lambda row: row is rows[first] or row["kimg"] <= end, itertools.islice(rows, first, None)
+    )
+    return statistics.median(row[column] for row in early if column in row)
 
 
 _SCORES = ("score_generator", "score_discriminator")
@@ -235,7 +275,7 @@ def _lasting_since(rows: Sequence[Row], columns: Sequence[str], condition: Calla
     """Return the kimg since which a condition has held in every row that has the columns.
 
     None where the newest row lacks a column or does not meet the condition, and where it has not held for long: in
-    `LASTING_ROWS` rows and for `LASTING_SHARE` of the time since the columns began.
+    `LASTING_ROWS` rows, for `LASTING_KIMG` and for `LASTING_SHARE` of the time since the columns began.
     """
     needed = set(columns)
     if not rows[-1].keys() >= needed:
@@ -246,7 +286,7 @@ def _lasting_since(rows: Sequence[Row], columns: Sequence[str], condition: Calla
         return None
     first = next(i for i, row in enumerate(rows) if row.keys() >= needed)
     held_for, lasted = (rows[-1]["kimg"] - _interval_start(rows, i) for i in (held[-1], first))
-    return rows[held[-1]]["kimg"] if held_for >= LASTING_SHARE * lasted else None
+    return rows[held[-1]]["kimg"] if held_for >= max(LASTING_KIMG, LASTING_SHARE * lasted) else None
 
 
 def _interval_start(rows: Sequence[Row], index: int) -> float:
