@@ -87,7 +87,8 @@ def summary(title: str, scores: Scores) -> str:
     """Return one line for a person: the distance, its floor, its value before training, and the main other scores."""
     before = f", before training: {scores['fd_untrained']:.3g}" if "fd_untrained" in scores else ""
     copied = f", copy of the input: {scores['fd_copy']:.3g}" if "fd_copy" in scores else ""
-    parts = [f"fd {scores['fd']:.3g} (real data: {scores['fd_floor']:.3g}{copied}{before})"]
+    floor = f"real data: {scores['fd_floor']:.3g} +- {scores['fd_floor_std']:.1g}"
+    parts = [f"fd {scores['fd']:.3g} ({floor}{copied}{before})"]
     if "classes_covered" in scores:
         parts.append(f"{scores['classes_covered']} of {scores['classes']} classes")
     if "conditional_accuracy" in scores:
