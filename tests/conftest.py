@@ -54,7 +54,13 @@ REPOSITORY = Path(__file__).parent.parent
 LONGEST = ("acts/test_pipeline.py", "acts/test_dependencies.py", "acts/test_datasets.py", "test_documentation.py")
 """Files that take the most time, the longest first: they start first, so that no worker is left alone with one."""
 
-DIVISIBLE = ("acts/test_recipes.py", "training/test_exactness.py", "training/test_golden.py", "test_shapes.py")
+DIVISIBLE = (
+    "acts/test_recipes.py",
+    "training/test_exactness.py",
+    "training/test_golden.py",
+    "test_shapes.py",
+    "systems/test_every_option.py",
+)
 """Files whose tests may run in different workers, since they share what takes time through files. They come last."""
 
 

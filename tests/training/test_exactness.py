@@ -132,9 +132,12 @@ def test_a_resumed_cyclegan_needs_the_pictures_of_its_pools(
     assert (published()["generator.safetensors"] == once["generator.safetensors"]) == (not emptied)
 
 
-@pytest.mark.parametrize("recipe", ONE_PER_SYSTEM)
+@pytest.mark.parametrize("recipe", ["pattern-1010", "digits-dcgan", "glyphs-pix2pix"])
 def test_another_seed_gives_another_generator(recipe: str, workspace: Workspace, trained: Trained) -> None:
-    """That the same seed gives the same bytes is shown by the tests above, which train twice."""
+    """That the same seed gives the same bytes is shown by the tests above, which train twice.
+
+    One place alone builds all systems and seeds their weights, and one alone orders the rows.
+    """
     params = miniature(workspace(recipe))
     trained(params)
     weights = json.loads((paths.MODEL / "generator.json").read_text())["sha256"]
