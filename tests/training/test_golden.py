@@ -48,13 +48,16 @@ def numbers() -> Numbers:
     return found
 
 
-def tolerance(system: System) -> float:
+def tolerance(system: System, optimizer: str) -> float:
     """Return how far numbers may be apart on another processor, as a share of them.
 
     Measured with AVX-512 against SSE4.1 kernels: at most 2e-4 for images of 28 and 32 pixels and for vectors, and,
     since deeper convolutions amplify rounding in their normalisations, 2.4e-3 for those of 64 and more. Networks that
-    make images of images normalise the flat parts of what they are given: 5.3e-2.
+    make images of images normalise the flat parts of what they are given: 5.3e-2. The first steps of RMSprop are the
+    signs of gradients, also of those that are zero but for rounding: 2.5e-2 between AVX2 and SSE4.1.
     """
+    if optimizer == "rmsprop":
+        return 5e-2
     if any(isinstance(one, Given) for one in system.inputs.values()):
         return 1e-1
     return 1e-2 if max(system.data.fields[field].shape[-1] for field in system.outputs.values()) >= 64 else 1e-3
@@ -67,13 +70,14 @@ def expected(wanted: Numbers, relative: float) -> dict[str, object]:
 
 @pytest.mark.parametrize("recipe", recipes.names())
 def test_golden(recipe: str, workspace: Callable[[str], Params], trained: Callable[[Params], None]) -> None:
-    trained(miniature(workspace(recipe)))
+    params = miniature(workspace(recipe))
+    trained(params)
     found, file = numbers(), GOLDEN / f"{recipe}.json"
     if os.environ.get("GANPIPE_WRITE_GOLDEN"):
         write_json(file, {name: float(f"{value:.9g}") for name, value in found.items()})
     assert file.is_file(), f"no golden run of this recipe: make it with `{COMMAND} -k {recipe}` and commit it"
     golden = json.loads(file.read_text())
-    allowed = tolerance(load_generator(paths.MODEL).system)
+    allowed = tolerance(load_generator(paths.MODEL).system, params.train.optimizer.name)
     assert found == expected(golden, allowed), f"if this is meant: `{COMMAND} -k {recipe}`"
 
 
@@ -90,7 +94,7 @@ def test_a_small_change_of_the_training_is_noticed(
     trained(changed(params, train={"lr": factor * params.train.lr}))
     found = numbers()
     assert found.keys() == golden.keys()
-    assert found != expected(golden, tolerance(load_generator(paths.MODEL).system))
+    assert found != expected(golden, tolerance(load_generator(paths.MODEL).system, params.train.optimizer.name))
 
 
 def test_noise_of_rounding_is_not_noticed() -> None:
