@@ -20,7 +20,7 @@ from ganpipe.core.inputs import Choice
 from ganpipe.core.spec import STORED_TYPES, DataSpec, Field, Kind
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError, ConfigError
-from ganpipe.files import write_bytes, write_json
+from ganpipe.files import write_bytes, write_sealed
 from ganpipe.sampling.draw import GivenSource, Items, draw_inputs, given_fields, render_block
 from ganpipe.sampling.prompts import Prompts
 from ganpipe.sampling.publication import DESCRIPTION, FORMAT, WEIGHTS, folder_of, read_description, read_weights
@@ -50,7 +50,7 @@ def publish_generator(system: System, folder: Path, fingerprint: str, started_fr
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_bytes(folder / WEIGHTS, weights)
-    write_json(folder / DESCRIPTION, description)
+    write_sealed(folder / DESCRIPTION, description)
 
 
 class Generator:

@@ -23,6 +23,7 @@ from ganpipe.data.pack.stage import pack
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.preview import describe, draw_preview
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import read_sealed, write_sealed
 
 SIZE = 4
 SETS = ("emoji", "emoji-lines", "openmoji-lines", "emoji-shading", "emoji-styles", "emoji-tones")
@@ -279,10 +280,10 @@ def test_the_published_pairs_are_whole_aligned_and_all_drawn(real_lines: Path, t
 def test_published_files_must_give_the_published_rows(sets: dict[str, Packed], tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(Path(sets["openmoji-lines"].path).parent / "raw", raw)
-    provenance = json.loads((raw / "SOURCE.json").read_text())
+    provenance = read_sealed(raw / "SOURCE.json")
     for record in provenance["files"].values():
         del record["as_published"]
-    (raw / "SOURCE.json").write_text(json.dumps(provenance))
+    write_sealed(raw / "SOURCE.json", provenance)
     with pytest.raises(DataError, match=r"gives the splits .* 27.* instead of \{'train': 1919, 'test': 213\}"):
         pack(Data(name="openmoji-lines", size=SIZE), raw, tmp_path / "packed", workers=1)
     assert not list(tmp_path.glob("packed/*"))

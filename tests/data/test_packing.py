@@ -22,6 +22,7 @@ from ganpipe.data.pack import stage as packing
 from ganpipe.data.pack import tables
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import read_sealed
 
 CSV = DIGITS.files[0].name
 NPY = PATTERN.files[0].name
@@ -62,7 +63,7 @@ def test_digits_are_the_published_values_in_order(raw: Path, packed_digits: Path
 
 def test_provenance_reaches_the_packed_file(raw: Path, packed_digits: Path) -> None:
     attributes = Packed.open(packed_digits / "data.h5").attributes
-    assert json.loads(attributes["source"]) == json.loads((raw / "digits" / SOURCE).read_text())
+    assert json.loads(attributes["source"]) == read_sealed(raw / "digits" / SOURCE)
     assert "LeCun" in attributes["citation"] and attributes["licence"] == DIGITS.licence
 
 
@@ -208,13 +209,25 @@ def test_a_truncated_pattern_is_refused(raw: Path, tmp_path: Path, keep: int) ->
 
 
 def test_missing_and_foreign_raw_files_are_refused(raw: Path, tmp_path: Path) -> None:
-    refused("digits", tmp_path, tmp_path / "packed", f"{SOURCE}: missing or not JSON")
+    refused("digits", tmp_path, tmp_path / "packed", f"{SOURCE}: missing, so nothing")
     refused("pattern", raw / "digits", tmp_path / "packed", "holds the raw files of 'digits', not of 'pattern'")
     for name, file in (("digits", CSV), ("pattern", NPY)):
         (tmp_path / SOURCE).write_bytes((raw / name / SOURCE).read_bytes())
         refused(name, tmp_path, tmp_path / "packed", f"{file}: cannot be read as .*: No such file")
     (tmp_path / SOURCE).write_text('["digits"]')
-    refused("digits", tmp_path, tmp_path / "packed", "holds the raw files of None")
+    refused("digits", tmp_path, tmp_path / "packed", r"damaged \(it is no JSON object\)")
+
+
+@pytest.mark.parametrize("damaged", [NPY, SOURCE])
+def test_raw_files_that_are_not_those_of_the_download_are_refused(raw: Path, tmp_path: Path, damaged: str) -> None:
+    for name in (NPY, SOURCE):
+        (tmp_path / name).write_bytes((raw / "pattern" / name).read_bytes())
+    values = np.load(tmp_path / NPY)
+    if damaged == NPY:
+        np.save(tmp_path / NPY, values[::-1])  # as good as the others
+    else:
+        (tmp_path / SOURCE).write_text((tmp_path / SOURCE).read_text().replace("u", "v", 1))
+    refused("pattern", tmp_path, tmp_path / "packed", f"{damaged}: damaged")
 
 
 def refused(name: str, raw: Path, into: Path, problem: str) -> None:
