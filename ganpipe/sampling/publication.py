@@ -15,7 +15,7 @@ UNSEALED = "ganpipe/generator/2"
 DESCRIPTION = "generator.json"
 WEIGHTS = "generator.safetensors"
 
-_KEYS = {"system", "data", "sha256", "frozen", "train_fingerprint"}
+_KEYS = {"system": dict, "data": dict, "sha256": str, "frozen": dict, "train_fingerprint": str}
 
 
 def folder_of(path: Path) -> Path:
@@ -34,9 +34,14 @@ def read_description(folder: Path) -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise CheckpointError(f"{path}: not the description of a generator ({error}); run `dvc checkout`") from None
-    if description.get("format") not in (FORMAT, UNSEALED) or not description.keys() >= _KEYS:
+    if description.get("format") not in (FORMAT, UNSEALED) or not _is_complete(description):
         raise CheckpointError(f"{path}: not of format {FORMAT!r}; run `dvc repro --force train` to write it anew")
     return description
+
+
+def _is_complete(description: dict[str, Any]) -> bool:
+    typed = all(isinstance(description.get(key), kind) for key, kind in _KEYS.items())
+    return typed and isinstance(description["system"].get("name"), str)
 
 
 def read_weights(folder: Path, sha256: str) -> bytes:

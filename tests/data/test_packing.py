@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from ganpipe.data.catalogue.sets import DIGITS, PATTERN
 from ganpipe.data.download.stage import SOURCE, download
 from ganpipe.data.pack import stage as packing
 from ganpipe.data.pack import tables
+from ganpipe.data.pack.arrays import read_arrays
+from ganpipe.data.pack.hints import Seen
+from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import read_sealed
@@ -206,6 +210,27 @@ def test_a_truncated_pattern_is_refused(raw: Path, tmp_path: Path, keep: int) ->
     (tmp_path / SOURCE).write_bytes((raw / "pattern" / SOURCE).read_bytes())
     (tmp_path / NPY).write_bytes((raw / "pattern" / NPY).read_bytes()[:keep])
     refused("pattern", tmp_path, tmp_path / "packed", "cannot be read as NumPy array")
+
+
+def declaring(shape: tuple[int, ...], held: int = 100) -> bytes:
+    """Return a `.npy` that says it holds float32 of a shape, and holds a few bytes."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return out.getvalue() + bytes(held)
+
+
+@pytest.mark.parametrize("shape", [(2**40, 4), (2**62, 2**62), (-4, -4), (26, 1)])
+def test_arrays_that_declare_more_than_there_is_are_refused(raw: Path, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    (tmp_path / SOURCE).write_bytes((raw / "pattern" / SOURCE).read_bytes())
+    (tmp_path / NPY).write_bytes(declaring(shape))
+    refused("pattern", tmp_path, tmp_path / "packed", "it declares .* bytes, and holds 100")
+    bad, seen = Quarantine(tmp_path, Data(name="folder")), Seen()
+    with pytest.raises(DataError, match="it declares .* bytes, and holds 100"):
+        read_arrays(tmp_path / NPY, bad, seen)
+    with zipfile.ZipFile(tmp_path / "arrays.npz", "w") as archive:
+        archive.writestr("images.npy", declaring(shape))
+    with pytest.raises(DataError, match="it declares .* bytes, and holds 100"):
+        read_arrays(tmp_path / "arrays.npz", bad, seen)
 
 
 def test_missing_and_foreign_raw_files_are_refused(raw: Path, tmp_path: Path) -> None:
