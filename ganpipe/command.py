@@ -14,6 +14,7 @@ import typer
 
 from ganpipe.errors import GanpipeError
 from ganpipe.faults import explained
+from ganpipe.words import one_line
 
 if TYPE_CHECKING:
     from ganpipe.config import Params
@@ -50,7 +51,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except GanpipeError as error:
-        _end(f"Error: {error}", error.exit_code)
+        _end(f"Error: {one_line(str(error))}", error.exit_code)
     except KeyboardInterrupt:
         _end("Interrupted.", 130)
     except BrokenPipeError:
@@ -60,7 +61,7 @@ def one_line_errors() -> Iterator[None]:
         said = explained(error)
         if said is None or os.environ.get(_DEBUG):
             raise
-        _end(f"Error: {said}", 1)
+        _end(f"Error: {one_line(said)}", 1)
 
 
 def _end(line: str, code: int) -> NoReturn:

@@ -71,6 +71,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "seeding the first weights, is in core/seed.py",
     "ganpipe/systems/configs/__init__.py": "the base class of options, which has none, and a check that only refuses",
     "ganpipe/tracking": "reads what a stage left, and shows it",
+    "ganpipe/words.py": "escapes names and masks passwords in lines on the terminal",
     "stages": "hands params and folders to the body of the stage",
 }
 
