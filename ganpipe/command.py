@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ganpipe.config import Params
 
 _PR_SET_PDEATHSIG = 1
+_MOMENT = 0.01  # seconds
 _DEBUG = "GANPIPE_DEBUG"
 """The environment variable that keeps the traceback of what the machine did."""
 
@@ -51,6 +53,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except GanpipeError as error:
+        if error.told_elsewhere:
+            raise typer.Exit(error.exit_code) from None
         _end(f"Error: {one_line(str(error))}", error.exit_code)
     except KeyboardInterrupt:
         _end("Interrupted.", 130)
@@ -70,12 +74,35 @@ def _end(line: str, code: int) -> NoReturn:
 
 
 def exit_on_sigterm() -> None:
-    """Let SIGTERM raise `SystemExit`, so that `with` and `finally` blocks run."""
+    """Let SIGTERM raise `SystemExit`, so that `with` and `finally` blocks run.
+
+    Python drops what is raised within a destructor or a callback of a weak reference: see `_take_dropped`.
+    """
 
     def end(signum: int, frame: Any) -> NoReturn:
         raise SystemExit(128 + signum)
 
     signal.signal(signal.SIGTERM, end)
+    sys.unraisablehook = _take_dropped
+
+
+def _take_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Raise an end of the process, or Ctrl-C, once more a moment later; tell in a line what the machine did."""
+    error = dropped.exc_value
+    if isinstance(error, SystemExit | KeyboardInterrupt) and threading.current_thread() == threading.main_thread():
+        _raise_soon(error)
+    elif error is not None and (said := explained(error)) and not os.environ.get(_DEBUG):
+        print(one_line(said), file=sys.stderr, flush=True)  # HDF5 closes a file that it could not write once more
+    else:
+        sys.__unraisablehook__(dropped)
+
+
+def _raise_soon(error: BaseException) -> None:
+    def end(signum: int, frame: Any) -> NoReturn:
+        raise error
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
 
 def _die_with_dvc() -> None:

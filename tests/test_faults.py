@@ -144,3 +144,25 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         ["bash", "-c", f'{sys.executable} -c "{code}" dataset list | head -1'], capture_output=True, text=True
     )
     assert done.stderr == ""
+
+
+DROPPED = """
+import gc, os, signal, time
+from ganpipe.command import exit_on_sigterm
+exit_on_sigterm()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{signal})
+        for _ in range(1000): pass
+Dying()
+gc.collect()
+time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", -2)])
+def test_a_signal_that_comes_while_something_is_deleted_ends_the_process(name: str, code: int) -> None:
+    program = DROPPED.format(signal=name)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=15)
+    assert done.returncode == code and "Exception ignored" not in done.stderr

@@ -650,8 +650,8 @@ ARRAYS: dict[str, Case] = {
     "a truncated npy": Case(
         arrays("a.npy", cut, x=pixels(2, 8, 8)),
         path="a.npy",
-        error="raw/arrays.npy: cannot be read as NumPy arrays: it declares (2, 8, 8) of uint8, which are 128 bytes, and "
-        "holds 88; " + MEND,
+        error="raw/arrays.npy: cannot be read as NumPy arrays: it declares (2, 8, 8) of uint8, which are 128 bytes, "
+        "and holds 88; " + MEND,
     ),
     "arrays for pairs": Case(
         arrays("a.npy", x=pixels(2, 8, 8)),
