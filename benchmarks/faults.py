@@ -54,7 +54,7 @@ AT_OPERATIONS: Mapping[str, int] = {
 LIMITS: Mapping[str, Callable[[random.Random], Fault]] = {
     "file size": lambda rng: Fault(limits={resource.RLIMIT_FSIZE: rng.choice([0, 100, 5_000, 50_000])}),
     "memory": lambda rng: Fault(limits={resource.RLIMIT_DATA: rng.choice([1 << 20, 500 << 20, 1 << 30])}),
-    "open files": lambda rng: Fault(limits={resource.RLIMIT_NOFILE: rng.choice([4, 6, 8, 12])}),
+    "open files": lambda rng: Fault(limits={resource.RLIMIT_NOFILE: rng.choice([12, 16, 20])}),
 }
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "pack": ("data/raw",),

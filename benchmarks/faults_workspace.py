@@ -117,8 +117,13 @@ class Workspace:
     def of_params(cls, folder: Path, params: str) -> Workspace:
         """Make one with the code of this checkout and these params, and nothing run yet."""
         (folder / ".dvc").mkdir(parents=True)
-        for name in ("ganpipe", "stages", "dvc.yaml", "pyproject.toml"):
-            (folder / name).symlink_to(REPOSITORY / name)
+        code = (
+            folder.parent / "code"
+        )  # a copy: the checkout may change meanwhile, and with it the identity of a training
+        shutil.copytree(REPOSITORY / "ganpipe", code / "ganpipe", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(REPOSITORY / "dvc.yaml", code)
+        for name in ("ganpipe", "dvc.yaml"):
+            (folder / name).symlink_to(code / name)
         (folder / "params.yaml").write_text(params)
         return cls(folder)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -84,6 +85,16 @@ def exit_on_sigterm() -> None:
 
     signal.signal(signal.SIGTERM, end)
     sys.unraisablehook = _take_dropped
+    sys.excepthook = _tell_in_a_line
+
+
+def _tell_in_a_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what the machine did in a line: HDF5, where it cannot close a file, prints errors beside Python's way."""
+    said = explained(error)
+    if said is None or os.environ.get(_DEBUG):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(one_line(said), file=sys.stderr, flush=True)
 
 
 def _take_dropped(dropped: sys.UnraisableHookArgs) -> None:
@@ -91,8 +102,8 @@ def _take_dropped(dropped: sys.UnraisableHookArgs) -> None:
     error = dropped.exc_value
     if isinstance(error, SystemExit | KeyboardInterrupt) and threading.current_thread() == threading.main_thread():
         _raise_soon(error)
-    elif error is not None and (said := explained(error)) and not os.environ.get(_DEBUG):
-        print(one_line(said), file=sys.stderr, flush=True)  # HDF5 closes a file that it could not write once more
+    elif error is not None and explained(error) is not None and not os.environ.get(_DEBUG):
+        _tell_in_a_line(type(error), error, None)
     else:
         sys.__unraisablehook__(dropped)
 

@@ -26,18 +26,19 @@ class Skips:
     def leave_out(self, player: str, terms: Mapping[str, Tensor], network: nn.Module) -> bool:
         """Return whether a step of a player is to be left out, whose terms and averaged gradients these are.
 
-        Raises `TrainingDiverged` after `MOST_SKIPPED` of one player in a row.
+        Raises `TrainingDiverged` after `MOST_SKIPPED` in a row of one player with one loss.
         """
+        what = f"{player}/{'+'.join(sorted(terms))}"
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         numbers = [*terms.values(), *torch._foreach_norm(gradients)] if gradients else list(terms.values())
         sound = bool(torch.isfinite(torch.stack([number.double() for number in numbers])).all())
         if not distributed.anywhere(not sound):
-            self._in_a_row[player] = 0
+            self._in_a_row[what] = 0
             return False
-        self.count, self._in_a_row[player] = self.count + 1, self._in_a_row.get(player, 0) + 1
-        if self._in_a_row[player] >= MOST_SKIPPED:
+        self.count, self._in_a_row[what] = self.count + 1, self._in_a_row.get(what, 0) + 1
+        if self._in_a_row[what] >= MOST_SKIPPED:
             raise TrainingDiverged(
-                f"{MOST_SKIPPED} steps of the {player} in a row were not finite and were left out",
+                f"{MOST_SKIPPED} steps of {what} in a row were not finite and were left out",
                 "set train.on_nonfinite: rollback, or lower train.lr",
             )
         return True

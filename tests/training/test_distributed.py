@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -171,9 +172,8 @@ def test_a_finding_that_stops_the_training_stops_all_ranks_with_one_line(workspa
     params = changed(miniature(workspace("pattern-1010")), train={"on_failure": "stop", "kimg": 0.4})
     printed = train_together(params, line_of_the_training, find_a_failure)
     assert (Path("ended0").read_text(), Path("ended1").read_text()) == ("1", "1")
-    assert [line for line in printed.splitlines() if line.startswith("Error")] == [
-        f"Error: collapse at {2 * params.train.log_kimg:g} kimg: all alike; start anew"
-    ]
+    (line,) = [line for line in printed.splitlines() if line.startswith("Error")]
+    assert re.fullmatch(r"Error: collapse at [\d.]+ kimg: all alike; start anew", line)
 
 
 def test_a_training_whose_rank_was_killed_goes_on_when_it_is_started_again(workspace: Callable[[str], Params]) -> None:
