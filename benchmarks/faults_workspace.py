@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -97,8 +98,14 @@ def import_everything() -> None:
         for module in pkgutil.walk_packages([str(REPOSITORY / package)], f"{package}."):
             if not module.name.startswith(("ganpipe.demo", "ganpipe.cli", "ganpipe.report")):
                 importlib.import_module(module.name)
+    from ganpipe.history.panels import draw_curves
     from ganpipe.tracking import api
     from ganpipe.tracking.run import Run, Silence
+
+    with tempfile.TemporaryDirectory() as folder:  # Matplotlib finds its fonts and imports the rest of itself
+        draw_curves(
+            Path(folder, "curves.png"), [{"kimg": float(kimg), "loss_generator": 1.0} for kimg in (1, 2)], {}, {}
+        )
 
     @contextlib.contextmanager
     def track(*_: object) -> Iterator[Run]:
