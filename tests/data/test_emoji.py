@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from emoji_files import FLAG, PEOPLE, THINGS, VENDORS, colour, members, names, write_packages
 from once import made_once, shared_folder
+from raw_files import record_again
 
 from ganpipe.config import Data
 from ganpipe.core.captions import PADDING, text_of
@@ -250,6 +251,7 @@ def test_a_drawing_that_cannot_be_drawn_is_left_out(sets: dict[str, Packed], tmp
     content = json.loads(members()["fluent-line-icons.json"])
     content["icons"]["thing-7"]["body"] = "<path"
     (raw / "fluent-line-icons.json").write_text(json.dumps(content))
+    record_again(raw)
     packed = opened("emoji-lines", raw, tmp_path)
     assert packed.count("items") == len(names()) - 1
     listed = (tmp_path / "quarantine.csv").read_text()
