@@ -133,8 +133,8 @@ def _address(source: str, name: str) -> str:
         secret = address(source).password is not None
     except ValueError as problem:
         raise ConfigError(
-            f"{PARAMS}: data.source = {source!r}: it {problem}; only http:// and https:// can be fetched; or give a file "
-            f"or a folder that holds {name}"
+            f"{PARAMS}: data.source = {source!r}: it {problem}; only http:// and https:// can be fetched; or give a "
+            f"file or a folder that holds {name}"
         ) from None
     if secret:
         print(
