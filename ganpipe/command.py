@@ -6,19 +6,23 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from ganpipe.errors import GanpipeError
 from ganpipe.faults import explained
+from ganpipe.words import one_line
 
 if TYPE_CHECKING:
     from ganpipe.config import Params
 
 _PR_SET_PDEATHSIG = 1
+_MOMENT = 0.01  # seconds
 _DEBUG = "GANPIPE_DEBUG"
 """The environment variable that keeps the traceback of what the machine did."""
 
@@ -50,7 +54,9 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except GanpipeError as error:
-        _end(f"Error: {error}", error.exit_code)
+        if error.told_elsewhere:
+            raise typer.Exit(error.exit_code) from None
+        _end(f"Error: {one_line(str(error))}", error.exit_code)
     except KeyboardInterrupt:
         _end("Interrupted.", 130)
     except BrokenPipeError:
@@ -60,7 +66,7 @@ def one_line_errors() -> Iterator[None]:
         said = explained(error)
         if said is None or os.environ.get(_DEBUG):
             raise
-        _end(f"Error: {said}", 1)
+        _end(f"Error: {one_line(said)}", 1)
 
 
 def _end(line: str, code: int) -> NoReturn:
@@ -69,12 +75,45 @@ def _end(line: str, code: int) -> NoReturn:
 
 
 def exit_on_sigterm() -> None:
-    """Let SIGTERM raise `SystemExit`, so that `with` and `finally` blocks run."""
+    """Let SIGTERM raise `SystemExit`, so that `with` and `finally` blocks run.
+
+    Python drops what is raised within a destructor or a callback of a weak reference: see `_take_dropped`.
+    """
 
     def end(signum: int, frame: Any) -> NoReturn:
         raise SystemExit(128 + signum)
 
     signal.signal(signal.SIGTERM, end)
+    sys.unraisablehook = _take_dropped
+    sys.excepthook = _tell_in_a_line
+
+
+def _tell_in_a_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what the machine did in a line: HDF5, where it cannot close a file, prints errors beside Python's way."""
+    said = explained(error)
+    if said is None or os.environ.get(_DEBUG):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(one_line(said), file=sys.stderr, flush=True)
+
+
+def _take_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Raise an end of the process, or Ctrl-C, once more a moment later; tell in a line what the machine did."""
+    error = dropped.exc_value
+    if isinstance(error, SystemExit | KeyboardInterrupt) and threading.current_thread() == threading.main_thread():
+        _raise_soon(error)
+    elif error is not None and explained(error) is not None and not os.environ.get(_DEBUG):
+        _tell_in_a_line(type(error), error, None)
+    else:
+        sys.__unraisablehook__(dropped)
+
+
+def _raise_soon(error: BaseException) -> None:
+    def end(signum: int, frame: Any) -> NoReturn:
+        raise error
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
 
 def _die_with_dvc() -> None:

@@ -22,6 +22,7 @@ from ganpipe.pretrained.table import TABLE
 from ganpipe.tracking.locations import is_server, sqlite_file, store_uri
 from ganpipe.tracking.pipeline import finished_stages
 from ganpipe.tracking.run_metadata import git
+from ganpipe.words import one_line
 
 _LITTLE_DISK = 5e9  # bytes: packed faces, a training and the cache
 _LITTLE_MEMORY = 2e9  # bytes: torch and MLflow take one together
@@ -38,7 +39,8 @@ class Finding:
 
     def __str__(self) -> str:
         """Return the line for a person: `OK  disk  34 GB free`."""
-        return f"{'!!' if self.todo else 'OK'}  {self.about:<11}  {self.found}{f': {self.todo}' if self.todo else ''}"
+        line = f"{'!!' if self.todo else 'OK'}  {self.about:<11}  {self.found}{f': {self.todo}' if self.todo else ''}"
+        return one_line(line)
 
 
 def findings() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ class GanpipeError(Exception):
     """Base of all errors addressed to the user; the message is one complete line."""
 
     exit_code = 1
+    told_elsewhere = False  # another process of this training prints the line
 
 
 class ConfigError(GanpipeError):
@@ -30,6 +31,10 @@ class TrainingDiverged(GanpipeError):
         super().__init__(f"{evidence}; {remedy}")
         self.evidence = evidence
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[str, str]]:
+        """Let it be sent to another process."""
+        return type(self), (self.evidence, self.remedy)
 
 
 class OutOfMemory(GanpipeError):

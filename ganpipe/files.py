@@ -19,6 +19,7 @@ from ganpipe.errors import DataError
 
 _SPARE = 1 << 26  # bytes to leave free on a disk
 _SHOWN_OF_A_NAME = 100  # characters of a name in that of its temporary file
+_SEAL = "seal"  # the key of a JSON object under which its own SHA-256 stands
 _numbers = itertools.count()
 
 
@@ -102,6 +103,30 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` atomically as `json_text`."""
     write_bytes(path, json_text(content).encode())
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object atomically, with the SHA-256 of itself: a flipped bit in it does not go unnoticed."""
+    write_json(path, content | {_SEAL: _seal_of(content)})
+
+
+def read_sealed(path: Path, unsealed: str | None = None) -> dict[str, Any]:
+    """Return what `write_sealed` wrote. An object whose `format` is `unsealed` needs no SHA-256 of itself.
+
+    Raises `OSError` where it cannot be read, `ValueError` where it is no JSON object or not what was written.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    if unsealed is not None and _SEAL not in content and content.get("format") == unsealed:
+        return content
+    if content.pop(_SEAL, None) != _seal_of(content):
+        raise ValueError("its content is not that of its own SHA-256")
+    return content
+
+
+def _seal_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json_text(content).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def json_text(content: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import resource
 import sys
@@ -45,6 +46,27 @@ def available_memory() -> int:
     return min(physical_memory(), _size_in("MemAvailable", Path("/proc/meminfo")) or physical_memory())
 
 
+def cpu_name() -> str:
+    """Return what the maker calls this CPU; the architecture where the system does not say."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _read(Path("/proc/cpuinfo")), re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def computed_by() -> dict[str, str | int]:
+    """Return what decides how this process rounds on the CPU, beside the packages: the CPU, and torch's threads."""
+    import torch
+
+    return {"cpu": cpu_name(), "threads": torch.get_num_threads()}
+
+
+def cpu_threads(runtime: Runtime) -> int:
+    """Return how many CPU threads torch gets in this process: `runtime.threads`, or a sensible number if blank.
+
+    That is one on one or two cores, where a second makes small convolutions slower, else half the cores up to eight.
+    """
+    return runtime.threads or max(1, min(8, available_cores() // 2))
+
+
 @contextlib.contextmanager
 def memory_limited(device: torch.device) -> Iterator[None]:
     """Let allocations of the block fail where the memory for computing on the CPU ends: Linux would kill the process.
@@ -66,14 +88,13 @@ def memory_limited(device: torch.device) -> Iterator[None]:
 def prepare_device(runtime: Runtime) -> torch.device:
     """Choose the device and return it, with the number of CPU threads set and a GPU made deterministic.
 
-    Threads: one on one or two cores, where a second makes small convolutions slower, else half the cores up to eight.
     Raises `ConfigError` when CUDA is asked for and absent, or `torchrun` started more processes than there are GPUs.
     """
     import torch
 
     from ganpipe.core.reproducible import make_reproducible
 
-    torch.set_num_threads(runtime.threads or max(1, min(8, available_cores() // 2)))
+    torch.set_num_threads(cpu_threads(runtime))
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError('params.yaml: runtime.device = "cuda", but torch sees no GPU here; use auto or cpu')
     if runtime.device == "cpu" or not torch.cuda.is_available():

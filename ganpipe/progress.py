@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Never, SupportsFloat
 
 from tqdm import tqdm
 
+from ganpipe.words import one_line
+
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -29,7 +31,7 @@ def progress(title: str, total: int | None = None, unit: str = "it", initial: in
 
 def say(line: str) -> None:
     """Print a line on stdout, above the bar if one stands."""
-    (tqdm.write if _has_width() else print)(line)
+    (tqdm.write if _has_width() else print)(one_line(line))
     sys.stdout.flush()
 
 
@@ -43,7 +45,7 @@ class Progress(Bar):
         self.done = initial  # tqdm counts nothing where it is disabled
         self._values: Mapping[str, SupportsFloat] = {}
         super().__init__(
-            desc=title,
+            desc=one_line(title),
             total=total,
             initial=initial,
             unit=f" {unit}",

@@ -6,22 +6,25 @@ import hashlib
 import itertools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+import typer
 from children import started, wait_for
 from torch.distributed import TCPStore
 
 from ganpipe import paths
-from ganpipe.command import exit_on_sigterm
+from ganpipe.command import exit_on_sigterm, one_line_errors
 from ganpipe.config import Params
 from ganpipe.core.batch import Batch
 from ganpipe.core.system import Terms
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import DataError, GanpipeError
+from ganpipe.history.diagnosis import Finding
+from ganpipe.history.table import Row
 from ganpipe.systems.pattern_gan import PatternGAN
-from ganpipe.training import distributed
+from ganpipe.training import distributed, failures
 from ganpipe.training import stage as run
 
 Act = Callable[[], None]
@@ -122,3 +125,48 @@ def signal_to_rank_1(params: Params) -> None:
         run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir())
     except SystemExit as end:
         _write("ended", str(end.code))
+
+
+def poison_one_loss_of_rank_1() -> None:
+    """Let one loss of rank 1, in its tenth step, be infinite; no launcher waits."""
+    plain, steps = PatternGAN.fake_loss, itertools.count(1)
+
+    def poisoned(system: PatternGAN, batch: Batch) -> tuple[Terms, Batch]:
+        terms, tensors = plain(system, batch)
+        return ({"fake": terms["fake"] * float("inf")} if rank() == "1" and next(steps) == 10 else terms), tensors
+
+    PatternGAN.fake_loss = poisoned  # type: ignore[method-assign]
+    distributed._GRACE_SECONDS = 0.1
+
+
+def kill_rank_1() -> None:
+    """Let rank 1 be killed in its tenth step."""
+    plain, steps = PatternGAN.fake_loss, itertools.count(1)
+
+    def killed(system: PatternGAN, batch: Batch) -> tuple[Terms, Batch]:
+        if rank() == "1" and next(steps) == 10:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain(system, batch)
+
+    PatternGAN.fake_loss = killed  # type: ignore[method-assign]
+
+
+def find_a_failure() -> None:
+    """Let the second row of the history show a sign of failure."""
+
+    def found(rows: Sequence[Row], known: set[str]) -> list[Finding]:
+        return [Finding("collapse", rows[-1]["kimg"], "all alike", "start anew")] if len(rows) == 2 else []
+
+    failures.news = found
+    distributed._GRACE_SECONDS = 0.1
+
+
+def line_of_the_training(params: Params) -> None:
+    """Train as a command does, and leave the exit code in a file of this process."""
+    code = 0
+    try:
+        with one_line_errors():
+            run.train(params, "together", paths.PACKED, paths.DATA, paths.state_dir())
+    except typer.Exit as end:
+        code = end.exit_code
+    _write("ended", str(code))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from scipy.io import savemat
 from ganpipe.data.catalogue.photographs import PHOTOGRAPHS_PAINTING
 from ganpipe.data.catalogue.sets import CELEBA, CIFAR10, FLOWERS, FLOWERS102
 from ganpipe.data.download.stage import SOURCE
+from ganpipe.files import read_sealed, sha256_of, write_sealed
 
 
 def picture(width: int = 40, height: int = 48, seed: int = 0, mode: str = "RGB") -> Image.Image:
@@ -40,7 +40,15 @@ def jpeg(width: int = 40, height: int = 48, seed: int = 0) -> bytes:
 def write_source(folder: Path, name: str) -> None:
     """Write what `download` says about the raw files beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SOURCE).write_text(json.dumps({"name": name, "source": "a test", "files": {}}))
+    write_sealed(folder / SOURCE, {"name": name, "source": "a test", "files": {}})
+
+
+def record_again(folder: Path) -> None:
+    """Let the files of a folder be those of the download: a test has changed them."""
+    told = read_sealed(folder / SOURCE)
+    for name, record in told["files"].items():
+        record["sha256"] = sha256_of(folder / name)
+    write_sealed(folder / SOURCE, told)
 
 
 def write_tar(path: Path, members: Mapping[str, bytes], mode: str = "w:gz") -> None:

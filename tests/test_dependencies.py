@@ -44,6 +44,8 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "has deleted a key of a recipe only, since recipes are complete (tests/test_config.py)",
     "ganpipe/core/tones.py": "names and places of the columns of music, which the manifest of the packed data repeats",
     "ganpipe/data/pack/hints.py": "notes what looks wrong with pictures, for lines on the terminal",
+    "ganpipe/data/pack/npy.py": "refuses; a stage that refused left no result",
+    "ganpipe/sampling/described.py": "refuses; a stage that refused left no result",
     "ganpipe/errors.py": "the kinds of errors; a stage that raised one left no result",
     "ganpipe/faults.py": "words for errors",
     "ganpipe/files.py": "writes the bytes that it is given",
@@ -69,6 +71,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "seeding the first weights, is in core/seed.py",
     "ganpipe/systems/configs/__init__.py": "the base class of options, which has none, and a check that only refuses",
     "ganpipe/tracking": "reads what a stage left, and shows it",
+    "ganpipe/words.py": "escapes names and masks passwords in lines on the terminal",
     "stages": "hands params and folders to the body of the stage",
 }
 

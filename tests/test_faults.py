@@ -144,3 +144,43 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         ["bash", "-c", f'{sys.executable} -c "{code}" dataset list | head -1'], capture_output=True, text=True
     )
     assert done.stderr == ""
+
+
+DROPPED = """
+import gc, os, signal, time
+from ganpipe.command import exit_on_sigterm
+exit_on_sigterm()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{signal})
+        for _ in range(1000): pass
+Dying()
+gc.collect()
+time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", -2)])
+def test_a_signal_that_comes_while_something_is_deleted_ends_the_process(name: str, code: int) -> None:
+    program = DROPPED.format(signal=name)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=15)
+    assert done.returncode == code and "Exception ignored" not in done.stderr
+
+
+CLOSING = """
+import errno, os, sys
+from ganpipe.command import exit_on_sigterm
+exit_on_sigterm()
+class File:
+    def __del__(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+File()
+error = RuntimeError("Can't decrement id ref count (file write failed, errno = 28)")
+sys.excepthook(RuntimeError, error, None)  # as h5py does where it cannot close a file
+"""
+
+
+def test_a_file_that_cannot_be_closed_is_a_line(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CLOSING], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.stderr == "writing: No space left on device; make room on this disk\n" * 2

@@ -21,6 +21,7 @@ from ganpipe import paths, systems
 from ganpipe.config import Params, SystemSection
 from ganpipe.core.spec import DataSpec, Field
 from ganpipe.errors import CheckpointError, ConfigError
+from ganpipe.files import read_sealed
 from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import Generator, publish_generator
 from ganpipe.training.stage import named_after_frozen
@@ -71,7 +72,10 @@ def test_damage_is_named(model: Path) -> None:
         (weights, good_weights[:-1], "damaged, or not the weights"),
         (weights, None, "generator.safetensors: no such file; run `dvc repro train`"),
         (description, b"{", "not the description of a generator"),
-        (description, b"{}", "not of format 'ganpipe/generator/2'"),
+        (description, b'{"format": "ganpipe/generator/2"}', "not of format 'ganpipe/generator/3'"),
+        (description, good_description.replace("ganpipe/generator/3", "ganpipe/generator/2").encode(), "own SHA-256"),
+        (description, good_description.replace('"latent": 96', '"latent": 97').encode(), "own SHA-256"),
+        (description, good_description.replace('"digits"', '"digitz"').encode(), "own SHA-256"),
         (description, None, "generator.json: no such file"),
     ]
     for path, content, message in cases:
@@ -80,6 +84,12 @@ def test_damage_is_named(model: Path) -> None:
         path.unlink() if content is None else path.write_bytes(content)
         with pytest.raises(CheckpointError, match=message):
             ganpipe.load_generator(model)
+
+
+def test_a_description_of_the_format_before_is_read(model: Path) -> None:
+    description = read_sealed(model / "generator.json") | {"format": "ganpipe/generator/2"}
+    (model / "generator.json").write_text(json.dumps(description))
+    assert ganpipe.load_generator(model).data.name == "digits"
 
 
 def test_it_says_system_size_and_data(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from conditional import Obedient, add_to_table, obedient
+from damage import flip
 from miniatures import changed, miniature, sample
 from PIL import Image
 
@@ -49,6 +50,16 @@ def test_samples_are_what_the_generator_draws_and_the_same_every_time(
     assert contents() == first
 
 
+def test_packed_data_that_was_damaged_since_is_not_drawn_from(
+    workspace: Callable[[str], Params], trained: Callable[[Params], None]
+) -> None:
+    params = miniature(workspace("digits-dcgan"))
+    trained(params)
+    flip(paths.PACKED_FILE, paths.PACKED_FILE.stat().st_size // 2)
+    with pytest.raises(DataError, match=r"data.h5: damaged: its rows do not give its content_sha256"):
+        sample(params)
+
+
 def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(
     workspace: Callable[[str], Params], trained: Callable[[Params], None]
 ) -> None:
@@ -72,6 +83,7 @@ def test_each_row_of_the_strip_goes_from_one_sample_to_the_next(
 def write_toys(fields: Mapping[str, Field], rows: Mapping[str, np.ndarray]) -> None:
     """Pack ten rows."""
     about = About(name="toys", source="", licence="", citation="", transform="")
+    paths.MANIFEST.unlink(missing_ok=True)  # that of another set
     write_packed(paths.PACKED_FILE, about, fields, {"items": SpaceRows(10, [rows])})
 
 

@@ -113,6 +113,8 @@ class Train(Closed):
     start_from: str | None = None  # a folder or an MLflow run with a published generator, whose weights to begin with
     publish: Literal["last", "best"] = "last"  # the generator of the end, or the one with the best of these scores
     on_failure: Literal["warn", "stop"] = "warn"  # what a finding of `ganpipe.history.diagnosis` leads to
+    on_nonfinite: Literal["stop", "skip", "rollback"] = "stop"  # what a NaN or an infinity in a step leads to
+    most_rollbacks: PositiveInt = 3  # one more stops
 
     @model_validator(mode="after")
     def _fits(self) -> Train:

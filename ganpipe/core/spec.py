@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from pydantic import model_validator
+
 from ganpipe.config import Closed, choose
 from ganpipe.errors import ConfigError
 
@@ -45,6 +47,18 @@ A text is stored as its number among the names; what the encoder says of each na
 """
 
 
+_DIMENSIONS: Mapping[Kind, int] = {
+    "image": 3,
+    "vector": 1,
+    "label": 0,
+    "attributes": 1,
+    "sequence": 2,
+    "tokens": 1,
+    "text": 2,
+    "row": 0,
+}
+
+
 class Encoder(Closed):
     """A frozen network that turned texts into numbers: what to load for new texts, and the sha256 of what it was."""
 
@@ -60,6 +74,13 @@ class Field(Closed):
     names: tuple[str, ...] = ()  # of classes, attributes, columns of a sequence, words or texts, depending on the kind
     space: str = "items"  # row i of all fields of a space belongs together; every space has an order of its own
     encoder: Encoder | None = None  # of texts
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Field:
+        unsaid = self.kind == "text" and not self.shape  # until an encoder has read the texts
+        if not unsaid and len(self.shape) != _DIMENSIONS[self.kind] or any(length < 0 for length in self.shape):
+            raise ValueError(f"{self.shape} is no shape of {VALUES[self.kind]}")
+        return self
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ganpipe.files import replacing
+from ganpipe.words import cell
 
 COLUMNS = ("class", "real_share", "fake_share", "conditional_accuracy")
 
@@ -23,4 +24,4 @@ def write_per_class(path: Path, shares: Shares, accuracies: Mapping[str, float])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for name, share in shares.items():
-            writer.writerow([name, share["real"], share["fake"], accuracies.get(name, "")])
+            writer.writerow([cell(name), share["real"], share["fake"], accuracies.get(name, "")])

@@ -6,7 +6,10 @@ used.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ganpipe import paths
 from ganpipe.config import Evaluate, Params
 from ganpipe.core.spec import DataSpec
+from ganpipe.data.packed.columns import canonical_json
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.order import subset
 from ganpipe.errors import MetricError
@@ -35,6 +39,9 @@ from ganpipe.progress import progress
 FEATURES = "features.safetensors"
 LARGEST_HALF = 10_000
 """Most rows of each half, and so most samples that are compared: Inception takes a quarter of an hour for them."""
+
+_ABOUT = "about"  # the only name in the metadata of the file
+_ANEW = "run `dvc repro --force --single-item reference`"
 
 _BYTES_LEARNED = 1 << 31
 """Most bytes of images that the domain extractor is trained on: all of them are in memory."""
@@ -70,8 +77,7 @@ def prepare_reference(params: Params, packed_folder: Path, into: Path) -> None:
         read = partial(packed.read_rows, field)
         features = extract(extractor, read, rows, f"Features of real data ({name})").features
         half_a, half_b = np.split(features, 2)
-        content = save({"half_a": half_a, "half_b": half_b}, _made_from(packed, extractor, params.evaluate.seed))
-        write_bytes(folder / FEATURES, content)
+        _write_features(folder / FEATURES, half_a, half_b, _made_from(packed, extractor, params.evaluate.seed))
 
 
 def compared(samples: int, packed: Packed, field: str) -> int:
@@ -93,9 +99,7 @@ def load_reference(root: Path, name: str, packed: Packed, field: str, seed: int)
     folder = reference_folder(root, name, packed.spec, field)
     if not (folder / FEATURES).is_file():
         raise MetricError(f"{folder}: no features of the real data; run `dvc repro reference`")
-    with safe_open(folder / FEATURES, framework="numpy") as file:
-        features = {half: file.get_tensor(half) for half in ("half_a", "half_b")}
-        found = file.metadata() or {}
+    half_a, half_b, found = _read_features(folder / FEATURES)
     cls = load_extractor_class(name)
     if issubclass(cls, DomainExtractor):
         extractor: Extractor = cls.load(committed_folder(packed.spec, field) or folder)
@@ -105,9 +109,40 @@ def load_reference(root: Path, name: str, packed: Packed, field: str, seed: int)
         if found.get(what) != value:
             raise MetricError(
                 f"{folder}: features of the real data were made with {what} {found.get(what)}, but it is {value} now; "
-                "run `dvc repro --force --single-item reference`"
+                f"{_ANEW}"
             )
-    return Reference(extractor, features["half_a"], features["half_b"])
+    return Reference(extractor, half_a, half_b)
+
+
+def _write_features(path: Path, half_a: np.ndarray, half_b: np.ndarray, made_from: Mapping[str, str]) -> None:
+    """Write both halves with what they were made from and the SHA-256 of all: the same features give the same bytes.
+
+    All that is said of them stands under one name: safetensors writes several in any order.
+    """
+    about = {**made_from, "sha256": _sha256(half_a, half_b, made_from)}
+    write_bytes(path, save({"half_a": half_a, "half_b": half_b}, {_ABOUT: canonical_json(about)}))
+
+
+def _read_features(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Return both halves, and what they were made from. Raises `MetricError` for a damaged file."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            half_a, half_b = (file.get_tensor(half) for half in ("half_a", "half_b"))
+            made_from = json.loads((file.metadata() or {})[_ABOUT])
+        if made_from.pop("sha256") != _sha256(half_a, half_b, made_from):
+            raise ValueError("its content is not that of its SHA-256")
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise MetricError(f"{path}: damaged ({reason}); {_ANEW}") from None
+    return half_a, half_b, made_from
+
+
+def _sha256(half_a: np.ndarray, half_b: np.ndarray, made_from: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(canonical_json(made_from).encode())
+    for half in (half_a, half_b):
+        digest.update(f"{half.dtype.str}{half.shape}".encode())
+        digest.update(np.ascontiguousarray(half).data)
+    return digest.hexdigest()
 
 
 def _made_from(packed: Packed, extractor: Extractor, seed: int) -> dict[str, str]:

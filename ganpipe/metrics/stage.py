@@ -57,6 +57,7 @@ def evaluate(params: Params, packed_folder: Path, reference: Path, samples_folde
     """
     packed = Packed.open(packed_folder / paths.PACKED_FILE.name)
     samples = Packed.open(samples_folder / paths.SAMPLES_FILE.name, RESAMPLE)
+    packed.verify()
     samples.verify()
     spec = packed.spec
     fields = fields_of_outputs(samples, spec)

@@ -29,7 +29,7 @@ from ganpipe.training.checks import (
 )
 from ganpipe.training.forecast import WARM_UP, duration
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import prepare
+from ganpipe.training.prepared import prepare
 
 ENOUGH = 0.9
 """A side has learned when this share of the pairs is in the right order; chance gives a half."""

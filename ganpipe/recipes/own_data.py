@@ -9,6 +9,7 @@ from ganpipe.data.catalogue.dataset import Dataset
 from ganpipe.data.catalogue.origins import Generated, UserFolder
 from ganpipe.data.catalogue.sets import lookup
 from ganpipe.errors import ConfigError
+from ganpipe.words import address
 
 OWN = "for pictures of your own there is folder-dcgan"
 
@@ -30,6 +31,10 @@ def checked_source(source: str, data: Data, params: Path) -> str:
     if "://" in source:
         if _is_own(dataset):
             raise ConfigError(f"{where}: data.name = {dataset.name!r} needs a folder or file on this machine")
+        try:
+            address(source)
+        except ValueError as problem:
+            raise ConfigError(f"{where} {problem}; give one, or a folder or file on this machine") from None
         return source
     path = _on_this_machine(source, where)
     if _is_own(dataset):

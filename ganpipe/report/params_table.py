@@ -13,9 +13,10 @@ from ganpipe.config import SystemSection, flatten, read_yaml
 from ganpipe.core.inputs import Noise
 from ganpipe.errors import ConfigError
 from ganpipe.systems import configure
+from ganpipe.words import masked
 
 ABSENT = "(absent)"
-_SPEED = "runtime."  # changes no result
+_SPEED = "runtime."  # changes results by rounding alone
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def written(value: object) -> str:
     if value is None:
         return "(blank)"
     if isinstance(value, str):
-        return f"…/{Path(value).name}" if Path(value).is_absolute() else value
+        return f"…/{Path(value).name}" if Path(value).is_absolute() else masked(value)
     return json.dumps(value, ensure_ascii=False)
 
 

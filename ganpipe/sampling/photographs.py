@@ -13,7 +13,7 @@ from PIL import Image
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.mosaics import INDEX, Mosaic, enlarged_to, held_out_mosaics
 from ganpipe.errors import DataError
-from ganpipe.files import write_json
+from ganpipe.files import sha256_of, write_sealed
 from ganpipe.pictures import picture_of, save_png, strip
 from ganpipe.progress import progress
 from ganpipe.sampling.draw import sources
@@ -28,7 +28,8 @@ _SHOWN = 192  # pixels at most of the side of the square that the picture shows 
 def draw_photographs(generator: Generator, packed: Packed, asked: bool, seed: int, folder: Path) -> None:
     """Write what a generator makes of every held-out photograph, `<output>/<name>.png`, and index.json in `folder`.
 
-    The index names them by output. Where they are not asked for it is empty; without it DVC would miss the folder.
+    The index names them by output, with the SHA-256 of each. Where they are not asked for it is empty; without it DVC
+    would miss the folder.
     Also a picture beside the folder: the middle of each photograph, enlarged by a bicubic filter, made and wanted.
     Raises `DataError` for data without held-out tiles of photographs, and where one cannot be made.
     """
@@ -42,9 +43,10 @@ def draw_photographs(generator: Generator, packed: Packed, asked: bool, seed: in
             for mosaic in photographs:
                 rows.append(_drawn(generator, packed, route, mosaic, seed, folder))
                 bar.advance()
-        made[route.output] = [mosaic.name for mosaic in photographs]
+        of = folder / route.output
+        made[route.output] = {mosaic.name: sha256_of(of / f"{mosaic.name}.png") for mosaic in photographs}
         save_png(_picture(rows), folder.with_name(f"{folder.name}{'' if len(made) == 1 else f'_{route.output}'}.png"))
-    write_json(folder / INDEX, made)
+    write_sealed(folder / INDEX, {"made": made})
 
 
 def _routes(generator: Generator, packed: Packed) -> list[Route]:

@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from ganpipe import systems
@@ -20,7 +20,8 @@ from ganpipe.core.inputs import Choice
 from ganpipe.core.spec import STORED_TYPES, DataSpec, Field, Kind
 from ganpipe.core.system import System
 from ganpipe.errors import CheckpointError, ConfigError
-from ganpipe.files import write_bytes, write_json
+from ganpipe.files import write_bytes, write_sealed
+from ganpipe.sampling.described import built_for, tensors_of
 from ganpipe.sampling.draw import GivenSource, Items, draw_inputs, given_fields, render_block
 from ganpipe.sampling.prompts import Prompts
 from ganpipe.sampling.publication import DESCRIPTION, FORMAT, WEIGHTS, folder_of, read_description, read_weights
@@ -50,7 +51,7 @@ def publish_generator(system: System, folder: Path, fingerprint: str, started_fr
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_bytes(folder / WEIGHTS, weights)
-    write_json(folder / DESCRIPTION, description)
+    write_sealed(folder / DESCRIPTION, description)
 
 
 class Generator:
@@ -201,11 +202,11 @@ def load_generator(path: str | Path, options: Mapping[str, Any] | None = None) -
     """
     folder = folder_of(Path(path))
     description = read_description(folder)
-    weights = read_weights(folder, description["sha256"])
     where = str(folder / DESCRIPTION)
+    weights = tensors_of(read_weights(folder, description["sha256"]), where)
     spec = parse(DataSpec, description["data"], where, prefix="data.")
     section = systems.drawing_section(SystemSection(**description["system"]), options or {}, where)
-    system = systems.build(section, spec, seed=0, where=where)
+    system = built_for(weights, lambda: systems.build(section, spec, seed=0, where=where), published_state, where)
     for adversary in system.adversaries:
         delattr(system, adversary)
     system.adversaries = ()  # type: ignore[misc]  # of this system alone: there is no adversary to ask
@@ -214,10 +215,7 @@ def load_generator(path: str | Path, options: Mapping[str, Any] | None = None) -
             raise CheckpointError(
                 f"{where}: the frozen network {name} has other weights here (sha256 {sha256[:8]}...) than in training"
             )
-    found = load(weights)
-    if found.keys() != published_state(system).keys():
-        raise CheckpointError(f"{where}: not the weights of this {description['system']['name']}; train again")
-    system.load_state_dict(found, strict=False)  # the rest of its state is used in training only
+    system.load_state_dict(weights, strict=False)  # the rest of its state is used in training only
     return Generator(system)
 
 
@@ -228,7 +226,8 @@ def begin_with(system: System, folder: Path) -> str:
     those of such a system: other names or shapes.
     """
     description = read_description(folder)
-    found, wanted = load(read_weights(folder, description["sha256"])), published_state(system)
+    found = tensors_of(read_weights(folder, description["sha256"]), str(folder / DESCRIPTION))
+    wanted = published_state(system)
     odd = sorted(found.keys() ^ wanted.keys()) or [name for name in wanted if found[name].shape != wanted[name].shape]
     if odd:
         raise ConfigError(

@@ -48,6 +48,7 @@ def sample(params: Params, model: Path, packed: Path, into: Path) -> None:
     generator.system.to(prepare_device(params.runtime))
     data = Packed.open(packed / paths.PACKED_FILE.name)
     require_same_fields(generator, data)
+    data.verify()
     given = GivenRows(data, given_fields(generator.system))
     _write_samples(generator.system, given, params, into / paths.SAMPLES_FILE.name)
     _draw_pictures(generator.system, given, params, into)

@@ -27,6 +27,7 @@ from ganpipe.tracking.pipeline import experiments_here, finished_stages
 from ganpipe.tracking.run import Run, Silence
 from ganpipe.tracking.run_metadata import CODE_DIFF, RECIPE_FOLDER, experiment_name
 from ganpipe.tracking.store import Store, StoredRun
+from ganpipe.words import masked
 
 
 @contextlib.contextmanager
@@ -55,9 +56,9 @@ def track(stage: str, params: Params, identity: Identity) -> Iterator[Run]:
         total = background.KILLED_SECONDS if status == "KILLED" else math.inf
         trouble = sender.finish(status, stage if status == "FINISHED" else None, quiet, total)
         if trouble:
-            print(f"MLflow at {uri} {trouble}: run `ganpipe track sync`", file=sys.stderr, flush=True)
+            print(f"MLflow at {masked(uri)} {trouble}: run `ganpipe track sync`", file=sys.stderr, flush=True)
         elif recorder.address:
-            print(f"MLflow: {recorder.address}", flush=True)
+            print(f"MLflow: {masked(recorder.address)}", flush=True)
 
 
 def sync_workspace(params: Params, commit: str = "") -> str:

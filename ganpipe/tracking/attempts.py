@@ -29,11 +29,12 @@ from filelock import FileLock, Timeout
 from ganpipe.config import Params
 from ganpipe.identity import Identity
 from ganpipe.tracking import pipeline, run_metadata
-from ganpipe.tracking.entries import Entry, File, Point, Text
+from ganpipe.tracking.entries import Entry, Point, Text
 from ganpipe.tracking.locations import run_lock
 from ganpipe.tracking.run_writer import RunWriter
 from ganpipe.tracking.stage_outputs import STAGES, StageOutputs, read_outputs
 from ganpipe.tracking.store import Store, StoredRun
+from ganpipe.words import masked
 
 
 class StageRecorder:
@@ -216,7 +217,8 @@ class StageRecorder:
             self._store.describe(run.id, params, self._params.data.name, self._identity.data)
         for path in run_metadata.RECIPE_FILES:
             if path.is_file():
-                self._store.log_file(run.id, File(path, run_metadata.RECIPE_FOLDER))
+                text = masked(path.read_text(encoding="utf-8", errors="replace"))
+                self._store.log_text(run.id, Text(text, f"{run_metadata.RECIPE_FOLDER}/{path}"))
         writer = {"ganpipe.host": run_metadata.host(), "ganpipe.lock": str(lock), "ganpipe.stage": self._stage}
         self._store.log(run.id, (), {**tags, **writer})
         self._to_replay = deque(stage for stage in self._earlier if not run.has_outputs(stage))

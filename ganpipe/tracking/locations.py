@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ganpipe.errors import ConfigError
 from ganpipe.paths import main_root, state_dir
+from ganpipe.words import address
 
 EXPERIMENT = "ganpipe"
 _SQLITE = "sqlite:///"
@@ -15,10 +17,16 @@ def store_uri() -> str:
     """Return `MLFLOW_TRACKING_URI`, or the sqlite file of the main checkout; never relative to the current folder.
 
     MLflow looks for a relative sqlite file in the current folder: in a queued experiment a copy that DVC deletes.
+    Raises `ConfigError` for the address of a server that is none.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
     if uri.startswith(_SQLITE):
         return _SQLITE + str(main_root() / uri.removeprefix(_SQLITE))
+    if is_server(uri):
+        try:
+            address(uri)
+        except ValueError as problem:
+            raise ConfigError(f"MLFLOW_TRACKING_URI = {uri!r} {problem}") from None
     return uri
 
 

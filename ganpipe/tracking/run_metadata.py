@@ -12,7 +12,9 @@ from importlib.metadata import version
 from ganpipe import __version__, paths
 from ganpipe.config import Params, flatten
 from ganpipe.identity import Identity
+from ganpipe.machine import cpu_name, cpu_threads
 from ganpipe.tracking.entries import clean_key
+from ganpipe.words import masked
 
 CODE = ("ganpipe", "stages", "dvc.yaml", "pyproject.toml")
 """Files and folders of code. Without params.yaml and dvc.lock: DVC itself changes both in every experiment."""
@@ -34,13 +36,14 @@ COMMIT = "mlflow.source.git.commit"
 """The tag with the commit of the code."""
 
 _FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.torch": "torch", COMMIT: "git commit"}
+_FACTS |= {"ganpipe.cpu": "CPU", "ganpipe.threads": "CPU threads"}  # another CPU or number of them rounds otherwise
 
 
 def run_params(params: Params) -> dict[str, str]:
-    """Return all parameters with dotted keys; everything but text is written as JSON."""
+    """Return all parameters with dotted keys, passwords masked; everything but text is written as JSON."""
     flat = flatten(params.model_dump(mode="json"))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}
-    return {clean_key(key): text[:_LONGEST_PARAM] for key, text in texts.items()}
+    return {clean_key(key): masked(text)[:_LONGEST_PARAM] for key, text in texts.items()}
 
 
 def run_name(params: Params, identity: Identity, names: Sequence[str], attempt: int) -> str:
@@ -69,6 +72,8 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool, names:
         "ganpipe.host": host(),
         "ganpipe.python": platform.python_version(),
         "ganpipe.torch": version("torch"),
+        "ganpipe.cpu": cpu_name(),
+        "ganpipe.threads": str(cpu_threads(params.runtime)),
         "dvc.exp.name": names[0] if names else "",
         "dvc.exp.names": json.dumps(list(names)),
         "dvc.exp.baseline": baseline,
@@ -81,7 +86,7 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool, names:
 
 
 def run_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str]:
-    """Return versions, commit and device of a run, from its tags and the names of its metrics."""
+    """Return versions, commit, CPU and device of a run, from its tags and the names of its metrics."""
     facts = {title: tags[tag] for tag, title in _FACTS.items() if tag in tags}
     if COMMIT in tags and tags.get("git.dirty_code") == "true":
         facts["git commit"] += CHANGED

@@ -15,6 +15,7 @@ from typing import NoReturn
 from ganpipe.errors import ConfigError
 from ganpipe.tracking.api import open_experiment
 from ganpipe.tracking.locations import artifact_root, is_server, store_uri
+from ganpipe.words import masked
 
 HOST = "127.0.0.1"
 
@@ -34,7 +35,7 @@ def serve(port: int, open_browser: bool) -> None:
     uri = store_uri()
     if is_server(uri):
         link = deep_link(uri, open_experiment())
-        print(link, flush=True)
+        print(masked(link), flush=True)
         if open_browser:
             webbrowser.open(link)
         return

@@ -18,6 +18,7 @@ from ganpipe import paths
 from ganpipe.errors import DataError
 from ganpipe.files import write_json
 from ganpipe.history.table import Row, read_csv
+from ganpipe.machine import computed_by
 from ganpipe.tracking.entries import File, Picture, finding_tags, flat_scores, score_tags
 
 STAGES = ("train", "sample", "evaluate")
@@ -75,8 +76,11 @@ def memory_metrics(peak: Mapping[str, float]) -> dict[str, float]:
 
 
 def note_peak_memory(peak: Mapping[str, float], nimg: int) -> None:
-    """Keep the peak memory of a training, in MiB for each kind, for runs that are built from its files later."""
-    write_json(paths.PEAK_MEMORY, {"images": nimg, "mib": dict(peak)})
+    """Keep the peak memory of a training, in MiB for each kind, for runs that are built from its files later.
+
+    Beside it stands on which CPU and how many threads it ran: others round otherwise.
+    """
+    write_json(paths.PEAK_MEMORY, {"images": nimg, "mib": dict(peak), "machine": computed_by()})
 
 
 def images_shown(kimg: float) -> int:

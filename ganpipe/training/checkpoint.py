@@ -24,7 +24,7 @@ from ganpipe.files import replacing, sha256_of, write_bytes
 from ganpipe.sampling.published import published_state
 from ganpipe.training import sealed
 
-FORMAT = "ganpipe/checkpoint/3"
+FORMAT = "ganpipe/checkpoint/4"
 
 
 class Checkpoints:
@@ -75,6 +75,16 @@ class Checkpoints:
             if reason is None:
                 raise
             raise CheckpointError(f"no checkpoint can be written: {reason}") from None
+
+    def keep_for_inspection(self, state: Mapping[str, Any]) -> Path | None:
+        """Write what a training was that went wrong to a file of its own; None where the machine takes it not."""
+        path = self.folder / "diverged.pt"
+        try:
+            with replacing(path) as part:
+                sealed.save(state, part)
+        except (OSError, RuntimeError):
+            return None
+        return path
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest checkpoint that is whole, with the previews it counts on; None if there is no file.

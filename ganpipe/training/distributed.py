@@ -53,6 +53,20 @@ def barrier() -> None:
         dist.barrier()
 
 
+def together(act: Callable[[], Result], asked: bool = False) -> tuple[Result, bool]:
+    """Call `act` in every process; return what it gives, and whether any process was `asked`.
+
+    A `GanpipeError` that it raises in one process is raised in every process, by the first of them that has one.
+    """
+    if world() == 1:
+        return act(), asked
+    result, failure = _attempted(act)
+    failed, wanted = _anywhere(failure is not None, asked)
+    if failed:
+        raise _told(next(one for one in _from_all(failure) if one is not None))
+    return cast(Result, result), wanted
+
+
 def from_rank_0(compute: Callable[[], Result]) -> Result:
     """Return in every process what `compute` returns in rank 0, the only one that calls it.
 
@@ -64,7 +78,7 @@ def from_rank_0(compute: Callable[[], Result]) -> Result:
     dist.broadcast_object_list(said, src=0)
     ((result, failure),) = said
     if failure is not None:
-        raise failure
+        raise _told(failure)
     return cast(Result, result)
 
 
@@ -78,7 +92,7 @@ def once_per_machine(act: Callable[[], None]) -> None:
         return
     for failure in _from_all(_attempted(act)[1] if os.environ.get("LOCAL_RANK", "0") == "0" else None):
         if failure is not None:
-            raise failure
+            raise _told(failure)
 
 
 def same_everywhere(value: str) -> bool:
@@ -88,13 +102,22 @@ def same_everywhere(value: str) -> bool:
 
 @contextlib.contextmanager
 def rank_0_fails_first() -> Iterator[None]:
-    """Delay a `GanpipeError` of other ranks, so that rank 0 reports it: `torchrun` ends all with the first error."""
+    """Let rank 0 report a `GanpipeError` that all ranks raise, in one line: the others come later and say nothing.
+
+    Later, because `torchrun` ends all with the first error.
+    """
     try:
         yield
-    except GanpipeError:
+    except GanpipeError as error:
         if rank() != 0:
             time.sleep(_GRACE_SECONDS)
-        raise
+        raise _told(error) from None
+
+
+def _told(error: GanpipeError) -> GanpipeError:
+    """Mark an error of all processes as told where another one tells it."""
+    error.told_elsewhere = rank() != 0
+    return error
 
 
 def _from_all(value: Result) -> list[Result]:
@@ -133,12 +156,14 @@ def average(value: Tensor) -> Tensor:
 
 def anywhere(asked: bool) -> bool:
     """Return whether any process calls this with True. All of them call it."""
-    if world() == 1:
-        return asked
+    return asked if world() == 1 else _anywhere(asked)[0]
+
+
+def _anywhere(*asked: bool) -> list[bool]:
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    counted = torch.tensor(float(asked), device=device)
+    counted = torch.tensor(asked, dtype=torch.float32, device=device)
     dist.all_reduce(counted)
-    return bool(counted > 0)
+    return (counted > 0).tolist()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -30,7 +30,7 @@ class FailureMonitor:
         for finding in news(self._history.rows, {finding.name for finding in self.findings}):
             self._add(finding)
             if self._on_failure == "stop":
-                raise _Stopped(f"{finding.name} at {finding.kimg:g} kimg: {finding.evidence}", finding.remedy)
+                raise Stopped(f"{finding.name} at {finding.kimg:g} kimg: {finding.evidence}", finding.remedy)
             say(f"Warning: {finding}")
 
     @contextlib.contextmanager
@@ -41,7 +41,7 @@ class FailureMonitor:
         """
         try:
             yield
-        except _Stopped:
+        except Stopped:
             raise
         except TrainingDiverged as error:
             self._add(Finding("non_finite", kimg(), error.evidence, error.remedy))
@@ -52,5 +52,5 @@ class FailureMonitor:
         self._notify(self.findings)
 
 
-class _Stopped(TrainingDiverged):
+class Stopped(TrainingDiverged):
     """Raised for a finding if `on_failure` is `stop`; the finding is recorded already."""

@@ -16,7 +16,7 @@ import torch
 from ganpipe.files import replacing
 from ganpipe.training import sealed
 
-FORMAT = "ganpipe/finished/2"
+FORMAT = "ganpipe/finished/3"
 KEPT = 5
 
 

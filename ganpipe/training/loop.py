@@ -6,7 +6,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from ganpipe.history.table import History
 from ganpipe.losses.precision import at_least_fp32
 from ganpipe.training import distributed
 from ganpipe.training.ema import Ema
+from ganpipe.training.nonfinite import Buffers, Detours, LastFinite, Skips
 
 _ITERATIONS_BETWEEN_SYNCS = 32  # on a GPU, where reading a loss waits for it
 
@@ -43,6 +44,8 @@ class Trainer:
         self._fetch = fetch
         self._unread: list[tuple[int, Mapping[str, Tensor]]] = []
         self._iterations = 0
+        self.skips, self.detours, self.last_finite = Skips(), Detours(), LastFinite()
+        self._drawn = 0  # real images of the iteration that runs, or ran last
         self._infinite = {name for name, value in system.named_buffers() if not torch.isfinite(value).all()}
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         for player in system.players:
@@ -63,19 +66,20 @@ class Trainer:
 
         Raises `TrainingDiverged` if a loss is not finite. On the CPU it is raised before the step is taken; on a GPU up
         to 32 iterations later, because reading a loss waits for the GPU. The error is the same in every process and
-        names the number of images shown before that iteration.
+        names the number of images shown before that iteration. With `train.on_nonfinite` = `skip` the step is left out
+        instead, which waits for the GPU at every step.
         """
-        seed_iteration(self.train.seed, distributed.rank(), self.nimg)
         rank, world = distributed.rank(), distributed.world()
-        it = Iteration(self.nimg, self._fetch, self.train.batch, self.restart, distributed.average, rank, world)
+        seed_iteration(self.train.seed, rank, self.nimg, self.detours.count)
+        it = Iteration(self.nimg, self._next_rows, self.train.batch, self.restart, distributed.average, rank, world)
         noted: dict[str, list[Tensor]] = {}
         steps = self.system.updates(it)
         outcome: Outcome | None = None
         with contextlib.suppress(StopIteration):
             while True:
                 update = steps.send(outcome) if outcome is not None else next(steps)
-                outcome = self._perform(update)
-                self._note(noted, update.player, outcome.terms)
+                outcome = self._perform(update, noted)
+                self._drawn = it.shown
         if not it.shown:
             raise RuntimeError(f"{type(self.system).__name__}.updates drew no batch: training would never end")
         began, self.nimg = self.nimg, self.nimg + it.shown
@@ -84,25 +88,30 @@ class Trainer:
         self._keep(began, {**noted, **it.logged})
         return it.shown
 
-    def _perform(self, update: Update) -> Outcome:
-        """Take one optimizer step for one player, all others frozen. A player that waits takes none."""
+    def _next_rows(self, position: int, count: int) -> Batch:
+        return self._fetch(position + self.detours.shift, count)
+
+    def _perform(self, update: Update, noted: dict[str, list[Tensor]]) -> Outcome:
+        """Take one optimizer step for one player, all others frozen, and note its losses.
+
+        A player that waits takes no step, and neither is one taken that is left out.
+        """
         optimizer = self._optimizers[update.player]
         adversary = update.player in self.system.adversaries
         for group in optimizer.param_groups:
             group["lr"] = update.lr * learning_rate(self.train, self.nimg, adversary)
-        found: list[Outcome] = []
-
-        def closure() -> Tensor:
-            optimizer.zero_grad(set_to_none=True)
-            found[:] = [self._differentiate(update)]
-            return total(found[0].terms)
-
+        player = self.system.get_submodule(update.player)
+        before = Buffers(self.system) if self.train.on_nonfinite == "skip" else None
         with only_trains(self.system, update.player):
+            optimizer.zero_grad(set_to_none=True)
+            outcome = self._differentiate(update)
+            if before is not None and self.skips.leave_out(update.player, outcome.terms, player):
+                before.restore()
+                return outcome
             if update.lr:
-                optimizer.step(cast(Callable[[], float], closure))
-            else:
-                closure()
-        return found[0]
+                optimizer.step()
+        self._note(noted, update.player, outcome.terms)
+        return outcome
 
     def _differentiate(self, update: Update) -> Outcome:
         """Accumulate the gradients of the update's loss over its micro-batches, and average them over the processes."""
@@ -119,7 +128,7 @@ class Trainer:
             for name, value in found.items():
                 terms[name] = terms.get(name, 0) + value.detach() * share
             returned.append({name: value.detach() for name, value in tensors.items()})
-        if self._device.type == "cpu":
+        if self._device.type == "cpu" and self.train.on_nonfinite != "skip":
             seen = distributed.spread_non_finite(terms)
             self._check(update.player, {name: value.item() for name, value in seen.items()}, self.nimg)
         distributed.average_gradients(self.system.get_submodule(update.player).parameters())
@@ -152,7 +161,10 @@ class Trainer:
         self._unread.clear()
         for nimg, names in rows:
             values = {name: next(numbers) for name in names}
+            if self.train.on_nonfinite == "skip":
+                values = {name: value for name, value in values.items() if np.isfinite(value)}
             self._check("", values, nimg)
+            self.last_finite.note(nimg, values)
             self.history.add(values)
 
     def _check(self, player: str, values: Mapping[str, float], nimg: int) -> None:
@@ -160,7 +172,7 @@ class Trainer:
         if bad is not None:
             name = f"{player}/{bad}" if player else bad
             raise TrainingDiverged(
-                f"{name} is {values[bad]} after {nimg / 1000:g} kimg",
+                f"{name} is {values[bad]} after {nimg / 1000:g} kimg{self.last_finite.of(name)}",
                 f"lower train.lr ({self.train.lr:g}) or use train.precision fp32",
             )
 
@@ -180,6 +192,23 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self._optimizers.items()},
             "history": self.history.state_dict(),
+            "skips": self.skips.state_dict(),
+            "detours": self.detours.state_dict(),
+        }
+
+    @property
+    def troubles(self) -> dict[str, float]:
+        """How many steps were left out and how often the training went back, for the history; {} for neither."""
+        counts = {"skipped_steps": self.skips.count, "rollbacks": self.detours.count}
+        return {name: float(count) for name, count in counts.items() if count}
+
+    def as_it_is(self) -> dict[str, Any]:
+        """Return weights, optimizers and last finite values for inspection, finite or not."""
+        return {
+            "nimg": self.nimg,
+            "system": self.system.state_dict(),
+            "optimizers": {player: optimizer.state_dict() for player, optimizer in self._optimizers.items()},
+            "last_finite": self.last_finite.values,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -190,6 +219,16 @@ class Trainer:
         for player, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
         self.history.load_state_dict(state["history"])
+        self.skips.load_state_dict(state["skips"])
+        self.detours.load_state_dict(state["detours"])
+
+    def go_back_to(self, state: Mapping[str, Any]) -> None:
+        """Continue from an earlier `state`, with the data and the random numbers after those that led here."""
+        reached, drawn, detours = self.nimg, self._drawn or self.train.batch, self.detours.state_dict()
+        self._unread.clear()
+        self.restore(state)
+        self.detours.load_state_dict(detours)
+        self.detours.add(reached + drawn - self.nimg)
 
 
 def total(terms: Terms) -> Tensor:
@@ -205,9 +244,13 @@ def gradient_norm(player: nn.Module) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
-def seed_iteration(seed: int, rank: int, nimg: int) -> None:
-    """Seed torch for the iteration that starts after `nimg` images: the same numbers whenever it is run."""
-    number = int(np.random.SeedSequence([seed, rank, nimg]).generate_state(1, np.uint64)[0]) >> 1
+def seed_iteration(seed: int, rank: int, nimg: int, detours: int = 0) -> None:
+    """Seed torch for the iteration that starts after `nimg` images: the same numbers whenever it is run.
+
+    They are others after each of the `detours` that the training has made.
+    """
+    entropy = [seed, rank, nimg, detours] if detours else [seed, rank, nimg]
+    number = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]) >> 1
     torch.default_generator.manual_seed(number)  # torch.manual_seed formats a traceback: slower than a small network
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(number)

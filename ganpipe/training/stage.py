@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import signal
 import time
@@ -11,15 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ganpipe import config, identity, paths, systems
+from ganpipe import config, identity, paths
 from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
-from ganpipe.data.packed.given import GivenRows
-from ganpipe.data.packed.sampler import Sampler
-from ganpipe.data.packed.splits import training_rows
-from ganpipe.errors import CheckpointError, ConfigError, DataError
+from ganpipe.errors import CheckpointError, DataError, TrainingDiverged
 from ganpipe.files import sha256_of, write_json
 from ganpipe.history.diagnosis import Finding, as_json
 from ganpipe.history.panels import draw_curves
@@ -28,16 +24,16 @@ from ganpipe.machine import memory_explained, peak_memory, prepare_device
 from ganpipe.metrics.rows_needed import require_rows
 from ganpipe.pictures import save_evolution, save_png
 from ganpipe.progress import progress, say
-from ganpipe.sampling.draw import given_fields, given_spaces
-from ganpipe.sampling.published import begin_with, publish_generator
+from ganpipe.sampling.published import publish_generator
 from ganpipe.training import distributed
 from ganpipe.training.checkpoint import BestGenerator, Checkpoints
 from ganpipe.training.checks import require_disk_space, require_fitting_output, require_sound_declarations
-from ganpipe.training.failures import FailureMonitor
+from ganpipe.training.failures import FailureMonitor, Stopped
 from ganpipe.training.finished import Finished, restore_previews
 from ganpipe.training.forecast import Forecast
 from ganpipe.training.in_training_score import Scorer
 from ganpipe.training.loop import Trainer
+from ganpipe.training.prepared import prepare
 from ganpipe.training.shown import Shown
 from ganpipe.training.stopping import Stop, stopping
 
@@ -103,60 +99,6 @@ def named_after_frozen(fingerprint: str, system: System) -> str:
     return identity.fingerprint({"train": fingerprint, "frozen": frozen}) if frozen else fingerprint
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """An untrained system on its device, with the data it learns from."""
-
-    system: System
-    packed: Packed
-    sampler: Sampler
-    given: GivenRows  # held-out rows, from which previews and samples are made
-    started_from: str | None  # sha256 of the published weights that it begins with; None: random ones
-
-
-def prepare(params: config.Params, packed: Packed, device: torch.device, start: Path = paths.START) -> Prepared:
-    """Build the untrained system on its device, and the sampler of its batches.
-
-    With `train.start_from` its generators have the weights in the folder `start`, where the stage `check` has put them.
-    The rows that the generator is given in previews and samples are held out of the training. Raises `ConfigError` if
-    system and data do not fit, or for a batch that the system or the processes cannot share.
-    """
-    system = systems.build(params.system, packed.spec, params.train.seed)
-    system.build_frozen()
-    started_from = begin_with(system, start) if params.train.start_from is not None else None
-    system.to(device)
-    for values in (*system.parameters(), *system.buffers()):
-        if values.dim() == 4:  # convolutions are a tenth to a fifth faster with channels last
-            values.data = values.data.to(device, memory_format=torch.channels_last)
-    for batch in system.batch_sizes(params.train.batch):
-        _require_fitting_batch(batch, params.train, system.smallest_batch)
-    sampler = Sampler(
-        packed,
-        params.train.seed,
-        device,
-        rows=training_rows(packed, given_spaces(system)),
-        world=distributed.world(),
-        flip=params.data.flip,
-        jitter=params.data.jitter,
-        ram_limit=params.runtime.ram_limit,
-    )
-    return Prepared(system, packed, sampler, GivenRows(packed, given_fields(system)), started_from)
-
-
-def _require_fitting_batch(batch: int, train: config.Train, smallest: int) -> None:
-    """Raise `ConfigError` unless each process's micro-batches of such a batch hold `smallest` items."""
-    share, rest = divmod(batch, distributed.world())
-    where = f"params.yaml: train.batch = {batch}" if batch == train.batch else f"params.yaml: a batch of {batch}"
-    if rest:
-        raise ConfigError(f"{where} does not divide among {distributed.world()} processes")
-    count = -(-share // train.micro_batch) if train.micro_batch else 1
-    if share // count < smallest:
-        raise ConfigError(
-            f"{where} with train.micro_batch = {train.micro_batch or 'blank'} leaves {share // count} items at a time, "
-            f"but this system needs {smallest}"
-        )
-
-
 @dataclass
 class _Run:
     """One training from its newest checkpoint to its end, with its log points, previews, scores and checkpoints."""
@@ -182,10 +124,11 @@ class _Run:
             self._resume()
             with self.failures.recording_divergence(lambda: self.trainer.nimg / 1000), distributed.rank_0_fails_first():
                 self._iterate()
-            if distributed.rank() == 0:
-                self._save()
-                self._publish(fingerprint, started_from)
-        distributed.barrier()
+            distributed.from_rank_0(lambda: self._end(fingerprint, started_from))
+
+    def _end(self, fingerprint: str, started_from: str | None) -> None:
+        self._save()
+        self._publish(fingerprint, started_from)
 
     def _save(self) -> None:
         self.checkpoints.save({**self.trainer.state(), "best": self.best.state_dict(), "previews": self._previews})
@@ -224,8 +167,8 @@ class _Run:
             self.checkpoints.start_afresh()
         state = distributed.from_rank_0(self.checkpoints.load)  # other machines may have an older one, or no file
         if state is not None:
-            self._restore(state)
-            self._previews = dict(state["previews"])
+            self.trainer.restore(state)
+            self._restore_beside(state)
             self._say(f"Resuming at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg.")
         elif self.finished is not None:
             self._continue_shorter(self.finished)
@@ -235,7 +178,8 @@ class _Run:
         state = distributed.from_rank_0(lambda: finished.shorter_than(self.trainer.total_nimg))
         if state is None:
             return
-        self._restore(state)
+        self.trainer.restore(state)
+        self._restore_beside(state | {"previews": {}})  # they are brought here first
         kimg = f"{self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg"
         self._say(f"Continuing at {kimg}, where a training with a lower train.kimg ended.")
         if distributed.rank() == 0:
@@ -247,8 +191,9 @@ class _Run:
             if self.failures.findings:
                 self.listeners.finding(self.failures.findings)
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.trainer.restore(state)
+    def _restore_beside(self, state: Mapping[str, Any]) -> None:
+        """Restore what a checkpoint holds beside the trainer."""
+        self._previews = dict(state["previews"])
         self.best.load_state_dict(state["best"])
         self.failures.restore()
 
@@ -264,16 +209,51 @@ class _Run:
             forecast = Forecast(trainer)
             if trainer.nimg == 0:
                 self._preview()  # the diversity of an untrained generator, all of whose samples are grey, says nothing
+            if trainer.train.on_nonfinite == "rollback":
+                distributed.from_rank_0(self._save)  # or there may be nothing to go back to
             with stopping() as stop:
                 while trainer.nimg < trainer.total_nimg:
                     before = trainer.nimg
-                    bar.advance(trainer.iterate(), **losses)
-                    forecast.tell_once()
-                    losses = self._mark(before, scorer) or losses
-                    if distributed.anywhere(stop.asked is not None):
+                    try:
+                        trainer.iterate()
+                        forecast.tell_once()
+                        after = functools.partial(self._after, before, scorer)
+                        closed, asked = distributed.together(after, stop.asked is not None)
+                    except TrainingDiverged as error:
+                        self._go_back(error)
+                        closed, asked = {}, False
+                    losses = closed or losses
+                    bar.advance(trainer.nimg - before, **losses)
+                    if asked:
                         self._stop_early(stop)
                         break
-                    self._checkpoint_when_due()
+
+    def _after(self, before: int, scorer: Scorer | None) -> dict[str, float]:
+        """Do what is due after an iteration that began after `before` images; return losses for the progress bar."""
+        losses = self._mark(before, scorer)
+        self._checkpoint_when_due()
+        return losses
+
+    def _go_back(self, error: TrainingDiverged) -> None:
+        """Keep the state for inspection, and continue from the last checkpoint with the next data.
+
+        Raises the error where `train.on_nonfinite` does not ask for it, and where it was done often enough.
+        """
+        cfg, count = self.trainer.train, self.trainer.detours.count
+        if isinstance(error, Stopped):
+            raise error
+        if distributed.rank() == 0 and (path := self.checkpoints.keep_for_inspection(self.trainer.as_it_is())):
+            say(f"The state that is not finite is kept for inspection in {path}.")
+        if cfg.on_nonfinite != "rollback" or count >= cfg.most_rollbacks:
+            after = f" (after {count} rollbacks)" if count else ""
+            raise TrainingDiverged(f"{error.evidence}{after}", error.remedy) from None
+        state = distributed.from_rank_0(self.checkpoints.load)
+        assert state is not None, "one is saved before the first step"
+        self.trainer.go_back_to(state)
+        self._restore_beside(state)
+        there = f"{self.trainer.nimg / 1000:g} kimg"
+        self._say(f"{error.evidence}: going back to {there}, on with other data ({count + 1} of {cfg.most_rollbacks}).")
+        distributed.from_rank_0(self._save)  # a training that is killed now counts this one, too
 
     def _mark(self, before: int, scorer: Scorer | None) -> dict[str, float]:
         """Preview, score and close a row of the history when it is time, and do all three at the end of the training.
@@ -312,6 +292,7 @@ class _Run:
         for what, values in observed.items():
             history.add(values if what in due else {})
         if "row" in due:
+            history.add(self.trainer.troubles)
             history.close_row(self.trainer.nimg / 1000)
         previews = [self.checkpoints.previews / name for name in sorted(self._previews)]
         state = {**self.trainer.state(), "history": history.state_dict(), "best": best}
@@ -320,6 +301,7 @@ class _Run:
     def _close_row(self) -> dict[str, float]:
         """Close a row of the history, pass it to the listeners and return the losses for the progress bar."""
         self.trainer.read_losses()
+        self.trainer.history.add(self.trainer.troubles)
         row = self.trainer.history.close_row(self.trainer.nimg / 1000)
         if distributed.rank() == 0:
             self.listeners.row(row, self.trainer.nimg)
@@ -358,8 +340,7 @@ class _Run:
 
     def _stop_early(self, stop: Stop) -> None:
         """Save the state of a training that is asked to stop. Ends this process where another one was asked."""
-        if distributed.rank() == 0:
-            self._save()
+        distributed.from_rank_0(self._save)
         self._say(
             f"Saved at {self.trainer.nimg / 1000:g} of {self.trainer.train.kimg:g} kimg: start it again to go on."
         )

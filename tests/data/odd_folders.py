@@ -447,7 +447,7 @@ LINKS: dict[str, Case] = {
 LONG = "ö" * 120 + ".png"
 BYTES = os.fsdecode(b"\xff\xfe.png")
 NAMES: dict[str, Case] = {
-    "line ends": Case({"a\nb.png": PNG, "c\r\n.png": b""}, rows=1, bad={"c\\r\n.png": "is empty"}),
+    "line ends": Case({"a\nb.png": PNG, "c\r\n.png": b""}, rows=1, bad={"c\\r\\n.png": "is empty"}),
     "emoji": Case({"🌸/🐈.png": PNG, "🌸/🐕.png": b""}, rows=1, classes=("🌸",), bad={"🌸/🐕.png": "is empty"}),
     "a very long name": Case(
         {LONG: PNG, f"{LONG[:-4]}.txt": TEXT}, rows=1, beside={f"{LONG[:-4]}.txt": NO}, skipped={".txt": 1}
@@ -455,7 +455,7 @@ NAMES: dict[str, Case] = {
     "a very long suffix": Case(
         {"a.png": PNG, "b." + "x" * 50: TEXT}, rows=1, beside={"b." + "x" * 50: NO}, skipped={"without suffix": 1}
     ),
-    "bytes that are no UTF-8": Case({BYTES: PNG, f"x{BYTES}": b""}, rows=1, bad={"x\\udcff\\udcfe.png": "is empty"}),
+    "bytes that are no UTF-8": Case({BYTES: PNG, f"x{BYTES}": b""}, rows=1, bad={"x\\xff\\xfe.png": "is empty"}),
     "spaces, dashes and quotes": Case({"--help .png": PNG, ' "1", 2.png': PNG, "a,b;c.png": PNG}, rows=3),
     "four hundred folders deep": Case({"a/" * 400 + "1.png": PNG}, rows=1, classes=("a",)),
 }
@@ -650,7 +650,8 @@ ARRAYS: dict[str, Case] = {
     "a truncated npy": Case(
         arrays("a.npy", cut, x=pixels(2, 8, 8)),
         path="a.npy",
-        error="raw/arrays.npy: cannot be read as NumPy arrays: mmap length is greater than file size; " + MEND,
+        error="raw/arrays.npy: cannot be read as NumPy arrays: it declares (2, 8, 8) of uint8, which are 128 bytes, "
+        "and holds 88; " + MEND,
     ),
     "arrays for pairs": Case(
         arrays("a.npy", x=pixels(2, 8, 8)),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from emoji_files import FLAG, PEOPLE, THINGS, VENDORS, colour, members, names, write_packages
 from once import made_once, shared_folder
+from raw_files import record_again
 
 from ganpipe.config import Data
 from ganpipe.core.captions import PADDING, text_of
@@ -23,6 +24,7 @@ from ganpipe.data.pack.stage import pack
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.preview import describe, draw_preview
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import read_sealed, write_sealed
 
 SIZE = 4
 SETS = ("emoji", "emoji-lines", "openmoji-lines", "emoji-shading", "emoji-styles", "emoji-tones")
@@ -249,6 +251,7 @@ def test_a_drawing_that_cannot_be_drawn_is_left_out(sets: dict[str, Packed], tmp
     content = json.loads(members()["fluent-line-icons.json"])
     content["icons"]["thing-7"]["body"] = "<path"
     (raw / "fluent-line-icons.json").write_text(json.dumps(content))
+    record_again(raw)
     packed = opened("emoji-lines", raw, tmp_path)
     assert packed.count("items") == len(names()) - 1
     listed = (tmp_path / "quarantine.csv").read_text()
@@ -279,10 +282,10 @@ def test_the_published_pairs_are_whole_aligned_and_all_drawn(real_lines: Path, t
 def test_published_files_must_give_the_published_rows(sets: dict[str, Packed], tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(Path(sets["openmoji-lines"].path).parent / "raw", raw)
-    provenance = json.loads((raw / "SOURCE.json").read_text())
+    provenance = read_sealed(raw / "SOURCE.json")
     for record in provenance["files"].values():
         del record["as_published"]
-    (raw / "SOURCE.json").write_text(json.dumps(provenance))
+    write_sealed(raw / "SOURCE.json", provenance)
     with pytest.raises(DataError, match=r"gives the splits .* 27.* instead of \{'train': 1919, 'test': 213\}"):
         pack(Data(name="openmoji-lines", size=SIZE), raw, tmp_path / "packed", workers=1)
     assert not list(tmp_path.glob("packed/*"))

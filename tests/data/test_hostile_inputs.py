@@ -228,8 +228,8 @@ def test_special_members_of_a_tar_are_left_out(tmp_path: Path, case: str) -> Non
 
 def test_a_name_that_is_no_unicode_is_escaped(tmp_path: Path) -> None:
     packed, bad = packed_with(tmp_path, {"\udcff.jpg": b"", "\udcfe/x.jpg": jpeg(), "a/y.jpg": jpeg()})
-    assert packed.fields["label"].names == ("\\udcfe", "a")
-    assert [row["name"] for row in bad] == ["\\udcff.jpg", "0.jpg", "1.jpg"]
+    assert packed.fields["label"].names == ("\\xfe", "a")
+    assert [row["name"] for row in bad] == ["\\xff.jpg", "0.jpg", "1.jpg"]
 
 
 def zip_member(name: str, mode: int = 0o100644) -> zipfile.ZipInfo:
@@ -381,7 +381,7 @@ def test_too_many_members_and_too_much_content_are_refused(tmp_path: Path, monke
 def test_the_list_is_complete_and_in_the_order_of_the_archive(tmp_path: Path) -> None:
     members = {f"{number}\n.jpg": b"" for number in range(200, 300)}
     _, bad = packed_with(tmp_path, members)
-    assert [row["name"] for row in bad] == list(members)
+    assert [row["name"] for row in bad] == [name.replace("\n", "\\n") for name in members]
     raw = write_folder(tmp_path / "folder", members | {"0.jpg": jpeg()})
     refused(
         raw,

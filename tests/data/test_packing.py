@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +21,12 @@ from ganpipe.data.catalogue.sets import DIGITS, PATTERN
 from ganpipe.data.download.stage import SOURCE, download
 from ganpipe.data.pack import stage as packing
 from ganpipe.data.pack import tables
+from ganpipe.data.pack.arrays import read_arrays
+from ganpipe.data.pack.hints import Seen
+from ganpipe.data.pack.left_out import Quarantine
 from ganpipe.data.packed.file import Packed
 from ganpipe.errors import ConfigError, DataError
+from ganpipe.files import read_sealed
 
 CSV = DIGITS.files[0].name
 NPY = PATTERN.files[0].name
@@ -62,7 +67,7 @@ def test_digits_are_the_published_values_in_order(raw: Path, packed_digits: Path
 
 def test_provenance_reaches_the_packed_file(raw: Path, packed_digits: Path) -> None:
     attributes = Packed.open(packed_digits / "data.h5").attributes
-    assert json.loads(attributes["source"]) == json.loads((raw / "digits" / SOURCE).read_text())
+    assert json.loads(attributes["source"]) == read_sealed(raw / "digits" / SOURCE)
     assert "LeCun" in attributes["citation"] and attributes["licence"] == DIGITS.licence
 
 
@@ -207,14 +212,47 @@ def test_a_truncated_pattern_is_refused(raw: Path, tmp_path: Path, keep: int) ->
     refused("pattern", tmp_path, tmp_path / "packed", "cannot be read as NumPy array")
 
 
+def declaring(shape: tuple[int, ...], held: int = 100) -> bytes:
+    """Return a `.npy` that says it holds float32 of a shape, and holds a few bytes."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return out.getvalue() + bytes(held)
+
+
+@pytest.mark.parametrize("shape", [(2**40, 4), (2**62, 2**62), (-4, -4), (26, 1)])
+def test_arrays_that_declare_more_than_there_is_are_refused(raw: Path, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    (tmp_path / SOURCE).write_bytes((raw / "pattern" / SOURCE).read_bytes())
+    (tmp_path / NPY).write_bytes(declaring(shape))
+    refused("pattern", tmp_path, tmp_path / "packed", "it declares .* bytes, and holds 100")
+    bad, seen = Quarantine(tmp_path, Data(name="folder")), Seen()
+    with pytest.raises(DataError, match="it declares .* bytes, and holds 100"):
+        read_arrays(tmp_path / NPY, bad, seen)
+    with zipfile.ZipFile(tmp_path / "arrays.npz", "w") as archive:
+        archive.writestr("images.npy", declaring(shape))
+    with pytest.raises(DataError, match="it declares .* bytes, and holds 100"):
+        read_arrays(tmp_path / "arrays.npz", bad, seen)
+
+
 def test_missing_and_foreign_raw_files_are_refused(raw: Path, tmp_path: Path) -> None:
-    refused("digits", tmp_path, tmp_path / "packed", f"{SOURCE}: missing or not JSON")
+    refused("digits", tmp_path, tmp_path / "packed", f"{SOURCE}: missing, so nothing")
     refused("pattern", raw / "digits", tmp_path / "packed", "holds the raw files of 'digits', not of 'pattern'")
     for name, file in (("digits", CSV), ("pattern", NPY)):
         (tmp_path / SOURCE).write_bytes((raw / name / SOURCE).read_bytes())
         refused(name, tmp_path, tmp_path / "packed", f"{file}: cannot be read as .*: No such file")
     (tmp_path / SOURCE).write_text('["digits"]')
-    refused("digits", tmp_path, tmp_path / "packed", "holds the raw files of None")
+    refused("digits", tmp_path, tmp_path / "packed", r"damaged \(it is no JSON object\)")
+
+
+@pytest.mark.parametrize("damaged", [NPY, SOURCE])
+def test_raw_files_that_are_not_those_of_the_download_are_refused(raw: Path, tmp_path: Path, damaged: str) -> None:
+    for name in (NPY, SOURCE):
+        (tmp_path / name).write_bytes((raw / "pattern" / name).read_bytes())
+    values = np.load(tmp_path / NPY)
+    if damaged == NPY:
+        np.save(tmp_path / NPY, values[::-1])  # as good as the others
+    else:
+        (tmp_path / SOURCE).write_text((tmp_path / SOURCE).read_text().replace("u", "v", 1))
+    refused("pattern", tmp_path, tmp_path / "packed", f"{damaged}: damaged")
 
 
 def refused(name: str, raw: Path, into: Path, problem: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ganpipe.core.spec import Field, Kind
 from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
+from ganpipe.paths import MANIFEST
 
 Columns = Mapping[str, tuple[Field, np.ndarray]]
 
@@ -38,6 +39,7 @@ def write_set(
         spaces[space] = SpaceRows(len(next(iter(block.values()))), [block], splits)
     about = About(name=name, source="", licence="", citation="", transform="", extra=dict(extra))
     write_packed(path, about, fields, spaces)
+    path.with_name(MANIFEST.name).unlink(missing_ok=True)  # of another set
     return Packed.open(path)
 
 

@@ -129,7 +129,6 @@ def test_the_same_digits_of_another_size_train_their_own(impatient: Params) -> N
     large = np.pad(packed.slice("image")[::10], ((0, 0), (2, 2), (2, 2), (0, 0)))
     columns = {"image": column(large), "label": column(packed.slice("label")[::10], "label", CLASSES["digits"])}
     write_set(paths.PACKED_FILE, columns, name="digits")
-    paths.MANIFEST.unlink()  # it names the digits of before
     params = changed(impatient, evaluate={"extractor_accuracy": 0.1})
     prepare_reference(params, paths.PACKED, paths.REFERENCE)
     found = load_reference(paths.REFERENCE, "domain", Packed.open(paths.PACKED_FILE), "image", 0)

@@ -68,7 +68,17 @@ def test_card_describes_the_weights(digits, tmp_path) -> None:
     card = json.loads(text)
     assert card["sha256"] == hashlib.sha256(weights).hexdigest()
     assert extractor.identity == f"lenet84@{card['sha256'][:8]}"
-    assert list(card) == ["accuracy", "architecture", "classes", "epochs", "feature_scale", "seed", "sha256", "shape"]
+    assert list(card) == [
+        "accuracy",
+        "architecture",
+        "classes",
+        "epochs",
+        "feature_scale",
+        "seal",
+        "seed",
+        "sha256",
+        "shape",
+    ]
     assert card["shape"] == [28, 28, 1] and card["classes"] == list(CLASSES)
 
 
@@ -79,8 +89,12 @@ def test_card_describes_the_weights(digits, tmp_path) -> None:
         (WEIGHTS, lambda content: None, "No such file or directory; run `dvc repro reference`"),
         (CARD, lambda content: None, "No such file or directory; run `dvc repro reference`"),
         (CARD, lambda content: content[:20], "not the card of an extractor"),
-        (CARD, lambda content: content.replace(b"lenet84", b"resnet9"), "not the card of an extractor"),
-        (CARD, lambda content: content.replace(b'"9"', b'"9", "10"'), "does not fit extractor.json"),
+        (CARD, lambda content: content.replace(b"lenet84", b"resnet9"), "its content is not that of its own SHA-256"),
+        (
+            CARD,
+            lambda content: content.replace(b'"9"', b'"9", "10"'),
+            "not the card of an extractor: its content is not",
+        ),
     ],
 )
 def test_damaged_files_are_refused(extractor, tmp_path, file, damage, message) -> None:

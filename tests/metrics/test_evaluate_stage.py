@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import flip
 from metrics.sets import column, write_samples, write_set
 from miniatures import changed, smaller
 
 from ganpipe import paths
 from ganpipe.config import Params
 from ganpipe.data.packed.file import Packed
-from ganpipe.errors import ConfigError, MetricError
+from ganpipe.errors import ConfigError, DataError, MetricError
 from ganpipe.metrics import reference, stage
 from ganpipe.metrics.reference import Reference, load_reference
 from ganpipe.metrics.score import rounded
@@ -245,6 +246,37 @@ def test_features_of_another_extractor_are_refused(digits: Params) -> None:
     with pytest.raises(MetricError, match="with extractor pixel1024, but it is lenet84@.*run `dvc repro"):
         evaluate(digits)
     assert not paths.METRICS.exists()
+
+
+def test_the_features_of_real_data_are_the_same_bytes_every_time(digits: Params) -> None:
+    params = changed(digits, evaluate={"extractors": ["pixel"]})
+    found = set()
+    for _ in range(4):
+        prepare_reference(params)
+        found.add((paths.REFERENCE / "pixel" / reference.FEATURES).read_bytes())
+    assert len(found) == 1
+
+
+def test_damaged_features_are_refused(digits: Params) -> None:
+    prepare_reference(changed(digits, evaluate={"extractors": ["pixel"]}))
+    path = paths.REFERENCE / "pixel" / reference.FEATURES
+    whole = path.read_bytes()
+    for place in (3, 10, 40, 100, len(whole) // 3, len(whole) - 2):
+        flip(path, place)
+        with pytest.raises(MetricError, match=rf"^{path}: damaged \(.*; run `dvc repro --force --single-item"):
+            loaded("pixel")
+        path.write_bytes(whole)
+    path.write_bytes(whole[:-5])
+    with pytest.raises(MetricError, match=f"^{path}: damaged"):
+        loaded("pixel")
+
+
+def test_packed_data_that_was_damaged_since_is_not_compared_with(digits: Params) -> None:
+    params = changed(digits, evaluate={"extractors": ["pixel"]})
+    write_images(real()[::10])
+    flip(paths.PACKED_FILE, paths.PACKED_FILE.stat().st_size // 2)
+    with pytest.raises(DataError, match=r"data.h5: damaged: its rows do not give its content_sha256"):
+        evaluate(params)
 
 
 def test_features_of_other_data_or_halves_are_refused(digits: Params) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from damage import flip
 from data.test_tiles import packed, pixels, png
 from metrics.sets import column, write_set
 from PIL import Image
@@ -21,6 +21,7 @@ from ganpipe.core.system import System
 from ganpipe.data.packed.file import Packed
 from ganpipe.data.packed.mosaics import enlarged_to, read_photographs
 from ganpipe.errors import DataError, MetricError
+from ganpipe.files import read_sealed, write_sealed
 from ganpipe.losses.perceptual import feature_distance
 from ganpipe.metrics.outputs import Output
 from ganpipe.metrics.photographs import luma, photograph_scores
@@ -70,7 +71,7 @@ def output() -> Output:
 
 def test_every_held_out_photograph_is_made_whole(photographs: Packed, tmp_path: Path) -> None:
     folder = drawn(photographs, tmp_path / "samples" / "photographs")
-    assert json.loads((folder / "index.json").read_bytes()) == {"image": ["three", "two"]}
+    assert read_sealed(folder / "index.json")["made"]["image"].keys() == {"three", "two"}
     low = Image.fromarray(pixels(png(53, 37))[:36, :52]).resize((13, 9), Image.Resampling.BICUBIC)
     expected = np.asarray(low)[:8, :12].repeat(4, 0).repeat(4, 1)
     np.testing.assert_array_equal(read_photographs(folder, "image")["two"], expected)
@@ -111,11 +112,20 @@ def test_scores_by_hand(photographs: Packed, tmp_path: Path) -> None:
 
 def test_photographs_of_other_data_are_refused(photographs: Packed, tmp_path: Path) -> None:
     folder = drawn(photographs, tmp_path / "photographs")
-    (folder / "index.json").write_text('{"image": ["two"]}')
+    made = read_sealed(folder / "index.json")["made"]["image"]
+    write_sealed(folder / "index.json", {"made": {"image": {"two": made["two"]}}})
     with pytest.raises(MetricError, match="three is not a photograph of the packed data"):
         photograph_scores(photographs, output(), folder, [])
-    (folder / "index.json").write_text("{}")
+    write_sealed(folder / "index.json", {"made": {}})
     assert photograph_scores(photographs, output(), folder, []) is None
+
+
+@pytest.mark.parametrize("name", ["index.json", "image/two.png"])
+def test_damaged_photographs_are_refused(photographs: Packed, tmp_path: Path, name: str) -> None:
+    path = drawn(photographs, tmp_path / "photographs") / name
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(DataError, match=r"index.json: .*; run `dvc repro sample`$"):
+        photograph_scores(photographs, output(), path.parents[name.count("/")], [])
 
 
 def test_luma_is_that_of_bt_601() -> None:

@@ -13,7 +13,7 @@ from ganpipe.config import Params, load_params
 from ganpipe.core.system import Iteration, Outcome
 from ganpipe.data.packed.file import Packed
 from ganpipe.training.loop import autocast
-from ganpipe.training.stage import prepare
+from ganpipe.training.prepared import prepare
 
 SYSTEMS = {load_params(recipes.path_of(name)).system.name: name for name in one_recipe_per("name")}
 REMEDIES = {"dcgan": {"diversity_weight": 1.0, "class_balance_weight": 1.0, "flip_real_labels": 0.1}}

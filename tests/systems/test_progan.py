@@ -26,7 +26,7 @@ from ganpipe.sampling.published import load_generator, publish_generator
 from ganpipe.systems.progan import ProGAN
 from ganpipe.training import distributed
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import prepare
+from ganpipe.training.prepared import prepare
 
 SIDE = 16
 DATA = images((2, SIDE, SIDE))

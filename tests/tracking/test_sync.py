@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ganpipe import paths
 from ganpipe.errors import DataError, GanpipeError
 from ganpipe.identity import identify_workspace
+from ganpipe.machine import cpu_name, cpu_threads
 from ganpipe.tracking import api
 from ganpipe.tracking.api import sync_workspace, track
 from ganpipe.tracking.pipeline import experiments_here, finished_stages
@@ -59,7 +61,10 @@ def test_a_synced_run_has_the_peak_memory_of_its_training(checkout, migrated_sto
     sync_workspace(params)
     (run,) = checkout.runs()
     assert checkout.points(run, "memory/peak_gpu_mib") == [(3000, 1000.25)]
-    assert run_facts(run.data.tags, run.data.metrics)["device"] == "GPU"
+    facts = run_facts(run.data.tags, run.data.metrics)
+    assert (facts["device"], facts["CPU"]) == ("GPU", cpu_name())
+    assert facts["CPU threads"] == str(cpu_threads(params.runtime))
+    assert json.loads(paths.PEAK_MEMORY.read_text())["machine"] == {"cpu": cpu_name(), "threads": 1}
     note_peak_memory({"cpu": 299.0}, nimg=3000)
     assert "is up to date" in sync_workspace(params), "other memory is no other result"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,11 @@ from ranks import (
     apart,
     damage_the_data,
     error_of_the_training,
+    find_a_failure,
     hash_of_the_system,
+    kill_rank_1,
+    line_of_the_training,
+    poison_one_loss_of_rank_1,
     poison_the_loss_of_rank_1,
     train_together,
 )
@@ -32,6 +37,7 @@ from ganpipe.config import Params
 from ganpipe.core.spec import Field
 from ganpipe.data.packed.file import About, Packed, SpaceRows, write_packed
 from ganpipe.data.packed.given import GivenRows
+from ganpipe.history.table import read_csv
 from ganpipe.sampling.draw import all_items
 from ganpipe.sampling.published import load_generator
 
@@ -149,3 +155,36 @@ def test_a_loss_that_is_not_finite_in_another_process_is_a_finding_of_rank_0(
     assert Path("error0").read_text() == Path("error1").read_text()
     assert Path("finding0").read_text() == "non_finite"
     assert not Path("finding1").exists()
+
+
+@pytest.mark.parametrize(("policy", "column"), [("rollback", "rollbacks"), ("skip", "skipped_steps")])
+def test_all_ranks_decide_alike_about_a_step_that_is_not_finite(
+    policy: str, column: str, workspace: Callable[[str], Params]
+) -> None:
+    params = changed(miniature(workspace("pattern-1010")), train={"on_nonfinite": policy, "kimg": 0.4})
+    printed = train_together(params, hash_of_the_system, poison_one_loss_of_rank_1)
+    assert Path("rank0").read_text() == Path("rank1").read_text()
+    assert read_csv(paths.HISTORY)[-1][column] == 1
+    assert printed.count("going back to 0 kimg, on with other data (1 of 3)") == (policy == "rollback")
+
+
+def test_a_finding_that_stops_the_training_stops_all_ranks_with_one_line(workspace: Callable[[str], Params]) -> None:
+    params = changed(miniature(workspace("pattern-1010")), train={"on_failure": "stop", "kimg": 0.4})
+    printed = train_together(params, line_of_the_training, find_a_failure)
+    assert (Path("ended0").read_text(), Path("ended1").read_text()) == ("1", "1")
+    (line,) = [line for line in printed.splitlines() if line.startswith("Error")]
+    assert re.fullmatch(r"Error: collapse at [\d.]+ kimg: all alike; start anew", line)
+
+
+def test_a_training_whose_rank_was_killed_goes_on_when_it_is_started_again(workspace: Callable[[str], Params]) -> None:
+    params = changed(miniature(workspace("pattern-1010")), train={"kimg": 0.4}, runtime={"checkpoint_seconds": 1e-6})
+    train_together(params, hash_of_the_system)
+    undisturbed = (paths.MODEL / "generator.safetensors").read_bytes(), Path("rank0").read_text()
+    shutil.rmtree(".ganpipe/checkpoints")
+    shutil.rmtree(paths.MODEL)
+    with pytest.raises(AssertionError):
+        train_together(params, hash_of_the_system, kill_rank_1)
+    assert not paths.MODEL.exists()
+    assert "Resuming at" in train_together(params, hash_of_the_system)
+    assert ((paths.MODEL / "generator.safetensors").read_bytes(), Path("rank0").read_text()) == undisturbed
+    assert Path("rank1").read_text() == Path("rank0").read_text()

@@ -36,7 +36,7 @@ from ganpipe.preflight.one_sided import OneSided, Rehearsal, Verdict, ranked
 from ganpipe.training import checks, forecast
 from ganpipe.training.checks import require_fitting_output
 from ganpipe.training.loop import Trainer
-from ganpipe.training.stage import prepare
+from ganpipe.training.prepared import prepare
 
 
 def test_ranking_counts_pairs() -> None:

@@ -187,8 +187,12 @@ def _question(response: requests.Response, first: bytes) -> str | None:
         return None
     page = _Page()
     page.feed(_rest(response, first).decode("utf-8", "replace"))
-    address = urljoin(response.url, page.action or "")
-    if page.action is None or urlsplit(address).netloc != urlsplit(response.url).netloc:
+    try:
+        address = urljoin(response.url, page.action or "")
+        elsewhere = urlsplit(address).netloc != urlsplit(response.url).netloc
+    except ValueError:  # the page names what is no address
+        elsewhere = True
+    if page.action is None or elsewhere:
         title = " ".join(page.title.split())
         raise Refused("sends an HTML page" + (f" ({title[:80]!r})" if title else "") + ", not the file")
     return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(page.fields)}"

@@ -6,7 +6,6 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ganpipe.config import Data
 from ganpipe.data.catalogue.dataset import Dataset, RawFile, UserFolders
@@ -14,7 +13,8 @@ from ganpipe.data.catalogue.folders import ARRAYS
 from ganpipe.data.catalogue.origins import Embedded, EmbeddedFolder, Generated, NpmPackage, Published, UserFolder
 from ganpipe.data.download.user_archive import raw_name
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.paths import PARAMS, resolved
+from ganpipe.paths import LOCK, PARAMS, resolved
+from ganpipe.words import address
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,16 @@ def _in_package(package: str, inside: str, project: str, name: str) -> Path:
 
 def _address(source: str, name: str) -> str:
     """Return the address of the file `name` under a URL prefix, which may also be that of the file itself."""
-    if urlsplit(source).scheme not in ("http", "https") or not urlsplit(source).hostname:
+    try:
+        secret = address(source).password is not None
+    except ValueError as problem:
         raise ConfigError(
-            f"{PARAMS}: data.source = {source!r}: only http:// and https:// can be fetched; or give a file or a folder "
-            f"that holds {name}"
+            f"{PARAMS}: data.source = {source!r}: it {problem}; only http:// and https:// can be fetched; or give a "
+            f"file or a folder that holds {name}"
+        ) from None
+    if secret:
+        print(
+            f"Warning: data.source holds a password, which {LOCK} will hold, too: move it to ~/.netrc", file=sys.stderr
         )
     if source.endswith(f"/{name}"):
         return source

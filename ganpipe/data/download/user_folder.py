@@ -18,6 +18,7 @@ from pathlib import Path
 from ganpipe.errors import ConfigError, DataError
 from ganpipe.files import require_space
 from ganpipe.progress import progress
+from ganpipe.words import printable
 
 HIDDEN = "hidden"
 """The reason why entries whose name begins with a dot are left out."""
@@ -65,7 +66,7 @@ class Walk:
             for entry in entries:
                 name = prefix + entry.name
                 if reason := self._unfit(entry, around):
-                    self.left_out[_shown(name)] = reason
+                    self.left_out[printable(name)] = reason
                     continue
                 found = entry.stat()
                 if entry.is_dir():
@@ -113,7 +114,7 @@ def archive_folder(folder: Path, tar: Path, follow_links: bool) -> dict[str, str
             _add(out, folder, entry)
             bar.advance()
     if walk.left_out:
-        print(f"{folder}: left out {_some(walk.left_out)}", file=sys.stderr, flush=True)
+        print(f"{printable(str(folder))}: left out {_some(walk.left_out)}", file=sys.stderr, flush=True)
     return dict(sorted(walk.left_out.items()))
 
 
@@ -142,11 +143,6 @@ def _some(left_out: dict[str, str]) -> str:
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
-
-
-def _shown(name: str) -> str:
-    """Return a name that JSON and a terminal can carry: bytes that are no UTF-8 and line ends are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace").replace("\n", "\\n")
 
 
 def archive_files(folder: Path, names: Sequence[str], tar: Path) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ganpipe.errors import DataError
+from ganpipe.words import printable
 
 MAX_MEMBERS = 100_000_000
 MAX_MEMBER_BYTES = 256 << 20
@@ -49,7 +50,7 @@ _BROKEN = (
 class Member:
     """A file of an archive: its content, or the reason why it is refused. The name of a folder ends with a slash."""
 
-    name: str  # printable: bytes that are no UTF-8 are escaped
+    name: str  # printable, see `words`
     content: bytes = b""
     problem: str | None = None
 
@@ -129,7 +130,7 @@ def _zip_members(
         for info in archive.infolist():
             guard.count(info.file_size)
             windows = info.create_system == 0  # whose older programs separate folders by backslashes
-            name = _printable(info.filename.replace("\\", "/") if windows else info.filename)
+            name = printable(info.filename.replace("\\", "/") if windows else info.filename)
             if not wanted(name):
                 continue
             if name.endswith("/"):
@@ -161,7 +162,7 @@ def _tar_members(
         while (info := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # or it would remember millions
             guard.count(info.size)
-            name = _printable(info.name.removeprefix("./")) + "/" * info.isdir()
+            name = printable(info.name.removeprefix("./")) + "/" * info.isdir()
             if not wanted(name):
                 continue
             if info.isdir():
@@ -199,7 +200,3 @@ class _Stream(io.RawIOBase):
 
     def tell(self) -> int:
         return int(self._file.tell())
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()

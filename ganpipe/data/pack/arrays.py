@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ganpipe.data.pack.archives import FREE_BYTES, MAX_EXPANSION
 from ganpipe.data.pack.hints import Seen
 from ganpipe.data.pack.items import SPLITS, TRAIN
 from ganpipe.data.pack.left_out import Quarantine
+from ganpipe.data.pack.npy import require_whole
 from ganpipe.data.pack.scan import ADVICE
 from ganpipe.data.pack.split_folders import split_of
 from ganpipe.data.pack.whole import Table
@@ -83,11 +85,13 @@ def _loaded(path: Path) -> dict[str, Any]:
     """Return the arrays of the file by name; that of an .npy file has the name of the file."""
     try:
         if not zipfile.is_zipfile(path):
+            with path.open("rb") as opened:
+                require_whole(opened, path.stat().st_size)
             return {path.name: np.load(path, mmap_mode="r", allow_pickle=False)}
         _refuse_bomb(path)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (MemoryError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (MemoryError, OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         if "allow_pickle" in str(error) or "Python objects" in str(error):
             problem = "holds Python objects (a pickle), which run code when they are opened; save plain arrays instead"
         else:
@@ -98,6 +102,9 @@ def _loaded(path: Path) -> dict[str, Any]:
 def _refuse_bomb(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         expanded = sum(info.file_size for info in archive.infolist())
+        for info in archive.infolist():
+            with archive.open(info) as opened:
+                require_whole(opened, info.file_size)
     if expanded > FREE_BYTES + MAX_EXPANSION * path.stat().st_size:
         raise DataError(f"{path}: expands to {expanded} bytes, as only bombs do; {ADVICE}")
 

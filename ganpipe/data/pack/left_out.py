@@ -14,6 +14,7 @@ from pathlib import Path
 from ganpipe.config import Data
 from ganpipe.data.download.user_folder import HIDDEN
 from ganpipe.errors import DataError
+from ganpipe.words import cell, printable
 
 QUARANTINE = "quarantine.csv"
 
@@ -70,10 +71,10 @@ class Quarantine:
         self._not_gathered.update(left_out.values())
 
     def write(self, path: Path) -> None:
-        """Write the columns name and reason as CSV in UTF-8. A carriage return in a name becomes `\\r`."""
-        rows = ((name.replace("\r", "\\r"), reason) for name, reason in [*self._entries, *self._beside])
+        """Write the columns name and reason as CSV in UTF-8, in which no name is a formula."""
+        rows = ((cell(name), reason) for name, reason in [*self._entries, *self._beside])
         with path.open("w", encoding="utf-8", newline="") as out:
-            table = csv.writer(out, lineterminator="\n")  # it quotes line feeds, and no other line ends
+            table = csv.writer(out, lineterminator="\n")
             table.writerows([("name", "reason"), *rows])
 
     def tell(self, path: Path) -> None:
@@ -91,7 +92,7 @@ class Quarantine:
         return "".join(f"; {part}" for part in parts)
 
     def _some(self) -> str:
-        shown = ", ".join(f"{name!r} {reason}" for name, reason in self._entries[:_SHOWN])
+        shown = ", ".join(f"'{printable(name)}' {reason}" for name, reason in self._entries[:_SHOWN])
         return shown + (", ..." if len(self) > _SHOWN else "")
 
 

@@ -24,7 +24,7 @@ from ganpipe.data.packed.file import HINTS, About, Packed, SpaceRows, clipped, w
 from ganpipe.data.packed.preview import draw_preview
 from ganpipe.data.packed.targets import ALIGNED, COUNTERPARTS
 from ganpipe.errors import ConfigError, DataError
-from ganpipe.files import replacing, write_json
+from ganpipe.files import read_sealed, replacing, sha256_of, write_json
 from ganpipe.paths import MANIFEST, PACKED_FILE, PARAMS
 from ganpipe.progress import Progress, progress
 
@@ -54,6 +54,7 @@ def pack(data: Data, raw: Path, into: Path, workers: int | None = None) -> None:
     with ready_set(dataset, data, raw, into, workers, bad) as ready:
         if not len(bad):
             _require_published_rows(dataset, ready, provenance, raw)
+        _require_downloaded(provenance, raw)
         ready = encoded(dataset, ready, data.encoder)
         written = _write(dataset, data, ready, json.dumps(provenance, sort_keys=True, ensure_ascii=False), into, bad)
     _sweep(into, *_LEFTOVERS, keep=written)
@@ -123,13 +124,21 @@ def _provenance(dataset: Dataset, raw: Path) -> dict[str, Any]:
     """Return the description of the raw files that `download` wrote."""
     path = raw / SOURCE
     try:
-        provenance = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{path}: missing or not JSON, so nothing is known of the raw files; {ADVICE}") from None
-    found = provenance.get("name") if isinstance(provenance, dict) else None
-    if not isinstance(provenance, dict) or found != dataset.name:
+        provenance = read_sealed(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing, so nothing is known of the raw files; {ADVICE}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}), so nothing is known of the raw files; {ADVICE}") from None
+    if (found := provenance.get("name")) != dataset.name:
         raise DataError(f"{raw}: holds the raw files of {found!r}, not of {dataset.name!r}; {ADVICE}")
     return provenance
+
+
+def _require_downloaded(provenance: Mapping[str, Any], raw: Path) -> None:
+    """Raise `DataError` where a raw file is not the one that was downloaded, though it could be read."""
+    for name, told in provenance.get("files", {}).items():
+        if sha256_of(raw / name) != told["sha256"]:
+            raise DataError(f"{raw / name}: damaged: it is not the file that was downloaded; {ADVICE}")
 
 
 def _require_published_rows(dataset: Dataset, ready: ReadySet, provenance: Mapping[str, Any], raw: Path) -> None:

@@ -28,6 +28,7 @@ from ganpipe.data.pack.archives import ADVICE, members
 from ganpipe.data.pack.digit_texts import with_captions
 from ganpipe.data.pack.images import Transform, UnreadableError
 from ganpipe.data.pack.music import read_chorales
+from ganpipe.data.pack.npy import require_whole
 from ganpipe.data.pack.tiles import cut_squares
 from ganpipe.data.pack.whole import Splits, Table
 from ganpipe.data.packed.columns import Block
@@ -123,6 +124,8 @@ def _synthetic(dataset: Dataset, raw: Path) -> Table:
 def _array(path: Path, dtype: str, shape: tuple[int | None, ...]) -> Shaped[np.ndarray, "n ..."]:
     """Load a .npy file that must hold `dtype` of `shape`; None stands for any number of rows."""
     try:
+        with path.open("rb") as opened:
+            require_whole(opened, path.stat().st_size)
         array: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())

@@ -40,7 +40,7 @@ from ganpipe.data.packed.columns import (
     flip_rule,
     row_bytes,
 )
-from ganpipe.data.packed.hdf5 import new_file, new_group, plain_values, set_attributes
+from ganpipe.data.packed.hdf5 import new_file, new_group, plain_values, require_own, set_attributes
 from ganpipe.data.packed.manifest import require_named, shards_of
 from ganpipe.data.packed.texts import GROUP, Features, read_texts, write_texts
 from ganpipe.errors import DataError
@@ -216,6 +216,7 @@ class Packed:
                 attributes = plain_values(file.attrs)
                 if attributes.get("schema") != SCHEMA:
                     raise DataError(f"{path}: schema {attributes.get('schema')!r} is not {SCHEMA!r}; {advice}")
+                require_own(file, path.stat().st_size)
                 spaces, texts = [space for space in file if space != GROUP], read_texts(file, path, advice)
                 stored = {
                     name: StoredField.of(file[space][name], space, path, advice, texts)

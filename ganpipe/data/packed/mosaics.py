@@ -6,7 +6,6 @@ filled no tile at the right and below is not in the file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from ganpipe.data.packed.file import Packed
+from ganpipe.errors import DataError
+from ganpipe.files import read_sealed, sha256_of
 
 Pixels = UInt8[np.ndarray, "h w c"]
 
@@ -67,10 +68,25 @@ def mosaics(packed: Packed, rows: range) -> Iterator[Mosaic]:
 
 
 def read_photographs(folder: Path, output: str) -> dict[str, Pixels]:
-    """Return what `sampling.photographs` has made for an output, by the names of the photographs; {} for nothing."""
-    index = folder / INDEX  # written by an earlier version of the sample stage, a folder of samples has none
-    names = json.loads(index.read_bytes()).get(output, []) if index.exists() else []
-    return {name: _read(folder / output / f"{name}.png") for name in names}
+    """Return what `sampling.photographs` has made for an output, by the names of the photographs; {} for nothing.
+
+    Samples that something else wrote have no such folder. Raises `DataError` where the index or a picture is missing or
+    damaged.
+    """
+    index = folder / INDEX
+    if not folder.exists():
+        return {}
+    try:
+        made: dict[str, str] = read_sealed(index)["made"].get(output, {})
+        if odd := [name for name, sha256 in made.items() if sha256_of(_path(folder, output, name)) != sha256]:
+            raise ValueError(f"{output}/{odd[0]}.png is not the picture that was made")
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{index}: {' '.join(str(error).split())}; run `dvc repro sample`") from None
+    return {name: _read(_path(folder, output, name)) for name in made}
+
+
+def _path(folder: Path, output: str, name: str) -> Path:
+    return folder / output / f"{name}.png"
 
 
 def enlarged_to(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, "y x c"]:

@@ -28,7 +28,7 @@ def committed_folder(spec: DataSpec, field: str) -> Path | None:
     if spec.name not in _TRAINED_ON:
         return None
     folder = WEIGHTS_FOLDER / _TRAINED_ON[spec.name]
-    card = Card.model_validate_json((folder / CARD).read_bytes())
+    card = Card.read(folder / CARD)
     found, label = spec.fields[field], spec.beside(field, "label")
     fits = label is not None and spec.names(label) == card.classes and found.stored_shape == card.shape
     return folder if fits else None

@@ -26,7 +26,7 @@ from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, max_pool2d, 
 from ganpipe.config import Closed
 from ganpipe.core.batch import to_float
 from ganpipe.errors import MetricError
-from ganpipe.files import write_bytes, write_json
+from ganpipe.files import json_text, read_sealed, write_bytes, write_sealed
 from ganpipe.metrics.checks import check_image_array, check_pixels
 from ganpipe.metrics.extractors.interface import Extracted, OnProgress
 
@@ -63,6 +63,11 @@ class Card(Closed):
     epochs: int
     seed: int
     sha256: str  # of the safetensors file
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Read the card in a file. Raises `OSError`, and `ValueError` where it is damaged or no card."""
+        return cls.model_validate_json(json_text(read_sealed(path)))
 
 
 class LeNet(nn.Module):
@@ -172,18 +177,19 @@ class DomainExtractor:
     def save(self, folder: Path) -> None:
         """Write `extractor.safetensors` and `extractor.json`; equal extractors give equal bytes."""
         write_bytes(folder / WEIGHTS, self._content)
-        write_json(folder / CARD, self.card.model_dump(mode="json"))
+        write_sealed(folder / CARD, self.card.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: Path) -> DomainExtractor:
         """Read what `save` wrote. Raises `MetricError` if a file is missing or damaged, or both do not fit together."""
         try:
-            card = Card.model_validate_json((folder / CARD).read_bytes())
+            card = Card.read(folder / CARD)
             content = (folder / WEIGHTS).read_bytes()
         except OSError as error:
             raise MetricError(f"{error.filename}: {error.strerror}; run `dvc repro reference`") from None
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"].splitlines()[0]
+        except ValueError as error:
+            problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            problem = problem.splitlines()[0]
             raise MetricError(f"{folder / CARD}: not the card of an extractor: {problem}") from None
         found = hashlib.sha256(content).hexdigest()
         if found != card.sha256:
