@@ -54,6 +54,18 @@ def reproduce(
     raise typer.Exit(code)
 
 
+def promote(
+    run: Annotated[str, typer.Argument(help="An MLflow run: its name, or the beginning of its id.")],
+    name: Annotated[str, typer.Option("--as", help="The registered model whose next version it becomes.")],
+) -> None:
+    """Register the generator of an MLflow run as a model that `mlflow models serve` answers from, with its scores."""
+    with one_line_errors():
+        from ganpipe.tracking.promote import promote
+
+        for line in promote(run, name):
+            typer.echo(line)
+
+
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in a browser.")] = False,
