@@ -89,7 +89,8 @@ def _params(generator: Generator, takes_rows: bool) -> dict[str, Any]:
     for declared in generator.system.inputs.values():
         if isinstance(declared, Choice):
             kind = generator.data.fields[declared.field].kind
-            params.update({"label": ""} if kind == "label" else {"on": [], "off": []})
+            empty: dict[str, Any] = {"label": ""} if kind == "label" else {"on": [], "off": []}
+            params |= empty
     return params
 
 
