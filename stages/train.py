@@ -23,15 +23,22 @@ def main(
             return
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
+        from ganpipe.history.table import Row
         from ganpipe.identity import identify_workspace
+        from ganpipe.sweeps.pruning import reporter
         from ganpipe.tracking.api import track
         from ganpipe.tracking.stage_outputs import train_metrics
         from ganpipe.training.stage import Listeners, train
 
-        identity = identify_workspace(params)
+        identity, tell_sweep = identify_workspace(params), reporter()
         with track("train", params, identity) as run:
+
+            def told(row: Row, nimg: int) -> None:
+                run.metrics(train_metrics(row), nimg)
+                tell_sweep(row, nimg)
+
             listeners = Listeners(
-                row=lambda row, nimg: run.metrics(train_metrics(row), nimg),
+                row=told,
                 preview=lambda picture, nimg: run.image("samples", nimg, picture),
                 finding=lambda findings: run.findings(as_json(findings)),
                 memory=run.peak_memory,

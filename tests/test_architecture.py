@@ -60,17 +60,18 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "preflight": "config core data.packed errors machine metrics paths sampling training",
     "tracking": "config errors files ganpipe history identity paths sampling serving",
     "loading": "sampling tracking",
+    "sweeps": "config errors params paths tracking",
     "recipes": "config core data.catalogue errors files metrics params",
     "report": "config core errors files ganpipe history params paths recipes systems tracking",
     "demo": "config core data.pack data.packed errors machine paths pictures progress sampling sampling.apply "
     "sampling.stage sampling.to_folder tracking training",
     "doctor": "data.download data.packed errors files machine params paths pretrained tracking",
     "command": "errors faults params",
-    "cli_tracking": "command errors params report tracking",
+    "cli_tracking": "command errors params report sweeps tracking",
     "cli": f"{BASE} cli_tracking command data.catalogue data.packed demo doctor history metrics params preflight "
     "pretrained recipes report sampling.apply sampling.to_folder",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
-    "sampling.stage tracking training",
+    "sampling.stage sweeps tracking training",
 }
 
 

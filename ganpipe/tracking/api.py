@@ -71,7 +71,7 @@ def sync_workspace(params: Params, commit: str = "") -> str:
         raise DataError("nothing to sync: stage train is not up to date; run `dvc repro`")
     running = experiment_name()
     names = [running] if running else [one.name for one in experiments_here()]
-    with _one_line_failures(uri, "; nothing was synced"):
+    with one_line_failures(uri, "; nothing was synced"):
         return "MLflow: " + StageRecorder(Store(uri), stages[-1], params, identity, names).refresh(stages, commit)
 
 
@@ -154,7 +154,7 @@ def existing_store() -> Iterator[Store | None]:
     if file is not None and not file.exists():
         yield None
         return
-    with _one_line_failures(uri):
+    with one_line_failures(uri):
         store = Store(uri)
         with store.locked():
             store.connect()
@@ -162,7 +162,8 @@ def existing_store() -> Iterator[Store | None]:
 
 
 @contextlib.contextmanager
-def _one_line_failures(uri: str, consequence: str = "") -> Iterator[None]:
+def one_line_failures(uri: str, consequence: str = "") -> Iterator[None]:
+    """Make any failure in the block a `GanpipeError` that names the store, and what `consequence` it has."""
     try:
         yield
     except GanpipeError:

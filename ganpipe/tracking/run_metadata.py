@@ -36,6 +36,12 @@ COMMIT = "mlflow.source.git.commit"
 _FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.torch": "torch", COMMIT: "git commit"}
 
 
+PARENT, SWEEP, GROUP = "GANPIPE_SWEEP_PARENT", "GANPIPE_SWEEP_NAME", "GANPIPE_SWEEP_GROUP"
+"""Environment variables of a trial of a sweep: the id of the sweep's run, its name, that of all seeds of the trial."""
+
+_SWEEP_TAGS = {"mlflow.parentRunId": PARENT, "ganpipe.sweep": SWEEP, "ganpipe.group": GROUP}
+
+
 def run_params(params: Params) -> dict[str, str]:
     """Return all parameters with dotted keys; everything but text is written as JSON."""
     flat = flatten(params.model_dump(mode="json"))
@@ -76,6 +82,7 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool, names:
         "mlflow.source.name": f"stages.{stage}",
         "mlflow.source.type": "LOCAL",
         COMMIT: commit,
+        **{tag: os.environ.get(variable, "") for tag, variable in _SWEEP_TAGS.items()},
     }
     return {key: value for key, value in tags.items() if value}
 

@@ -129,6 +129,10 @@ class Store:
         """Return the runs of the experiment with the fingerprint `key`, first attempt first."""
         return sorted(self._search(f"tags.`ganpipe.key` = '{key}'"), key=lambda run: run.attempt)
 
+    def tagged(self, key: str, value: str) -> StoredRun | None:
+        """Return a run with this tag, None if there is none."""
+        return next(iter(self._search(f"tags.`{key}` = '{value}'")), None)
+
     def running(self, host: str) -> list[StoredRun]:
         """Return the runs with status RUNNING that were started on this machine."""
         quoted = host.replace("'", "\\'")
