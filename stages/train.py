@@ -23,22 +23,15 @@ def main(
             return
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
-        from ganpipe.history.table import Row
         from ganpipe.identity import identify_workspace
-        from ganpipe.sweeps.pruning import reporter
+        from ganpipe.sweeps.pruning import telling_sweep
         from ganpipe.tracking.api import track
-        from ganpipe.tracking.stage_outputs import train_metrics
         from ganpipe.training.stage import Listeners, train
 
-        identity, tell_sweep = identify_workspace(params), reporter()
+        identity = identify_workspace(params)
         with track("train", params, identity) as run:
-
-            def told(row: Row, nimg: int) -> None:
-                run.metrics(train_metrics(row), nimg)
-                tell_sweep(row, nimg)
-
             listeners = Listeners(
-                row=told,
+                row=telling_sweep(run.training_row),
                 preview=lambda picture, nimg: run.image("samples", nimg, picture),
                 finding=lambda findings: run.findings(as_json(findings)),
                 memory=run.peak_memory,

@@ -12,11 +12,13 @@ import pytest
 from optuna.trial import TrialState
 
 from ganpipe.errors import ConfigError
+from ganpipe.sweeps.pruning import PRUNED, STORAGE, STUDY, TRIAL, telling_sweep
 from ganpipe.sweeps.study import Asked, Study, load_best, load_trial
 
 ASKED = Asked(("train.lr=1,2",), 1, "pattern.fd", False, "random", "none", {"train.seed": 0})
 WORK = """
 import sys, time
+from ganpipe.sweeps.pruning import PRUNED, STORAGE, STUDY, TRIAL, telling_sweep
 from ganpipe.sweeps.study import Asked, Study
 asked = Asked(("train.lr=1,2",), 1, "pattern.fd", False, "random", "none", {"train.seed": 0})
 study = Study("s", sys.argv[1], asked, 12)
@@ -115,3 +117,29 @@ def test_bad_trials_are_given_up_by_their_scores_in_training(here: Path, pruner:
     assert given_up > 2 and len(study.done()) == 12
     best = study.best()
     assert best is not None and best.value == 0.0
+
+
+def test_a_training_that_is_a_trial_tells_its_scores_and_ends_when_it_is_given_up(here: Path, monkeypatch) -> None:
+    address = f"sqlite:///{here}/study.db"
+    asked = Asked(("train.lr=1,2",), 1, "pattern.fd", False, "random", "halving", {"train.seed": 0})
+    study, rows = Study("s", address, asked, 6), []
+    codes = []
+    for quality in range(6):
+        claim = study.claim()
+        assert claim is not None
+        for variable, value in {STUDY: "s", STORAGE: address, TRIAL: str(claim.trial._trial_id)}.items():
+            monkeypatch.setenv(variable, value)
+        listener = telling_sweep(lambda row, nimg: rows.append(nimg))
+        try:
+            for nimg in range(100, 1000, 100):
+                listener({"loss": 1.0} if nimg == 100 else {"fd": float(quality)}, nimg)
+            study.tell(claim, float(quality))
+        except SystemExit as ended:
+            codes.append(ended.code)
+            assert study.tell(claim, None).state == TrialState.PRUNED
+    assert codes and set(codes) == {PRUNED} and len(rows) > 9
+    assert study.study.get_trials()[0].intermediate_values == dict.fromkeys(range(200, 1000, 100), 0.0)
+    monkeypatch.setenv(STORAGE, "sqlite:////nowhere/x.db")
+    telling_sweep(lambda row, nimg: None)({"fd": 1.0}, 100)  # one line, no error
+    monkeypatch.delenv(TRIAL)
+    assert telling_sweep(print) is print
