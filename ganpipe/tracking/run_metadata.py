@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import platform
@@ -43,9 +44,10 @@ _SWEEP_TAGS = {"mlflow.parentRunId": PARENT, "ganpipe.sweep": SWEEP, "ganpipe.gr
 
 
 def run_params(params: Params) -> dict[str, str]:
-    """Return all parameters with dotted keys; everything but text is written as JSON."""
-    flat = flatten(params.model_dump(mode="json"))
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}
+    """Return the parameters that decide a result and are not blank, with dotted keys; all but text is JSON."""
+    flat = flatten(params.model_dump(mode="json", exclude={"runtime"}))
+    told = {key: value for key, value in flat.items() if value is not None}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
     return {clean_key(key): text[:_LONGEST_PARAM] for key, text in texts.items()}
 
 
@@ -81,6 +83,7 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool, names:
         "git.dirty_code": json.dumps(dirty),
         "mlflow.source.name": f"stages.{stage}",
         "mlflow.source.type": "LOCAL",
+        "mlflow.user": user(),
         COMMIT: commit,
         **{tag: os.environ.get(variable, "") for tag, variable in _SWEEP_TAGS.items()},
     }
@@ -99,6 +102,14 @@ def run_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str
 def host() -> str:
     """Return the name of this machine. A run carries it as a tag, so that other machines do not judge its process."""
     return platform.node()
+
+
+def user() -> str:
+    """Return the name of who runs this, empty where the machine knows none; the UI shows it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container that runs under a number
+        return ""
 
 
 def code_diff(commit: str = "HEAD") -> str:
