@@ -29,6 +29,8 @@ app.add_typer(weights, name="weights")
 app.add_typer(cli_tracking.track, name="track")
 app.command("ui")(cli_tracking.ui)
 app.command("reproduce")(cli_tracking.reproduce)
+app.command("sweep")(cli_tracking.sweep)
+app.command("promote")(cli_tracking.promote)
 app.command("offline-plots")(cli_tracking.offline_plots)
 
 Name = Annotated[str, typer.Argument(help="Name of a recipe, see `ganpipe recipe list`.")]

@@ -24,14 +24,14 @@ def main(
         from ganpipe import paths
         from ganpipe.history.diagnosis import as_json
         from ganpipe.identity import identify_workspace
+        from ganpipe.sweeps.pruning import telling_sweep
         from ganpipe.tracking.api import track
-        from ganpipe.tracking.stage_outputs import train_metrics
         from ganpipe.training.stage import Listeners, train
 
         identity = identify_workspace(params)
         with track("train", params, identity) as run:
             listeners = Listeners(
-                row=lambda row, nimg: run.metrics(train_metrics(row), nimg),
+                row=telling_sweep(run.training_row),
                 preview=lambda picture, nimg: run.image("samples", nimg, picture),
                 finding=lambda findings: run.findings(as_json(findings)),
                 memory=run.peak_memory,

@@ -70,6 +70,7 @@ DECIDES_NOTHING: Mapping[str, str] = {  # in any stage that does not list it
     "ganpipe/systems/__init__.py": "the table of systems, which every new one changes; what it does for a training, "
     "seeding the first weights, is in core/seed.py",
     "ganpipe/systems/configs/__init__.py": "the base class of options, which has none, and a check that only refuses",
+    "ganpipe/sweeps": "tells a sweep how a training goes; a training that it gives up leaves no result",
     "ganpipe/tracking": "reads what a stage left, and shows it",
     "ganpipe/words.py": "escapes names and masks passwords in lines on the terminal",
     "stages": "hands params and folders to the body of the stage",

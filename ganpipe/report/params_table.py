@@ -64,10 +64,18 @@ def takes_noise(params: Path) -> bool:
 
 
 def differing(experiments: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return the params, by dotted key, in which experiments differ, with the value of each; speed does not count."""
+    """Return the params, by dotted key, in which experiments differ, with the value of each; speed does not count.
+
+    A blank value is the same as none: rows of MLflow hold no blank ones.
+    """
     keys = dict.fromkeys(key for params in experiments for key in params if not key.startswith(_SPEED))
     rows = [(key, [params.get(key, ABSENT) for params in experiments]) for key in keys]
-    return [(key, [written(value) for value in values]) for key, values in rows if any(v != values[0] for v in values)]
+    return [(key, [written(value) for value in values]) for key, values in rows if _differ(values)]
+
+
+def _differ(values: Sequence[object]) -> bool:
+    told = [None if value == ABSENT else value for value in values]
+    return any(value != told[0] for value in told)
 
 
 def written(value: object) -> str:

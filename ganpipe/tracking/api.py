@@ -72,7 +72,7 @@ def sync_workspace(params: Params, commit: str = "") -> str:
         raise DataError("nothing to sync: stage train is not up to date; run `dvc repro`")
     running = experiment_name()
     names = [running] if running else [one.name for one in experiments_here()]
-    with _one_line_failures(uri, "; nothing was synced"):
+    with one_line_failures(uri, "; nothing was synced"):
         return "MLflow: " + StageRecorder(Store(uri), stages[-1], params, identity, names).refresh(stages, commit)
 
 
@@ -94,7 +94,7 @@ def find_runs(names: Sequence[str], into: Path) -> dict[str, Experiment]:
     Histories, scores and pictures are copied to a folder for each below `into`; unknown names are left out.
     Raises `GanpipeError` where the store is out of reach or a name begins the ids of several runs.
     """
-    with _existing_store() as store:
+    with existing_store() as store:
         found = {name: store.read(name, into) for name in names} if store else {}
         return {name: experiment for name, experiment in found.items() if experiment}
 
@@ -104,7 +104,7 @@ def copy_generator(name: str, into: Path) -> Path | None:
 
     None where there is no such run, or it holds no generator. Raises `GanpipeError` where the store is out of reach.
     """
-    with _existing_store() as store:
+    with existing_store() as store:
         run = store.find(name) if store else None
         return store.copy(run.id, MODEL.name, into) if store and run else None
 
@@ -114,7 +114,7 @@ def copy_recipe(name: str, into: Path) -> StoredRun | None:
 
     They lie in the folder `into` as in the run. None where there is no such run. Raises `GanpipeError`.
     """
-    with _existing_store() as store:
+    with existing_store() as store:
         run = store.find(name) if store else None
         if store and run:
             for kept in (RECIPE_FOLDER, CODE_DIFF):
@@ -124,38 +124,38 @@ def copy_recipe(name: str, into: Path) -> StoredRun | None:
 
 def synced_commits() -> set[str]:
     """Return the commits of DVC's experiments whose runs are complete. Raises `GanpipeError`."""
-    with _existing_store() as store:
+    with existing_store() as store:
         return store.synced_commits() if store else set()
 
 
 def run_names() -> list[str]:
     """Return the names of all runs, empty where there is no store. Raises `GanpipeError`."""
-    with _existing_store() as store:
+    with existing_store() as store:
         return sorted(set(store.names())) if store else []
 
 
 def run_of_workspace(params: Params) -> StoredRun | None:
     """Return the run that holds the outputs in the current folder, if there is one. Raises `GanpipeError`."""
-    with _existing_store() as store:
+    with existing_store() as store:
         return matching_run(store.attempts(identify_workspace(params).experiment)) if store else None
 
 
 def keep_file(run_id: str, path: Path) -> None:
     """Copy a file to a run, in the place of one of the same name. Raises `GanpipeError`."""
-    with _existing_store() as store:
+    with existing_store() as store:
         if store is not None:
             store.log_file(run_id, File(path))
 
 
 @contextlib.contextmanager
-def _existing_store() -> Iterator[Store | None]:
+def existing_store() -> Iterator[Store | None]:
     """Yield the store, connected; None where there is none yet. Any failure in the block becomes a `GanpipeError`."""
     uri = store_uri()
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         yield None
         return
-    with _one_line_failures(uri):
+    with one_line_failures(uri):
         store = Store(uri)
         with store.locked():
             store.connect()
@@ -163,7 +163,8 @@ def _existing_store() -> Iterator[Store | None]:
 
 
 @contextlib.contextmanager
-def _one_line_failures(uri: str, consequence: str = "") -> Iterator[None]:
+def one_line_failures(uri: str, consequence: str = "") -> Iterator[None]:
+    """Make any failure in the block a `GanpipeError` that names the store, and what `consequence` it has."""
     try:
         yield
     except GanpipeError:

@@ -11,7 +11,7 @@ from PIL import Image
 from ganpipe.files import json_text
 from ganpipe.paths import FINDINGS
 from ganpipe.tracking.entries import Entry, Picture, Point, Tags, Text, clean_key, finding_tags, now, points
-from ganpipe.tracking.stage_outputs import memory_metrics, note_peak_memory
+from ganpipe.tracking.stage_outputs import memory_metrics, note_peak_memory, train_metrics
 
 
 @runtime_checkable
@@ -49,6 +49,10 @@ class Run:
         if not self._not_finite.issuperset(not_finite):
             self._not_finite.update(not_finite)
             self.tags({"ganpipe.non_finite": ", ".join(sorted(self._not_finite))})
+
+    def training_row(self, row: Mapping[str, float], step: int) -> None:
+        """Log a row of the training history at `step`."""
+        self.metrics(train_metrics(dict(row)), step)
 
     def peak_memory(self, peak: Mapping[str, float], step: int) -> None:
         """Log the peak memory of a training, in MiB for each kind (`cpu`, `gpu`), and keep it among its outputs."""

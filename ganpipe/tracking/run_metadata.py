@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import platform
@@ -39,10 +40,20 @@ _FACTS = {"ganpipe.version": "ganpipe", "ganpipe.python": "python", "ganpipe.tor
 _FACTS |= {"ganpipe.cpu": "CPU", "ganpipe.threads": "CPU threads"}  # another CPU or number of them rounds otherwise
 
 
+PARENT, SWEEP, GROUP = "GANPIPE_SWEEP_PARENT", "GANPIPE_SWEEP_NAME", "GANPIPE_SWEEP_GROUP"
+"""Environment variables of a trial of a sweep: the id of the sweep's run, its name, that of all seeds of the trial."""
+
+_SWEEP_TAGS = {"mlflow.parentRunId": PARENT, "ganpipe.sweep": SWEEP, "ganpipe.group": GROUP}
+
+
 def run_params(params: Params) -> dict[str, str]:
-    """Return all parameters with dotted keys, passwords masked; everything but text is written as JSON."""
-    flat = flatten(params.model_dump(mode="json"))
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}
+    """Return the parameters that decide a result and are not blank, with dotted keys, passwords masked.
+
+    Everything but text is written as JSON.
+    """
+    flat = flatten(params.model_dump(mode="json", exclude={"runtime"}))
+    told = {key: value for key, value in flat.items() if value is not None}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
     return {clean_key(key): masked(text)[:_LONGEST_PARAM] for key, text in texts.items()}
 
 
@@ -80,7 +91,9 @@ def run_tags(stage: str, params: Params, identity: Identity, dirty: bool, names:
         "git.dirty_code": json.dumps(dirty),
         "mlflow.source.name": f"stages.{stage}",
         "mlflow.source.type": "LOCAL",
+        "mlflow.user": user(),
         COMMIT: commit,
+        **{tag: os.environ.get(variable, "") for tag, variable in _SWEEP_TAGS.items()},
     }
     return {key: value for key, value in tags.items() if value}
 
@@ -97,6 +110,14 @@ def run_facts(tags: Mapping[str, str], metrics: Container[str]) -> dict[str, str
 def host() -> str:
     """Return the name of this machine. A run carries it as a tag, so that other machines do not judge its process."""
     return platform.node()
+
+
+def user() -> str:
+    """Return the name of who runs this, empty where the machine knows none; the UI shows it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container that runs under a number
+        return ""
 
 
 def code_diff(commit: str = "HEAD") -> str:

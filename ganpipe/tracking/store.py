@@ -1,4 +1,4 @@
-"""The MLflow store: all that ganpipe reads and writes there, and the only file that imports MLflow.
+"""The MLflow store: all that ganpipe reads and writes there. Beside `models`, the only file that imports MLflow.
 
 MLflow takes seconds to import, so it is imported when a store is first connected to. Only `MlflowClient` with an
 explicit address is used, none of MLflow's global state.
@@ -89,7 +89,7 @@ class Store:
     """The runs of our one MLflow experiment. Any method may raise anything MLflow raises."""
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
+        self.uri = uri
         self._experiment = ""
         self._client: MlflowClient
         self.answered = 0
@@ -100,7 +100,7 @@ class Store:
 
         MLflow is imported before the lock is held: that takes seconds, and others wait for the lock.
         """
-        _import_mlflow(self._uri)
+        _import_mlflow(self.uri)
         store_lock().parent.mkdir(parents=True, exist_ok=True)
         return FileLock(store_lock(), timeout=LOCK_SECONDS)
 
@@ -111,23 +111,27 @@ class Store:
         """
         if self._experiment:
             return self._experiment
-        file = sqlite_file(self._uri)
+        file = sqlite_file(self.uri)
         if file is not None:
             _check_sqlite(file)
             point_to_own_artifacts(file)
         from mlflow import MlflowClient
 
-        self._client = cast("MlflowClient", _Counted(MlflowClient(self._uri), self))
+        self._client = cast("MlflowClient", _Counted(MlflowClient(self.uri), self))
         self._experiment = self._find_experiment()
         return self._experiment
 
     def address(self, run_id: str) -> str:
         """Return the address of a run in the UI of a tracking server; empty for any other store."""
-        return f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}" if is_server(self._uri) else ""
+        return f"{self.uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}" if is_server(self.uri) else ""
 
     def attempts(self, key: str) -> list[StoredRun]:
         """Return the runs of the experiment with the fingerprint `key`, first attempt first."""
         return sorted(self._search(f"tags.`ganpipe.key` = '{key}'"), key=lambda run: run.attempt)
+
+    def tagged(self, key: str, value: str) -> StoredRun | None:
+        """Return a run with this tag, None if there is none."""
+        return next(iter(self._search(f"tags.`{key}` = '{value}'")), None)
 
     def running(self, host: str) -> list[StoredRun]:
         """Return the runs with status RUNNING that were started on this machine."""
@@ -169,6 +173,18 @@ class Store:
     def log_text(self, run_id: str, text: Text) -> None:
         """Write a text to a file of the run."""
         self._client.log_text(run_id, text.text, text.name)
+
+    def log_folder(self, run_id: str, folder: Path, into: str) -> None:
+        """Copy what is in a folder to the folder `into` of the run, in the place of files of the same names."""
+        self._client.log_artifacts(run_id, str(folder), into)
+
+    def register(self, name: str, run_id: str, folder: str, tags: Mapping[str, str], description: str) -> str:
+        """Make a folder of a run the next version of the registered model `name`; return the address of the version."""
+        if not self._client.search_registered_models(f"name = '{name}'"):
+            self._client.create_registered_model(name)
+        source = f"runs:/{run_id}/{folder}"
+        made = self._client.create_model_version(name, source, run_id, tags=_cut(tags), description=description)
+        return f"models:/{name}/{made.version}"
 
     def log_picture(self, run_id: str, picture: Picture, image: Image.Image) -> None:
         """Show a picture with a slider over the steps."""
@@ -226,6 +242,23 @@ class Store:
         into.mkdir(parents=True, exist_ok=True)
         return Path(self._client.download_artifacts(run_id, name, str(into)))
 
+    def download(self, address: str, into: Path) -> Path | None:
+        """Copy the model at an address such as `models:/NAME/1` or `runs:/ID/model`; None if there is no such model."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        into.mkdir(parents=True, exist_ok=True)
+        try:
+            return Path(download_artifacts(address, dst_path=str(into), tracking_uri=self.uri, registry_uri=self.uri))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def scalars(self, run_id: str) -> Mapping[str, float]:
+        """Return the newest value of each metric of a run."""
+        return dict(self._client.get_run(run_id).data.metrics)
+
     def synced_commits(self) -> set[str]:
         """Return the commits of DVC's experiments whose runs are complete."""
         stored = map(_stored, self._runs())
@@ -281,7 +314,7 @@ class Store:
     def _find_experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is None:
-            location = None if is_server(self._uri) else artifact_root().as_uri()
+            location = None if is_server(self.uri) else artifact_root().as_uri()
             return self._client.create_experiment(EXPERIMENT, artifact_location=location)
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
