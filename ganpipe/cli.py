@@ -178,8 +178,9 @@ def check_training() -> None:
     """
     with stage_process() as checked:
         from ganpipe.preflight.checks import preflight
+        from ganpipe.tracking.api import load_for_a_stage
 
-        for line in preflight(checked):
+        for line in preflight(checked, load_tracking=load_for_a_stage):
             typer.echo(line)
 
 

@@ -70,7 +70,7 @@ PARTS = {  # from bottom to top: a module or package, and what it may import; na
     "command": "errors faults params words",
     "cli_tracking": "command errors params report sweeps tracking",
     "cli": f"{BASE} cli_tracking command data.catalogue data.packed demo doctor history metrics params preflight "
-    "pretrained recipes report sampling.apply sampling.to_folder",
+    "pretrained recipes report sampling.apply sampling.to_folder tracking",
     "stages": "command data.download data.pack data.packed files history identity metrics paths sampling "
     "sampling.stage sweeps tracking training",
 }

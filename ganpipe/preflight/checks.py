@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import os
 import statistics
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -30,6 +33,7 @@ from ganpipe.training.checks import (
 from ganpipe.training.forecast import WARM_UP, duration
 from ganpipe.training.loop import Trainer
 from ganpipe.training.prepared import prepare
+from ganpipe.training.stage import train
 
 ENOUGH = 0.9
 """A side has learned when this share of the pairs is in the right order; chance gives a half."""
@@ -45,10 +49,13 @@ _FALLEN = 0.1
 """A loss has fallen when it is lower by this share of the size of its first value."""
 
 
-def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]:
+def preflight(
+    params: config.Params, data: Path = paths.PACKED, load_tracking: Callable[[], None] = lambda: None
+) -> Iterator[str]:
     """Yield one line for each check that the training of `params` passes, the cheap checks first.
 
-    The line of a check that does not apply says so. Raises `DataError` if the packed data is missing or not that of
+    `load_tracking` brings into memory what the stage keeps there beside the training. The line of a check that does
+    not apply says so. Raises `DataError` if the packed data is missing or not that of
     `params`, `PreflightError` if the training cannot succeed, and `OutOfMemory`.
     """
     device = prepare_device(params.runtime)
@@ -70,6 +77,8 @@ def preflight(params: config.Params, data: Path = paths.PACKED) -> Iterator[str]
         untrained = copy.deepcopy(system)
         trainer = Trainer(system, params.train, fetch)
         yield f"disk: {require_disk_space(trainer, paths.state_dir() / 'checkpoints')}"
+        load_tracking()
+        rehearse(params, data)
         yield f"cost: {describe_cost(trainer)}"
         yield f"noise: {describe_noise_test(untrained, params.train, fetch)}"
         yield f"one batch: {describe_one_batch(untrained, params.train, batch)}"
@@ -88,6 +97,25 @@ def describe_outputs(system: System, given: GivenSource | None, batch: Batch) ->
 
 def _statistics(values: Tensor) -> str:
     return f"{values.min():.2f} to {values.max():.2f}, mean {values.mean():.2f}, std {values.std():.2f}"
+
+
+def rehearse(params: config.Params, data: Path) -> None:
+    """Train for two batches with all that a training draws, saves and publishes, in a folder that is then deleted.
+
+    So the peak memory is that of the whole training. Scores of `train.evaluate_kimg` are left out: they may first train
+    a classifier. The rows that the generator begins with are its own, without `train.start_from`.
+    """
+    cfg = params.train
+    short = {"kimg": 2 * cfg.batch / 1000, "lr_decay_from_kimg": None, "evaluate_kimg": None, "publish": "last"}
+    train_section = cfg.model_copy(update={**short, "start_from": None, "on_failure": "warn"})
+    with (
+        tempfile.TemporaryDirectory(prefix="ganpipe-") as folder,
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        into = Path(folder)
+        train(params.model_copy(update={"train": train_section}), "rehearsal", data, into, into / "state")
 
 
 def describe_cost(trainer: Trainer) -> str:

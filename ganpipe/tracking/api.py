@@ -7,10 +7,12 @@ run.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -74,6 +76,14 @@ def sync_workspace(params: Params, commit: str = "") -> str:
     names = [running] if running else [one.name for one in experiments_here()]
     with one_line_failures(uri, "; nothing was synced"):
         return "MLflow: " + StageRecorder(Store(uri), stages[-1], params, identity, names).refresh(stages, commit)
+
+
+def load_for_a_stage() -> None:
+    """Bring into memory what `track` does: MLflow, and a store of its own in a folder that is deleted."""
+    with tempfile.TemporaryDirectory(prefix="ganpipe-") as folder, contextlib.redirect_stderr(io.StringIO()):
+        store = Store(f"sqlite:///{folder}/mlflow.db")
+        with store.locked():
+            store.connect()
 
 
 def open_experiment() -> str:

@@ -101,6 +101,13 @@ def test_the_1010_recipe_ends_with_the_pattern(finished: Checkout) -> None:
     assert finished.rows()[0].data.metrics["eval/pattern/valid_share"] > 0.95
 
 
+def test_check_forecasts_the_memory_of_the_training(finished: Checkout) -> None:
+    used = json.loads((finished.folder / "data/peak_memory.json").read_text())["mib"]["cpu"]
+    found = re.search(r"peak: (\d+) MiB of CPU memory", finished.run("ganpipe check"))
+    assert found is not None
+    assert float(found[1]) == pytest.approx(used, rel=0.05)
+
+
 DECIDE_NOTHING = (add_system, add_recipe, comment_in_preflight, bump_version)
 
 
