@@ -33,7 +33,7 @@ def shown() -> list[str]:
 
 def facts(name: str) -> list[str]:
     """Return what the tables of README.md say of a recipe. Raises `ValueError` where none of them names it."""
-    found = [fact for header, row in _rows() for fact in _facts(name, header, row)]
+    found = [fact for text in sections().values() for table in tables(text) for fact in _facts(name, *table)]
     if not found:
         raise ValueError(f"README.md: no table names the recipe {name}, which has a picture: write its minutes there")
     return found
@@ -51,18 +51,14 @@ def _card(name: str) -> str:
     return "\n".join([f"-   {first}", *(f"    {line}".rstrip() for line in rest)])
 
 
-def _facts(name: str, header: list[str], row: list[str]) -> Iterator[str]:
-    """Yield what a row, or the header of a table, says of a recipe."""
-    for cell in header:
-        if cell.startswith(f"`{name}`,"):  # a table of pictures
-            yield cell
-    named = [number for number, cell in enumerate(row) if _names(cell, name)]
-    if not named:
-        return
-    numbers = [
-        f"{title} {cell}" for title, cell in zip(header, row, strict=True) if cell.strip() and title not in _NO_NUMBER
-    ]
-    yield row[1] if "what it is" in header else f"{row[0]}: {', '.join(numbers)}"
+def _facts(name: str, header: list[str], *rows: list[str]) -> Iterator[str]:
+    """Yield what a table says of a recipe: its header, if it is one of pictures, and its rows."""
+    yield from (cell for cell in header if cell.startswith(f"`{name}`,"))
+    for row in rows:
+        if any(_names(cell, name) for cell in row):
+            pairs = zip(header, row, strict=True)
+            numbers = [f"{title} {cell}" for title, cell in pairs if cell and title not in _NO_NUMBER]
+            yield row[1] if "what it is" in header else f"{row[0]}: {', '.join(numbers)}"
 
 
 def _names(cell: str, name: str) -> bool:
@@ -71,15 +67,8 @@ def _names(cell: str, name: str) -> bool:
     return bool(re.fullmatch(r"`[\w-]+`(, `[\w-]+`)*", plain)) and f"`{name}`" in plain
 
 
-def _rows() -> Iterator[tuple[list[str], list[str]]]:
-    """Yield header and cells of every row of the tables of README.md; a header once more for itself."""
-    for text in sections().values():
-        for table in re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE):
-            lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-            yield lines[0], [""] * len(lines[0])
-            yield from ((_plain(lines[0]), row) for row in lines[2:])
-
-
-def _plain(header: list[str]) -> list[str]:
-    """A header whose cells are recipes with minutes says so once."""
-    return ["" if cell.startswith("`") and "minutes" in cell else cell for cell in header]
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """Yield the cells of every table of a Markdown text, its header first."""
+    for table in re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE):
+        header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        yield [header, *rows]

@@ -35,7 +35,7 @@ def pages() -> dict[str, str]:
         text = "".join(found[title] for title in titles)
         made[page] = text if page == "index.md" else re.sub(r"^#(#+ )", r"\1", text, flags=re.MULTILINE)
     made["changelog.md"] = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
-    return {page: _open_details(text) for page, text in made.items()}
+    return made
 
 
 def sections() -> dict[str, str]:
@@ -58,7 +58,7 @@ def linked(text: str, page: str) -> str:
         target = posixpath.normpath(posixpath.join(base, path)) if path else ("README.md" if at_top else "")
         return f"]({_relative(_on_site(target, anchor), page)})" if target else match[0]
 
-    parts = _FENCE.split(text)
+    parts = _FENCE.split(text.replace("<details>", '<details markdown="1">'))  # Markdown in it, as on a git host
     return "".join(part if number % 2 else _LINK.sub(moved, part) for number, part in enumerate(parts))
 
 
@@ -89,8 +89,3 @@ def _page_of(anchor: str) -> str:
 def _relative(target: str, page: str) -> str:
     path, hash_, anchor = target.partition("#")
     return posixpath.relpath(path, posixpath.dirname(page) or ".") + hash_ + anchor
-
-
-def _open_details(text: str) -> str:
-    """Let Markdown in the <details> of README.md be Markdown."""
-    return text.replace("<details>", '<details markdown="1">')
