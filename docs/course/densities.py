@@ -94,7 +94,7 @@ def learn_critic(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     for _ in range(steps):
         ours, theirs = real(BATCH), fake(BATCH)
-        terms = dict(wasserstein_critic(network(ours), network(theirs)))
+        terms = dict(wasserstein_critic(network(ours)[:, 0], network(theirs)[:, 0]))
         if clip is None:
             terms["penalty"] = 10 * gradient_penalty(network, ours, theirs)
         step(optimizer, total(terms))
@@ -103,7 +103,7 @@ def learn_critic(
                 for weight in network.parameters():
                     weight.clamp_(-clip, clip)
         schedule.step()
-    return network
+    return lambda rows: network(rows)[:, 0]
 
 
 class LineGAN:
