@@ -1,10 +1,10 @@
-# Both targets set everything up on a machine that has Python 3.11+ and make. The plain commands are in README.md.
+# Targets set everything up on a machine that has Python 3.11+ and make. The plain commands are in README.md.
 PYTHON ?= python3
 VENV := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: repro test lint setup browser lock clean
+.PHONY: repro test lint docs docs-serve setup browser lock clean
 
 repro: setup  ## run the pipeline: download, pack, train, sample, evaluate
 	$(RUN) dvc repro
@@ -16,6 +16,13 @@ lint: setup  ## check style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+docs: setup  ## write the site to build/site; it opens from the disk and fetches nothing
+	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo "Open build/site/index.html"
+
+docs-serve: setup  ## serve the site on 127.0.0.1:8000, and build it again when a file changes
+	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs serve --dev-addr 127.0.0.1:8000
 
 setup: $(VENV)/.installed
 

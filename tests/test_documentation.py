@@ -18,7 +18,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 GUIDE = REPOSITORY / "docs" / "adding-a-system.md"
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 HOUSE = REPOSITORY / "docs" / "pictures" / "house.svg"
 
 BOTH_EXAMPLES = """
