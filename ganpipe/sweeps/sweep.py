@@ -12,11 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ganpipe import params as checked_params
 from ganpipe.config import Params, flatten
-from ganpipe.errors import ConfigError, DataError
-from ganpipe.paths import state_dir
+from ganpipe.errors import ConfigError, DataError, GanpipeError
+from ganpipe.paths import main_root, state_dir
 from ganpipe.sweeps.preloaded import Preloaded
 from ganpipe.sweeps.space import read_space
-from ganpipe.sweeps.study import PRUNERS, SAMPLERS, Asked, Study, load_best
+from ganpipe.sweeps.study import PRUNERS, SAMPLERS, Asked, Claim, Study, load_best
 from ganpipe.sweeps.trial import SEED, Trials
 from ganpipe.tracking.parents import note_progress, open_parent
 from ganpipe.tracking.pipeline import dvc, error_line
@@ -68,15 +68,25 @@ def apply_best(name: str, storage: str | None) -> str:
 
 
 def _run(common: Trials, python: Preloaded, total: int) -> Iterator[str]:
-    study = common.study
-    while claim := study.claim():
+    study, begun_with = common.study, _code()
+    while claim := _next(study, begun_with):
         value, values = common.run(claim, python)
         told = study.tell(claim, value)
         done, best = study.done(), study.best()
         scores = {"best": best.value} if best is not None and best.value is not None else {}
         tags = {"ganpipe.sweep.best": common.group(best.number)} if best is not None else {}
-        note_progress(common.parent, len(done), scores, tags, ended=len(done) == total)
+        try:
+            note_progress(common.parent, len(done), scores, tags, ended=len(done) == total)
+        except GanpipeError as error:  # trials go on without MLflow, as trainings do
+            yield f"The sweep's own row was not updated: {error}"
         yield _progress(common, told, values, len(done), total, best)
+
+
+def _next(study: Study, begun_with: Mapping[str, int]) -> Claim | None:
+    """Take a trial. Raises `DataError` where trials would run other code than DVC looks at."""
+    if _code() != begun_with:
+        raise DataError("the code has changed since this process imported it: start the sweep again, it goes on")
+    return study.claim()
 
 
 def _progress(
@@ -134,6 +144,12 @@ def _name(params: Params, asked: Asked) -> str:
 def _note(asked: Asked) -> str:
     varied = ", ".join(f"`{text}`" for text in asked.space) or "the seed"
     return f"Sweep over {varied} by {asked.sampler}, {asked.seeds} seed(s) each, judged by {asked.metric}."
+
+
+def _code() -> dict[str, int]:
+    """Return when each file that a trial runs was last changed, by its path."""
+    files = [*Path(__file__).parent.parent.rglob("*.py"), *(main_root() / "stages").glob("*.py")]
+    return {str(path): path.stat().st_mtime_ns for path in files}
 
 
 def _cache() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ganpipe.errors import GanpipeError
 from ganpipe.tracking.api import existing_store, one_line_failures, open_experiment
 from ganpipe.tracking.entries import Point, now
 from ganpipe.tracking.locations import store_uri
@@ -26,7 +27,8 @@ def open_parent(name: str, tags: Mapping[str, str]) -> str:
 def note_progress(run_id: str, done: int, values: Mapping[str, float], tags: Mapping[str, str], ended: bool) -> None:
     """Write how many trials have ended, and scores and tags of the best, to the run of a sweep. Raises as above."""
     with existing_store() as store:
-        assert store is not None
+        if store is None:
+            raise GanpipeError("the store of MLflow is gone")
         points = [Point(f"sweep/{key}", value, done, now()) for key, value in {**values, "trials": done}.items()]
         store.log(run_id, points, tags)
         if ended:

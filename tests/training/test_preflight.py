@@ -322,7 +322,9 @@ def test_the_command(workspace: Callable[[str], Params], monkeypatch: pytest.Mon
     assert re.match(
         r"output: images \(1, 28, 28\), -0\.\d.* data -1\.00 to 1\.00, mean -0\.\d\d, std 0\.\d\d$", lines[0]
     )
-    assert re.match(r"cost: about .* for 2000 kimg at [\d.]+ img/s.* on the cpu; peak: \d+ MiB of CPU memory$", lines[2])
+    assert re.match(
+        r"cost: about .* for 2000 kimg at [\d.]+ img/s.* on the cpu; peak: \d+ MiB of CPU memory$", lines[2]
+    )
     assert not paths.MODEL.exists() and not paths.state_dir().exists(), "nothing is tensors"
 
     paths.PARAMS.write_text(paths.PARAMS.read_text().replace("name: digits", "name: fashion-mnist"))
