@@ -38,7 +38,7 @@ class Closed(BaseModel):
 class Data(Closed):
     """The data set to learn from; `name` is a key of `ganpipe.data.catalogue.sets.DATASETS`."""
 
-    name: str
+    name: str  # a name of `ganpipe.data.catalogue.sets`
     source: str | None = None  # a URL prefix, folder or file to take the raw files from instead
     follow_links: bool = True  # of the folder `source`: links stand for what they lead to; false: they are left out
     verify: bool = True  # refuse raw files that are not the published ones; false: warn and use them
@@ -71,24 +71,24 @@ class SystemSection(BaseModel):
 class Adam(Closed):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980), with L2 weight decay added to the gradient."""
 
-    name: Literal["adam"]
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    weight_decay: NonNegativeFloat = 0.0
+    name: Literal["adam"]  # chooses this optimizer
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)  # decay of the averages of the gradient and of its square
+    weight_decay: NonNegativeFloat = 0.0  # the factor of the weights that is added to their gradient
 
 
 class SGD(Closed):
     """Plain gradient descent, optionally with momentum, with L2 weight decay added to the gradient."""
 
-    name: Literal["sgd"]
-    momentum: Fraction = 0.0
-    weight_decay: NonNegativeFloat = 0.0
+    name: Literal["sgd"]  # chooses this optimizer
+    momentum: Fraction = 0.0  # the share of the last step that is repeated
+    weight_decay: NonNegativeFloat = 0.0  # the factor of the weights that is added to their gradient
 
 
 class RMSprop(Closed):
     """RMSprop (Tieleman & Hinton 2012), the optimizer of WGAN; `alpha` is the smoothing constant."""
 
-    name: Literal["rmsprop"]
-    alpha: Fraction = 0.99
+    name: Literal["rmsprop"]  # chooses this optimizer
+    alpha: Fraction = 0.99  # decay of the average of the squared gradient
 
 
 Optimizer = Annotated[Adam | SGD | RMSprop, Field(discriminator="name")]
@@ -97,18 +97,18 @@ Optimizer = Annotated[Adam | SGD | RMSprop, Field(discriminator="name")]
 class Train(Closed):
     """How long, how fast and with which optimizer. Progress is counted in thousands of real images shown (kimg)."""
 
-    kimg: Kimg
-    batch: Annotated[int, Field(ge=1, le=65_536)]
-    seed: Seed = 0
-    lr: PositiveFloat
+    kimg: Kimg  # the length of the training, in thousands of real images shown
+    batch: Annotated[int, Field(ge=1, le=65_536)]  # real images per step
+    seed: Seed = 0  # of the first weights, the order of the data and all noise of the training
+    lr: PositiveFloat  # learning rate of the generator
     lr_discriminator: PositiveFloat | None = None  # null: the same as lr
     lr_decay_from_kimg: NonNegativeFloat | None = None  # linear to zero at the end from here on; null: constant
-    optimizer: Optimizer
+    optimizer: Optimizer  # of all players
     ema_half_life_kimg: NonNegativeFloat = 0.0  # 0: publish the trained weights themselves
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"  # of the arithmetic: bf16 takes less memory and is less exact
     micro_batch: PositiveInt | None = None  # back-propagate a batch in pieces of at most this many; null: whole
-    preview_kimg: Kimg
-    log_kimg: Kimg
+    preview_kimg: Kimg  # how often the same 64 items are drawn
+    log_kimg: Kimg  # how often losses and scores become a row of `data/history.csv`
     evaluate_kimg: Kimg | None = None  # how often `training.in_training_score` scores the generator; null: never
     start_from: str | None = None  # a folder or an MLflow run with a published generator, whose weights to begin with
     publish: Literal["last", "best"] = "last"  # the generator of the end, or the one with the best of these scores
@@ -146,21 +146,21 @@ Picture = Literal[
 class Sample(Closed):
     """What to draw from the published generator."""
 
-    count: Annotated[int, Field(ge=4, le=10_000_000)]
-    seed: Seed = 0
+    count: Annotated[int, Field(ge=4, le=10_000_000)]  # samples in `data/samples/samples.h5`, which are scored
+    seed: Seed = 0  # of the latents and of the drawn classes
     options: dict[str, bool | int | float | str] | None = None  # of the system, for drawing alone; null: as trained
     grid: Annotated[int, Field(ge=1, le=100)] = 10  # the picture shows grid x grid samples
     interpolation_pairs: Annotated[int, Field(ge=1, le=100)] = 6  # rows of the interpolation strip
-    interpolation_steps: Annotated[int, Field(ge=2, le=100)] = 12
-    pictures: tuple[Picture, ...] = ("grid", "interpolation")
+    interpolation_steps: Annotated[int, Field(ge=2, le=100)] = 12  # pictures in such a row, both ends included
+    pictures: tuple[Picture, ...] = ("grid", "interpolation")  # what to draw beside the samples
 
 
 class Evaluate(Closed):
     """How to judge the samples; the extractors are keys of `ganpipe.metrics.extractors.EXTRACTORS`."""
 
-    extractors: Annotated[tuple[str, ...], Field(min_length=1)]
+    extractors: Annotated[tuple[str, ...], Field(min_length=1)]  # whose features are compared
     neighbours: PositiveInt = 5  # k of precision, recall, density and coverage
-    seed: Seed = 0
+    seed: Seed = 0  # of the real rows and of the halves that give the floor
     extractor_epochs: PositiveInt = 10  # of the `domain` classifier
     extractor_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.97  # on held-out data, or the stage fails
     trunks: tuple[Judging, ...] | None = None  # that compare textures and photographs: hed, vgg19, random-N, lite0
@@ -184,9 +184,9 @@ class Evaluate(Closed):
 class Runtime(Closed):
     """Where and how to compute. Changes no result but by rounding, so neither DVC nor any fingerprint looks at it."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # where to compute; auto takes a GPU where there is one
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # of torch on the CPU; null: a sensible number
-    checkpoint_seconds: PositiveFloat = 20.0
+    checkpoint_seconds: PositiveFloat = 20.0  # how often a training saves its state
     workers: PositiveInt | None = None  # processes that decode images while packing; null: one per core
     ram_limit: NonNegativeFloat | None = None  # GiB of rows kept in memory; null: a quarter of what there is
 

@@ -1,7 +1,7 @@
 """The page of params.yaml: every key with its type, default and meaning, made from the pydantic models.
 
 Types, bounds and defaults are those of the models' JSON schema. The meaning of a key is the comment behind it in the
-source of its model, or else its line in `meanings.yaml`.
+source of its model.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from ganpipe.config.schema import SGD, Adam, Data, Evaluate, Params, RMSprop, Runtime, Sample, Train
 from ganpipe.systems import SYSTEMS
 
-MEANINGS = Path(__file__).with_name("meanings.yaml")
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "data": Data,
     "train": Train,
@@ -81,27 +79,12 @@ def type_of(entry: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
 
 
 def meaning(section: str, model: type[BaseModel], key: str, system: str = "") -> str:
-    """Return what a key means. Raises `ValueError` where nothing says so, and where it is said twice."""
+    """Return what a key means. Raises `ValueError` where nothing says so."""
     comment = next(filter(None, (_in_source(base).get(key) for base in model.__mro__)), None)
     place = ".".join(filter(None, (section, system, model.__name__ if model in OPTIMIZERS else "", key)))
-    own = _own().get(place)
-    if comment and own:
-        raise ValueError(f"{MEANINGS.name}: {place} is explained by a comment already: remove it here")
-    if not comment and not own:
+    if not comment:
         raise ValueError(f"{place} is explained nowhere: write a comment behind it in {inspect.getsourcefile(model)}")
-    return (comment or own or "").replace("|", "\\|")
-
-
-@cache
-def own_meanings() -> frozenset[str]:
-    """Return the dotted keys that `meanings.yaml` explains."""
-    return frozenset(_own())
-
-
-@cache
-def _own() -> dict[str, str]:
-    content: dict[str, str] = yaml.safe_load(MEANINGS.read_text(encoding="utf-8"))
-    return content
+    return comment.replace("|", "\\|")
 
 
 @cache

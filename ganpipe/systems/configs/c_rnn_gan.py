@@ -14,6 +14,9 @@ from ganpipe.systems.configs import SystemConfig
 Layers = Annotated[int, Field(ge=1, le=16)]
 
 
+Objective = Literal["minimax", "non_saturating", "feature_matching", "mean_matching"]
+
+
 class Config(SystemConfig):
     """The options of `c_rnn_gan`; the defaults are those of its source where it names them."""
 
@@ -29,7 +32,7 @@ class Config(SystemConfig):
     shortest: PositiveInt = 4  # tones at the beginning of windows that it learns from at first
     lengthen_kimg: Kimg = 1.0  # and as many more each time that so many windows were shown
     adversarial_lr: PositiveFloat = 1.0  # after it train.lr and train.lr_discriminator times this
-    objective: Literal["minimax", "non_saturating", "feature_matching", "mean_matching"] = "feature_matching"
+    objective: Objective = "feature_matching"  # of the generator: adversarial, or a distance between features
     freeze_below: Annotated[float, Field(ge=0, lt=1)] = 0.7  # below this share of the other's loss a player waits
     ticks: Annotated[int, Field(ge=1, le=10_000)] = 384  # of a quarter: when drawing, times are rounded to them
 

@@ -19,8 +19,8 @@ class Config(SystemConfig):
 
     latent: Width = 100  # length of z
     features: Width = 64  # channels beside the image; doubled at each coarser level, the same everywhere in `faces`
-    network: Literal["dcgan", "dense_start", "flowers", "faces", "faces_gelu"] = "dcgan"
-    objective: ObjectiveName = "non_saturating"
+    network: Literal["dcgan", "dense_start", "flowers", "faces", "faces_gelu"] = "dcgan"  # layers of both players
+    objective: ObjectiveName = "non_saturating"  # the losses of both players
     spectral_norm: bool = False  # in the discriminator, in place of batch norm
     minibatch_std: PositiveInt | None = None  # the discriminator compares the images of groups of this many
     augment: tuple[Policy, ...] | None = None  # DiffAugment's policies, for every image that the discriminator sees

@@ -31,7 +31,7 @@ class Config(SystemConfig):
     halve_pretrain_kimg: PositiveFloat | None = 3200.0  # half the learning rate each time so much is shown; null: never
     adversarial_lr: PositiveFloat = 0.5  # from then on train.lr and train.lr_discriminator times this
     halve_at_kimg: tuple[NonNegativeFloat, ...] = (800.0, 1600.0, 3200.0, 4800.0)  # after pretrain_kimg, halved again
-    perceptual_weight: NonNegativeFloat = 1.0
+    perceptual_weight: NonNegativeFloat = 1.0  # of the distance between features of the made and the wanted picture
     adversarial_weight: NonNegativeFloat = 5e-3  # lambda
     l1_weight: NonNegativeFloat = 1e-2  # eta
     alpha: Annotated[float, Field(ge=0, le=1)] = 1.0  # drawing: weights before the GAN phase (0) to the last (1)

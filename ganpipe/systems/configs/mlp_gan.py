@@ -18,15 +18,15 @@ class Config(SystemConfig):
 
     latent: Width = 96  # length of z
     latent_distribution: Literal["normal", "uniform"] = "normal"  # uniform: in [0, 1]
-    generator_widths: tuple[Width, ...] = (128, 256, 512, 1024)
-    generator_norm: Norm = "batch"
-    discriminator_widths: tuple[Width, ...] = (512, 256, 128, 64, 32)
-    discriminator_norm: Literal["none", "layer"] = "none"
-    activation: Activation = "gelu"
+    generator_widths: tuple[Width, ...] = (128, 256, 512, 1024)  # of its hidden layers, numbers per layer
+    generator_norm: Norm = "batch"  # of its hidden layers
+    discriminator_widths: tuple[Width, ...] = (512, 256, 128, 64, 32)  # of its hidden layers, numbers per layer
+    discriminator_norm: Literal["none", "layer"] = "none"  # of its hidden layers
+    activation: Activation = "gelu"  # of the hidden layers of both players
     leaky_slope: Annotated[float, Field(ge=0, le=1)] = 0.01  # of leaky_relu
     pixels: Literal["sigmoid", "tanh"] = "sigmoid"  # the generator's last activation
     shown_pixels: Literal["signed", "unit"] = "signed"  # D sees them in [-1, 1], or in [0, 1] (the book)
-    objective: ObjectiveName = "non_saturating"
+    objective: ObjectiveName = "non_saturating"  # the losses of both players
     separate_steps: bool = False  # the discriminator steps on reals, then on fakes, as in the book
     unpaired_l1_weight: NonNegativeFloat = 0.05  # of |G(z) - x|, x an unrelated real image
 

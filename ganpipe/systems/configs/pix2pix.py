@@ -23,7 +23,7 @@ class Config(SystemConfig):
     features: Width = 64  # channels of the U-Net's first layer, doubled from level to level up to eight times as many
     features_discriminator: Width = 64  # likewise
     patch_layers: Annotated[int, Field(ge=0, le=6)] = 3  # of stride 2; the patch: 1, 16, 34, 70, 142, 286 or 574 pixels
-    objective: Literal["non_saturating", "least_squares", "wasserstein_gp"] = "non_saturating"
+    objective: Literal["non_saturating", "least_squares", "wasserstein_gp"] = "non_saturating"  # adversarial losses
     adversarial_weight: NonNegativeFloat = 1.0  # 0: the generator learns by L1 alone, and nobody judges it
     penalty_weight: NonNegativeFloat = 10.0  # of wasserstein_gp: lambda of the gradient penalty
     l1_weight: NonNegativeFloat = 100.0  # lambda

@@ -28,7 +28,7 @@ class Config(SystemConfig):
     adversarial_lr: PositiveFloat = 1.0  # from then on train.lr and train.lr_discriminator times this
     lower_lr_from_kimg: NonNegativeFloat | None = 17_600.0  # and from here on a tenth of that; null: never
     perceptual_weight: NonNegativeFloat = 0.006  # 1 / 12.75^2, by which the source multiplies squares of features
-    adversarial_weight: NonNegativeFloat = 1e-3
+    adversarial_weight: NonNegativeFloat = 1e-3  # of the adversarial loss in the generator's loss
 
     @property
     def inputs(self) -> Mapping[str, Input]:

@@ -18,7 +18,7 @@ class Config(SystemConfig):
 
     latent: Width = 128  # length of z
     features: Width = 64  # channels beside the image; doubled at each coarser level (`resnet`: above 32x32 only)
-    network: Literal["dcgan", "mnist", "cifar", "resnet"] = "dcgan"
+    network: Literal["dcgan", "mnist", "cifar", "resnet"] = "dcgan"  # layers: DCGAN's, or those of the authors
     n_critic: Annotated[int, Field(ge=1, le=1000)] = 5  # critic steps per generator step
     penalty_weight: NonNegativeFloat = 10.0  # lambda
     generator_latents_per_image: Annotated[int, Field(ge=1, le=64)] = (
