@@ -12,6 +12,7 @@ from ganpipe.errors import ConfigError
 from ganpipe.report import curves, experiments, params_table, read_files, rendering, scores
 from ganpipe.report.read_files import EmbeddedPicture
 from ganpipe.report.scores import Block, Score
+from ganpipe.report.seeds import over_seeds
 from ganpipe.tracking.experiment import Experiment
 
 _CONDITIONS = {"evaluate.neighbours": "neighbours", "evaluate.seed": "evaluate.seed"}
@@ -68,6 +69,7 @@ def write_comparison(names: Sequence[str], out: Path) -> list[Experiment]:
         contestants=contestants,
         differing=params_table.differing([one.experiment.params for one in contestants]),
         tables=score_tables(contestants),
+        groups=over_seeds([(one.label, one.experiment, one.found) for one in contestants]),
         charts=curves.overlaid_charts(histories),
         pictures=_pictures(contestants),
         facts=_facts(contestants),
