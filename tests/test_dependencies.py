@@ -172,6 +172,7 @@ IN_ONE_STAGE: Mapping[str, Mapping[str, str]] = {
         "ganpipe/data/packed/splits.py": _ROWS,
     },
     "evaluate": {
+        "ganpipe/core/reproducible.py": "for GPUs; scores are computed on the CPU",
         **_CATALOGUE,
         **_HISTORY,
         **_ORDER,

@@ -42,7 +42,7 @@ def run(code: str, folder: Path) -> str:
 @pytest.fixture
 def beside(tmp_path: Path, workspace: Callable[[str], Params], trained: Callable[[Params], None]) -> Path:
     """A folder with a trained generator in data/model, and a checkout in the plain folder ganpipe."""
-    trained(miniature(workspace("digits-dcgan")))
+    trained(miniature(workspace("digits-cgan-heads")))
     for name in ("ganpipe", "stages"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / name, tmp_path / "ganpipe" / name, ignore=ignored)

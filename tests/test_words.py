@@ -110,8 +110,8 @@ def test_a_password_is_in_no_row_page_or_error(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recipes.use("digits-dcgan", Path("params.yaml"))
-    text = Path("params.yaml").read_text().replace("  source:  ", f"  source: {SECRET}")
-    Path("params.yaml").write_text(text.replace("  source: http", "  source: http", 1))
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("  source:\n", f"  source: {SECRET}\n"))
     params = load_params(Path("params.yaml"))
     assert params.data.source == SECRET
     assert "s3cret" not in json.dumps(run_params(params)) and "***" in run_params(params)["data.source"]

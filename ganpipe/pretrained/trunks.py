@@ -49,7 +49,7 @@ def _drawn(layout: Layout, seed: int, conv: str) -> tuple[Tensor, Tensor]:
     narrow, wide = layout.channels(conv)
     random = np.random.default_rng([seed, layout.layers.index(conv)])
     kernel = random.standard_normal((wide, narrow, 3, 3), dtype=np.float32) * np.float32(math.sqrt(2 / (9 * narrow)))
-    return torch.from_numpy(kernel), torch.zeros(wide)
+    return torch.from_numpy(kernel), torch.zeros(wide, device="cpu")
 
 
 def _from_keras(path: Path, layout: Layout) -> Convs:

@@ -173,7 +173,13 @@ print(*sorted({package for module in sys.modules for package in of.get(module, (
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     needed = {"annotated-types", "pydantic_core", "typing-inspection", "typing_extensions"}  # by the pinned ones
-    optional = {"cuda-bindings", "cuda-pathfinder", "pydot", "setuptools"}  # of torch
+    optional = {
+        "cuda-bindings",
+        "cuda-pathfinder",
+        "pydot",
+        "setuptools",
+        "ruamel.yaml.clib",
+    }  # of torch and ruamel.yaml
     assert set(done.stdout.split()) - needed - optional - {"ganpipe"} == set(PACKAGES)
 
 
