@@ -121,7 +121,7 @@ def _import_mlflow() -> None:
     from ganpipe.tracking.locations import store_uri
     from ganpipe.tracking.store import Store
 
-    Store(store_uri()).locked()  # imports it; the lock is not taken
+    Store(store_uri()).load()
 
 
 def _answer(client: socket.socket, server: int) -> int:

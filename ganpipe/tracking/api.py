@@ -82,8 +82,8 @@ def load_for_a_stage() -> None:
     """Bring into memory what `track` does: MLflow, and a store of its own in a folder that is deleted."""
     with tempfile.TemporaryDirectory(prefix="ganpipe-") as folder, contextlib.redirect_stderr(io.StringIO()):
         store = Store(f"sqlite:///{folder}/mlflow.db")
-        with store.locked():
-            store.connect()
+        store.load()
+        store.connect()
 
 
 def open_experiment() -> str:

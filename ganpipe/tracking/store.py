@@ -95,12 +95,16 @@ class Store:
         self.answered = 0
         """How many calls MLflow has answered so far: a sign of life."""
 
+    def load(self) -> None:
+        """Import MLflow, which takes seconds. Writes nothing."""
+        _import_mlflow(self.uri)
+
     def locked(self) -> FileLock:
         """Return the lock that lets one process at a time create the store, or find, create and close runs.
 
         MLflow is imported before the lock is held: that takes seconds, and others wait for the lock.
         """
-        _import_mlflow(self.uri)
+        self.load()
         store_lock().parent.mkdir(parents=True, exist_ok=True)
         return FileLock(store_lock(), timeout=LOCK_SECONDS)
 
