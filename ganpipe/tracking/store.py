@@ -96,8 +96,14 @@ class Store:
         """How many calls MLflow has answered so far: a sign of life."""
 
     def load(self) -> None:
-        """Import MLflow, which takes seconds. Writes nothing."""
-        _import_mlflow(self.uri)
+        """Import MLflow, as quiet as we want it, with what it would import later for a database. Writes nothing."""
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
+        import mlflow  # noqa: F401
+
+        if not is_server(self.uri):
+            for name in ("alembic.command", "mlflow.store.tracking.sqlalchemy_workspace_store"):
+                importlib.import_module(name)
 
     def locked(self) -> FileLock:
         """Return the lock that lets one process at a time create the store, or find, create and close runs.
@@ -343,17 +349,6 @@ class _Counted:
             return answer
 
         return counted
-
-
-def _import_mlflow(uri: str) -> None:
-    """Import MLflow, as quiet as we want it, with what it would import later for a database."""
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401
-
-    if not is_server(uri):
-        for name in ("alembic.command", "mlflow.store.tracking.sqlalchemy_workspace_store"):
-            importlib.import_module(name)
 
 
 def _check_sqlite(file: Path) -> None:
